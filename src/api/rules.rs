@@ -1,0 +1,183 @@
+//! Shapes and CEL rules that several kinds share.
+//!
+//! A rule's message names the field, the value and the rule, in that order, because it is all that a person sees.
+
+use kube::core::{Message, Rule};
+use schemars::{Schema, SchemaGenerator, json_schema};
+
+/// RFC 3339 with a zone, in the years 2000 to 2999. Stricter than `format: date-time`, whose parser in the API server
+/// also takes times without a zone and years that our own time type cannot hold: one such object would break every list.
+pub const TIME_PATTERN: &str =
+    "^2[0-9]{3}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}([.][0-9]{1,9})?(Z|[+-][0-9]{2}:[0-9]{2})$";
+
+/// Names of objects that a field refers to (RFC 1123).
+pub const NAME_PATTERN: &str = "^[a-z0-9]([a-z0-9.-]{0,251}[a-z0-9])?$";
+
+/// The schema of a time.
+#[must_use]
+pub fn time(_: &mut SchemaGenerator) -> Schema {
+    json_schema!({ "type": "string", "format": "date-time", "maxLength": 40, "pattern": TIME_PATTERN })
+}
+
+/// Rules as the schema carries them, for structs with a default of their own, which `KubeSchema` cannot derive.
+#[must_use]
+pub fn all<const N: usize>(rules: [Rule; N]) -> serde_json::Value {
+    serde_json::json!(rules.as_slice())
+}
+
+/// A field that never changes. A rule on an optional field does not run when the field is removed: for those use
+/// [`optional_immutable`] on the parent.
+#[must_use]
+pub fn immutable(field: &str, why: &str) -> Rule {
+    Rule::new("self == oldSelf")
+        .message(format!("{field} is immutable: {why}").as_str())
+        .reason(kube::core::Reason::FieldValueForbidden)
+}
+
+/// The same for a string, with both values in the message.
+#[must_use]
+pub fn immutable_string(field: &str, why: &str) -> Rule {
+    Rule::new("self == oldSelf")
+        .message(Message::Expression(format!(
+            "\"{field} is immutable: it is '\" + oldSelf + \"' and cannot become '\" + self + \"': {why}\""
+        )))
+        .reason(kube::core::Reason::FieldValueForbidden)
+}
+
+/// On the parent: an optional field that, once set, neither changes nor vanishes.
+#[must_use]
+pub fn optional_immutable(field: &str, name: &str, why: &str) -> Rule {
+    Rule::new(format!("!has(oldSelf.{name}) || (has(self.{name}) && self.{name} == oldSelf.{name})"))
+        .message(format!("{field} is immutable once set: {why}").as_str())
+        .field_path(format!(".{name}"))
+        .reason(kube::core::Reason::FieldValueForbidden)
+}
+
+/// On the parent: an optional field that, once set, does not vanish.
+#[must_use]
+pub fn never_removed(field: &str, name: &str, why: &str) -> Rule {
+    Rule::new(format!("!has(oldSelf.{name}) || has(self.{name})"))
+        .message(format!("{field} cannot be removed once set: {why}").as_str())
+        .reason(kube::core::Reason::FieldValueForbidden)
+}
+
+/// A date that may be moved later only.
+#[must_use]
+pub fn only_later(field: &str) -> Rule {
+    // The API server prints the value; a message expression with string(oldSelf) would pass the cost budget.
+    Rule::new("self >= oldSelf").message(format!("{field} may only be moved later, never earlier").as_str())
+}
+
+/// The order of levels.
+#[must_use]
+pub fn level_order(field: &str) -> Rule {
+    // A chain of comparisons: indexOf over a list of levels costs more than the API server's budget.
+    Rule::new(
+        "self == oldSelf || self == 'Released' || oldSelf == 'Protected' || (oldSelf == 'Detached' && self == 'Isolated')",
+    )
+    .message(Message::Expression(format!(
+        "\"{field} cannot go from '\" + oldSelf + \"' to '\" + self + \"': levels only rise (Protected, Detached, Isolated), any of them may become Released, and Released is final\""
+    )))
+    .reason(kube::core::Reason::FieldValueForbidden)
+}
+
+/// Levels that a later version brings.
+#[must_use]
+pub fn level_built(field: &str) -> Rule {
+    Rule::new("self != 'Detached'")
+        .message(format!("{field} 'Detached' comes in a later version: this one knows Protected, Isolated and Released").as_str())
+}
+
+/// The name of an object, bounded.
+#[must_use]
+pub fn name_at_most(max: usize) -> Rule {
+    Rule::new(format!("size(self.metadata.name) <= {max}")).message(Message::Expression(format!(
+        "\"metadata.name '\" + self.metadata.name + \"' is too long: at most {max} characters\""
+    )))
+}
+
+/// The name of a custody record says whose record it is and which.
+#[must_use]
+pub fn custody_name() -> Rule {
+    // No regular expression, no string(index): both have unknown lengths, and the estimate would pass the budget.
+    Rule::new(
+        "self.metadata.name.contains('-' + self.spec.subject.uid + '-') && int(self.metadata.name.substring(size(self.metadata.name) - 6)) == self.spec.index",
+    )
+    .message("metadata.name must be <short kind>-<uid of the subject>-<index, 6 digits>")
+}
+
+/// The name of a hold is its instance, so that there is one hold for each.
+#[must_use]
+pub fn hold_name() -> Rule {
+    Rule::new("self.metadata.name == self.spec.accountId + '-' + self.spec.region + '-' + self.spec.instanceId")
+        .message(Message::Expression(
+            "\"metadata.name must be '\" + self.spec.accountId + '-' + self.spec.region + '-' + self.spec.instanceId + \"'\"".into(),
+        ))
+}
+
+/// Regions belong to the partition.
+#[must_use]
+pub fn regions_in_partition() -> Rule {
+    Rule::new(
+        "self.regions.all(r, self.partition == 'aws-cn' ? r.startsWith('cn-') : self.partition == 'aws-us-gov' ? r.startsWith('us-gov-') : !r.startsWith('cn-') && !r.startsWith('us-gov-'))",
+    )
+    .message(Message::Expression(
+        "\"spec.regions: every Region must belong to partition '\" + self.partition + \"'\"".into(),
+    ))
+}
+
+/// The assumed role belongs to the account: which account is worked in follows from one field only.
+#[must_use]
+pub fn role_in_account() -> Rule {
+    Rule::new("!has(self.role) || self.role.arn.startsWith('arn:' + self.partition + ':iam::' + self.accountId + ':role/')")
+        .message(Message::Expression(
+            "\"spec.role.arn '\" + self.role.arn + \"' must be a role of partition '\" + self.partition + \"' and account '\" + self.accountId + \"'\"".into(),
+        ))
+}
+
+/// The only approval that an account may add.
+#[must_use]
+pub fn only_isolate() -> Rule {
+    Rule::new("self.all(a, a == 'Isolate')")
+        .message("spec.approval.required may list Isolate only: every other action always needs an approval")
+}
+
+/// A prefix that AWS keeps for itself.
+#[must_use]
+pub fn not_starting(field: &str, prefix: &str) -> Rule {
+    Rule::new(format!("!self.startsWith('{prefix}')")).message(Message::Expression(format!(
+        "\"{field} '\" + self + \"' must not start with '{prefix}': AWS keeps it for itself\""
+    )))
+}
+
+/// A lock's mode may become Compliance and never Governance again.
+#[must_use]
+pub fn mode_never_weaker(field: &str) -> Rule {
+    Rule::new("self == oldSelf || self == 'Compliance'")
+        .message(format!("{field} cannot go from 'Compliance' to 'Governance': a lock is never weakened").as_str())
+        .reason(kube::core::Reason::FieldValueForbidden)
+}
+
+/// Ways of key access that a later version brings.
+#[must_use]
+pub fn key_access_built(field: &str) -> Rule {
+    Rule::new("self != 'KeyPolicy'").message(format!("{field} 'KeyPolicy' comes in a later version: this one knows Grant").as_str())
+}
+
+/// Targets of a case are never removed: a host must not fall out of a case unseen.
+#[must_use]
+pub fn targets_only_added() -> Rule {
+    Rule::new(
+        "oldSelf.all(o, self.exists(n, n.instanceId == o.instanceId && n.region == o.region && n.accountRef == o.accountRef))",
+    )
+    .message("spec.targets can be added, never removed or changed: to give a host back set the level of its Quarantine to Released")
+    .reason(kube::core::Reason::FieldValueForbidden)
+}
+
+/// Moments of a case are never removed: evidence that was asked for is kept.
+#[must_use]
+pub fn moments_only_added() -> Rule {
+    Rule::new("oldSelf.all(o, o in self)")
+        .message("spec.evidence.moments can be added, never removed")
+        .reason(kube::core::Reason::FieldValueForbidden)
+}

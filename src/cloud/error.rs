@@ -1,0 +1,82 @@
+//! Errors of AWS calls, sorted by what to do about them. Not-found is an observation, not an error.
+
+use std::fmt;
+
+use crate::api::conditions::Reason;
+
+/// What to do about it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum ErrorClass {
+    /// Too many calls: wait, and learn. Not applied.
+    Throttled,
+    /// AWS can't answer now, or could not be reached before anything was sent: try again.
+    Unavailable,
+    /// Not allowed: a person must grant it. Not applied.
+    Denied,
+    /// AWS will never accept this as it is. Not applied.
+    Invalid,
+    /// Something else is there already, or being changed: look again. Not applied.
+    Conflict,
+    /// It was sent and no reply came: it may have been applied, may be applied later, or never.
+    Ambiguous,
+}
+
+/// A failed call.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, thiserror::Error)]
+#[error("{operation}: {code}: {message}")]
+pub struct CloudError {
+    /// What to do about it.
+    pub class: ErrorClass,
+    /// The operation.
+    pub operation: String,
+    /// AWS's error code, or our word where no reply came.
+    pub code: String,
+    /// AWS's message, without what changes from call to call (request ids, times, encoded messages).
+    pub message: String,
+    /// The IAM action that is missing, where AWS names it.
+    pub action: Option<String>,
+}
+
+impl CloudError {
+    /// The condition reason.
+    pub const fn reason(&self) -> Reason {
+        match self.class {
+            ErrorClass::Throttled => Reason::Throttled,
+            ErrorClass::Unavailable | ErrorClass::Ambiguous => Reason::AwsUnavailable,
+            ErrorClass::Denied => Reason::PermissionMissing,
+            ErrorClass::Invalid => Reason::InvalidRequest,
+            ErrorClass::Conflict => Reason::Conflict,
+        }
+    }
+
+    /// For a person: what happened, and the next step.
+    pub fn advice(&self) -> String {
+        match (&self.class, &self.action) {
+            (ErrorClass::Denied, Some(action)) => {
+                format!("{} is denied: grant {action} to the role of the AwsAccount", self.operation)
+            }
+            (ErrorClass::Denied, None) => {
+                format!("{} is denied ({}): grant it to the role of the AwsAccount", self.operation, self.code)
+            }
+            (ErrorClass::Throttled, _) => format!("{} is throttled by AWS; tried again more slowly", self.operation),
+            (ErrorClass::Unavailable | ErrorClass::Ambiguous, _) => {
+                format!("{} got no answer ({}); tried again", self.operation, self.code)
+            }
+            (ErrorClass::Invalid, _) => format!("AWS refused {}: {}: {}", self.operation, self.code, self.message),
+            (ErrorClass::Conflict, _) => {
+                format!("{} met another change ({}); looked at again", self.operation, self.code)
+            }
+        }
+    }
+
+    /// Whether a person must act before it can succeed.
+    pub const fn needs_a_person(&self) -> bool {
+        matches!(self.class, ErrorClass::Denied | ErrorClass::Invalid)
+    }
+}
+
+impl fmt::Display for ErrorClass {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Debug::fmt(self, f)
+    }
+}

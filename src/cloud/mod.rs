@@ -1,0 +1,145 @@
+//! How it is done: the only port to AWS, its implementation, and an in-memory AWS for tests.
+
+#[cfg(feature = "aws")]
+pub mod aws;
+pub mod error;
+pub mod sim;
+
+use std::collections::BTreeSet;
+use std::future::Future;
+
+use crate::api::aws_account::Partition;
+use crate::api::ids::{AccountId, Digest, InstanceId, RegionName, RoleArn, SecurityGroupId, SnapshotId};
+use crate::playbook::effect::{Effect, Receipt};
+use crate::playbook::record::OperationId;
+use crate::playbook::{EvidenceSeen, Identity, QuarantineSeen};
+use error::CloudError;
+
+/// Who we are to be, and where AWS is: from an `AwsAccount` and from nowhere else.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct Access {
+    /// Name of the `AwsAccount`.
+    pub account_ref: String,
+    /// The account that is declared.
+    pub account: AccountId,
+    /// Partition of its ARNs.
+    pub partition: Partition,
+    /// The role to assume; none for the controller's own identity.
+    pub role: Option<RoleArn>,
+    /// External id of the role's trust policy.
+    pub external_id: Option<String>,
+    /// Endpoint of an emulator; none for AWS.
+    pub endpoint: Option<String>,
+}
+
+/// An account and a Region.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct Place {
+    /// The account.
+    pub access: Access,
+    /// The Region.
+    pub region: RegionName,
+}
+
+/// What to look at for a Quarantine.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct AskQuarantine {
+    /// The instance.
+    pub instance: InstanceId,
+    /// Names of our groups: looked for in every VPC of the account and Region.
+    pub group_names: Vec<String>,
+    /// Whether to read what is around the host too, which takes more calls.
+    pub surroundings: bool,
+    /// Groups whose rules to read.
+    pub former_groups: BTreeSet<SecurityGroupId>,
+}
+
+/// What to look at for an `EvidenceSnapshot`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct AskEvidence {
+    /// The instance, until the set is taken.
+    pub instance: Option<InstanceId>,
+    /// Prefix of the tag that carries the operation id.
+    pub tag_prefix: String,
+    /// Operations whose snapshots to look for, by the tag that they were born with.
+    pub operations: BTreeSet<OperationId>,
+    /// Snapshots whose locks to read.
+    pub locks: BTreeSet<SnapshotId>,
+    /// Snapshots whose permissions to read.
+    pub permissions: BTreeSet<SnapshotId>,
+    /// Whether to describe the keys of the snapshots that are found, with their grants.
+    pub keys: bool,
+}
+
+/// The link of a chain of custody that a change goes out under: it travels in the User-Agent, which CloudTrail keeps.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Witness {
+    /// Uid of the object.
+    pub uid: String,
+    /// Index of the head.
+    pub index: u64,
+    /// Hash of the head.
+    pub hash: Digest,
+}
+
+/// Key of the tag that carries the operation id of what was created.
+pub fn operation_tag(prefix: &str) -> String {
+    format!("{prefix}:operation")
+}
+
+/// The port. Reads say for each part when it was asked, or why there is no answer; there is one write.
+pub trait Cloud: Send + Sync + 'static {
+    /// Who the credentials are (STS `GetCallerIdentity`).
+    fn identify(&self, access: &Access) -> impl Future<Output = Result<Identity, CloudError>> + Send;
+
+    /// Looks at a host. All questions go out side by side.
+    fn observe_quarantine(&self, place: &Place, ask: &AskQuarantine) -> impl Future<Output = QuarantineSeen> + Send;
+
+    /// Looks at a moment's snapshots.
+    fn observe_evidence(&self, place: &Place, ask: &AskEvidence) -> impl Future<Output = EvidenceSeen> + Send;
+
+    /// Makes one change. Sent exactly once: nothing below resends it.
+    fn perform(
+        &self,
+        place: &Place,
+        operation: &OperationId,
+        effect: &Effect,
+        witness: &Witness,
+    ) -> impl Future<Output = Result<Receipt, CloudError>> + Send;
+}
+
+/// The IAM actions of the reads, by what asks for them.
+pub const READ_ACTIONS: &[(&str, &[&str])] = &[
+    ("identity", &["sts:GetCallerIdentity"]),
+    (
+        "quarantine",
+        &[
+            "ec2:DescribeInstances",
+            "ec2:DescribeNetworkInterfaces",
+            "ec2:DescribeInstanceAttribute",
+            "ec2:DescribeSecurityGroups",
+        ],
+    ),
+    (
+        "surroundings",
+        &[
+            "autoscaling:DescribeAutoScalingInstances",
+            "elasticloadbalancing:DescribeLoadBalancers",
+            "elasticloadbalancing:DescribeTargetGroups",
+            "elasticloadbalancing:DescribeTargetHealth",
+            "ec2:GetConsoleOutput",
+            "ec2:GetConsoleScreenshot",
+        ],
+    ),
+    (
+        "evidence",
+        &[
+            "ec2:DescribeSnapshots",
+            "ec2:DescribeSnapshotAttribute",
+            "ec2:DescribeLockedSnapshots",
+            "kms:DescribeKey",
+            "kms:ListGrants",
+        ],
+    ),
+];
+

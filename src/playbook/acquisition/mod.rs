@@ -1,0 +1,3 @@
+//! Taking what is volatile before anything changes it.
+
+pub mod capture_metadata;

@@ -1,0 +1,155 @@
+//! What an Approval is worth: bound to a plan's hash, by somebody else than the requester.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use super::plan::hash_of_leaves;
+use super::record::{Decision, Fact, PublishedPlan, Record};
+use super::step::{Procedure, View};
+use crate::api::approval::{Action, Decision as Verdict};
+use crate::api::ids::Digest;
+
+/// An Approval object as plain data. The API server vouches for `approver`; all else is compared here.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct Candidate {
+    /// Its name.
+    pub name: String,
+    /// Its uid.
+    pub uid: String,
+    /// Uid of the object that it is about.
+    pub subject_uid: String,
+    /// What it allows.
+    pub action: Action,
+    /// Hash of the plan that was read.
+    pub plan_hash: Digest,
+    /// Who asked, as the approver understood it.
+    pub requester: Option<String>,
+    /// Who approves.
+    pub approver: String,
+    /// Approve or deny.
+    pub verdict: Verdict,
+    /// One person alone.
+    pub break_glass: bool,
+    /// Where it is about the case: the plans of the children that the case had published under its hash.
+    pub leaves: BTreeMap<String, Digest>,
+}
+
+/// What a gate says.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Gate {
+    /// Nothing to ask: not required, already decided, or already in force.
+    Open,
+    /// Approvals open it now.
+    Opens(Decision),
+    /// A person is awaited.
+    Closed {
+        /// Whether the plan must be published first.
+        publish: bool,
+        /// A refusal to write down.
+        denied: Option<Fact>,
+    },
+}
+
+/// Why an Approval counts or not, as its status says it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Worth {
+    /// It counts.
+    Counts,
+    /// It is about an older plan, or one that was already used.
+    Stale(String),
+    /// It can't count.
+    Rejected(String),
+}
+
+/// How many approvers an action needs for this object; 0 where none is needed.
+pub fn approvers_needed<P: Procedure>(view: &View<'_, P>, action: Action) -> u8 {
+    let declared = view.account.required.get(&action).copied();
+    let base = match (action, declared) {
+        (Action::Isolate, None) => return 0,
+        (_, declared) => declared.unwrap_or(1).max(1),
+    };
+    // A request that no person signed needs two who did.
+    if view.subject.requested_by.is_none() { base.max(2) } else { base }
+}
+
+/// Asks the gate of an action, for the plan that stands published (or would be).
+pub fn gate<P: Procedure>(view: &View<'_, P>, action: Action, plan: &PublishedPlan) -> Gate {
+    let record = view.record;
+    let needed = approvers_needed(view, action);
+    if needed == 0 || (record.in_force.contains(&action) && action != Action::Release) {
+        return Gate::Open;
+    }
+    if record.decisions.get(&action).is_some_and(|decision| decision.plan_hash == plan.hash) {
+        return Gate::Open;
+    }
+    if record.plans.get(&action) != Some(plan) {
+        return Gate::Closed { publish: true, denied: None };
+    }
+    let mut approvals = BTreeMap::new();
+    let mut persons = BTreeSet::new();
+    let mut denied = None;
+    let mut break_glass = false;
+    for candidate in view.approvals {
+        if !matches!(worth(candidate, view.subject.uid.as_str(), view.subject.requested_by.as_deref(), record), Worth::Counts)
+            || candidate.action != action
+        {
+            continue;
+        }
+        if candidate.verdict == Verdict::Deny {
+            if record.denied.get(&action) != Some(&plan.hash) {
+                denied = Some(Fact::Denied {
+                    action,
+                    approver: candidate.approver.clone(),
+                    plan_hash: plan.hash.clone(),
+                });
+            }
+            continue;
+        }
+        break_glass |= candidate.break_glass;
+        persons.insert(candidate.approver.as_str());
+        approvals.insert(candidate.uid.clone(), candidate.approver.clone());
+    }
+    let refused = denied.is_some() || record.denied.get(&action) == Some(&plan.hash);
+    if !refused && (persons.len() >= usize::from(needed) || break_glass) {
+        return Gate::Opens(Decision {
+            action,
+            plan_hash: plan.hash.clone(),
+            approvals: approvals.into_iter().map(|(uid, who)| (who, uid)).collect(),
+            break_glass,
+        });
+    }
+    Gate::Closed { publish: false, denied }
+}
+
+/// Compares an Approval with what the chain has published for this object.
+pub fn worth(candidate: &Candidate, uid: &str, requested_by: Option<&str>, record: &Record) -> Worth {
+    let covered = if candidate.subject_uid == uid {
+        Some(&candidate.plan_hash)
+    } else if hash_of_leaves(&candidate.leaves) == candidate.plan_hash {
+        candidate.leaves.get(uid)
+    } else {
+        None
+    };
+    let Some(covered) = covered else {
+        return Worth::Stale("it does not cover the plan of this object".to_owned());
+    };
+    if candidate.requester.as_deref() != requested_by {
+        return Worth::Rejected(format!(
+            "spec.requester is {:?}, the object was requested by {:?}",
+            candidate.requester.as_deref().unwrap_or("nobody"),
+            requested_by.unwrap_or("a service account"),
+        ));
+    }
+    if !candidate.break_glass && requested_by == Some(candidate.approver.as_str()) {
+        return Worth::Rejected("the approver is the requester".to_owned());
+    }
+    match record.plans.get(&candidate.action) {
+        None => Worth::Rejected(format!("no plan waits for {}", candidate.action)),
+        Some(_) if record.released => {
+            Worth::Stale("the object was released; its approvals are used up".to_owned())
+        }
+        Some(plan) if plan.hash != *covered => {
+            Worth::Stale("the plan has changed since; read status.plan and approve it anew".to_owned())
+        }
+        Some(_) => Worth::Counts,
+    }
+}

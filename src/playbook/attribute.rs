@@ -1,0 +1,161 @@
+//! Attributes of a host that we change and give back: how one is held, and how it is released.
+//!
+//! Held: the value that was there before our first change is the baseline, recorded once, in the same
+//! record as the intent; from then on any other value than ours is somebody else's change and is put
+//! back. Released: the baseline returns only where our value still stands.
+
+use std::collections::BTreeSet;
+use std::fmt;
+
+use serde::{Deserialize, Serialize};
+
+use super::record::{Fact, Record};
+use super::seen::ShutdownBehavior;
+use crate::api::ids::{InterfaceId, VolumeId};
+
+/// One thing with one writer.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(into = "String", try_from = "String")]
+pub enum Attribute {
+    /// Security groups of an interface.
+    Groups(InterfaceId),
+    /// `disableApiTermination`.
+    TerminationProtection,
+    /// `disableApiStop`.
+    StopProtection,
+    /// `instanceInitiatedShutdownBehavior`.
+    ShutdownBehavior,
+    /// `deleteOnTermination` of a volume.
+    DeleteOnTermination(VolumeId),
+}
+
+impl fmt::Display for Attribute {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Groups(interface) => write!(f, "groups/{interface}"),
+            Self::TerminationProtection => f.write_str("disableApiTermination"),
+            Self::StopProtection => f.write_str("disableApiStop"),
+            Self::ShutdownBehavior => f.write_str("instanceInitiatedShutdownBehavior"),
+            Self::DeleteOnTermination(volume) => write!(f, "deleteOnTermination/{volume}"),
+        }
+    }
+}
+
+impl From<Attribute> for String {
+    fn from(attribute: Attribute) -> Self {
+        attribute.to_string()
+    }
+}
+
+/// An attribute's name that this version does not know.
+#[derive(Debug, thiserror::Error)]
+#[error("{0:?} is not an attribute known to this version")]
+pub struct UnknownAttribute(String);
+
+impl TryFrom<String> for Attribute {
+    type Error = UnknownAttribute;
+
+    fn try_from(text: String) -> Result<Self, Self::Error> {
+        let unknown = || UnknownAttribute(text.clone());
+        match text.split_once('/') {
+            Some(("groups", id)) => {
+                InterfaceId::parse(id).map(Self::Groups).map_err(|_| unknown())
+            }
+            Some(("deleteOnTermination", id)) => {
+                VolumeId::parse(id).map(Self::DeleteOnTermination).map_err(|_| unknown())
+            }
+            None if text == "disableApiTermination" => Ok(Self::TerminationProtection),
+            None if text == "disableApiStop" => Ok(Self::StopProtection),
+            None if text == "instanceInitiatedShutdownBehavior" => Ok(Self::ShutdownBehavior),
+            _ => Err(unknown()),
+        }
+    }
+}
+
+/// The value of an attribute.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(untagged)]
+pub enum Value {
+    /// On or off.
+    Flag(bool),
+    /// One word.
+    Text(String),
+    /// Ids, in any order.
+    Set(BTreeSet<String>),
+}
+
+impl Value {
+    /// A shutdown behaviour as a value.
+    pub fn shutdown(behavior: ShutdownBehavior) -> Self {
+        Self::Text(match behavior {
+            ShutdownBehavior::Stop => "stop".to_owned(),
+            ShutdownBehavior::Terminate => "terminate".to_owned(),
+        })
+    }
+}
+
+impl fmt::Display for Value {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Flag(flag) => write!(f, "{flag}"),
+            Self::Text(text) => f.write_str(text),
+            Self::Set(ids) => f.write_str(&ids.iter().map(String::as_str).collect::<Vec<_>>().join(",")),
+        }
+    }
+}
+
+/// What holding an attribute takes now.
+#[derive(Debug, Default, PartialEq, Eq)]
+pub struct Hold {
+    /// Our value stands.
+    pub in_place: bool,
+    /// What must be recorded with the change: the baseline, and a foreign value that we found.
+    pub facts: Vec<Fact>,
+}
+
+/// Compares what is seen with our wish.
+pub fn hold(record: &Record, attribute: &Attribute, wish: &Value, current: &Value) -> Hold {
+    let mut facts = Vec::new();
+    if !record.baseline.contains_key(attribute) {
+        facts.push(Fact::Baseline { attribute: attribute.clone(), value: current.clone() });
+    }
+    let in_place = current == wish;
+    if !in_place && record.applied.get(attribute).is_some_and(|applied| applied.value == *wish) && record.verified.contains(attribute) {
+        facts.push(Fact::Drift { attribute: attribute.clone(), foreign: current.clone() });
+    }
+    if in_place && !record.verified.contains(attribute) {
+        facts.push(Fact::Verified { attribute: attribute.clone() });
+    }
+    Hold { in_place, facts }
+}
+
+/// What giving an attribute back takes now.
+#[derive(Debug, PartialEq, Eq)]
+pub enum Release {
+    /// Nothing was ever changed, or the baseline is back.
+    Done(Vec<Fact>),
+    /// Our value still stands: set this one.
+    Restore(Value),
+}
+
+/// Compares what is seen with what we set. `None` for an attribute that is gone.
+pub fn release(record: &Record, attribute: &Attribute, current: Option<&Value>) -> Release {
+    let (Some(baseline), Some(ours)) =
+        (record.baseline.get(attribute), record.applied.get(attribute))
+    else {
+        return Release::Done(Vec::new());
+    };
+    if record.given_back.contains_key(attribute) {
+        return Release::Done(Vec::new());
+    }
+    match current {
+        Some(value) if value == baseline => Release::Done(vec![Fact::Restored {
+            attribute: attribute.clone(),
+        }]),
+        Some(value) if *value == ours.value => Release::Restore(baseline.clone()),
+        left => Release::Done(vec![Fact::LeftAsFound {
+            attribute: attribute.clone(),
+            value: left.cloned(),
+        }]),
+    }
+}

@@ -1,0 +1,3 @@
+//! The case around the hosts.
+
+pub mod compose_case;

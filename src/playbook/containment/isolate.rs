@@ -1,0 +1,237 @@
+//! Row C5: a security group without ingress and egress on every interface at once.
+//!
+//! One group a VPC, made empty, its rules looked at on every pass, IPv4 and IPv6. The groups that stood on an
+//! interface are recorded in the same record as the intent to replace them. A group changed by somebody else
+//! is put back. A tracked flow survives a change of groups (EC2 guide, connection tracking): `pulse` is for that.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use super::pulse;
+use crate::api::approval::Action;
+use crate::api::conditions::Reason;
+use crate::api::quarantine::Level;
+use crate::playbook::attribute::{self, Attribute, Release, Value};
+use crate::playbook::effect::{Effect, GroupRole};
+use crate::playbook::plan::PlanLine;
+use crate::playbook::quarantine::{group_name, made_but_unseen, our_group};
+use crate::playbook::record::Fact;
+use crate::playbook::seen::{InstanceState, Interface, Read, ReadFailure, SecurityGroup};
+use crate::playbook::step::{Part, Procedure, State, Step, Turn, View};
+use crate::playbook::Quarantine;
+
+/// The step.
+pub const STEP: Step<Quarantine> = Step {
+    name: "Isolated",
+    after: &[],
+    wanted: |view| view.spec.level == Level::Isolated,
+    needs: Some(Action::Isolate),
+    next,
+    undo,
+    preview,
+};
+
+/// A turn that can't go on because a part was not, or could not be, observed.
+pub fn unread<P: Procedure, T>(read: &Read<T>) -> Turn<P> {
+    match read.failure() {
+        Some(failure) => failed(failure),
+        None => Turn::new(State::working(Reason::NotObserved, "AWS was not asked yet")).again_in(1),
+    }
+}
+
+/// A turn that can't go on because AWS did not answer.
+pub fn failed<P: Procedure>(failure: &ReadFailure) -> Turn<P> {
+    let state = if failure.reason == Reason::PermissionMissing {
+        State::blocked(failure.reason, failure.message.clone())
+    } else {
+        State::working(failure.reason, failure.message.clone())
+    };
+    Turn::new(state)
+}
+
+pub(super) fn as_value<'a>(groups: impl IntoIterator<Item = &'a crate::api::ids::SecurityGroupId>) -> Value {
+    Value::Set(groups.into_iter().map(ToString::to_string).collect())
+}
+
+fn next(view: &View<'_, Quarantine>) -> Turn<Quarantine> {
+    if !view.account.namespace_allowed && !view.record.in_force.contains(&Action::Isolate) {
+        return Turn::new(State::blocked(
+            Reason::NamespaceNotAllowed,
+            "the namespace is no longer allowed by the AwsAccount; what is held stays held, nothing more is begun",
+        ));
+    }
+    let Some(interfaces) = view.seen.interfaces.value() else { return unread(&view.seen.interfaces) };
+    if view.seen.groups.value().is_none() {
+        return unread(&view.seen.groups);
+    }
+    if interfaces.is_empty() {
+        return Turn::new(State::working(Reason::Waiting, "the instance has no interface yet")).again_in(1);
+    }
+    let vpcs: BTreeSet<_> = interfaces.iter().map(|interface| &interface.vpc).collect();
+    let missing: Vec<Effect> = vpcs
+        .iter()
+        .filter(|vpc| our_group(view, vpc, GroupRole::Closed).is_none())
+        .filter(|vpc| !made_but_unseen(view, vpc, GroupRole::Closed))
+        .map(|vpc| create(view, vpc, GroupRole::Closed))
+        .collect();
+    if !missing.is_empty() {
+        return Turn::new(State::working(Reason::InProgress, "makes the closed group")).then(missing).preparing();
+    }
+    let mut turn = close(view, interfaces);
+    if let Some(vpc) = vpcs.iter().find(|vpc| made_but_unseen(view, vpc, GroupRole::Closed)) {
+        // Just made: AWS may need a moment to show it (EC2 guide, eventual consistency).
+        turn.state = State::working(Reason::InProgress, format!("waits until AWS shows the closed group of {vpc}"));
+        return turn.again_in(1);
+    }
+    if turn.state.is_settled() { pulse::after_closing(view, interfaces, turn) } else { turn }
+}
+
+pub(super) fn create(view: &View<'_, Quarantine>, vpc: &crate::api::ids::VpcId, role: GroupRole) -> Effect {
+    Effect::CreateSecurityGroup {
+        vpc: vpc.clone(),
+        name: group_name(&view.account.group_prefix, role),
+        role,
+        tag_prefix: view.account.tag_prefix.clone(),
+    }
+}
+
+/// Closes every interface in whose VPC the closed group is seen, and empties those groups, all side by side:
+/// a group with a rule left on it is still better than none.
+fn close(view: &View<'_, Quarantine>, interfaces: &[Interface]) -> Turn<Quarantine> {
+    let (mut facts, mut stage, mut parts) = (Vec::new(), Vec::new(), Vec::new());
+    let mut open = 0;
+    let mut emptied: BTreeMap<_, &SecurityGroup> = BTreeMap::new();
+    for interface in interfaces {
+        let Some(closed) = our_group(view, &interface.vpc, GroupRole::Closed) else {
+            open += 1;
+            continue;
+        };
+        if !closed.rules.is_empty() {
+            emptied.insert(&closed.id, closed);
+        }
+        let wish = as_value([&closed.id]);
+        let attribute = Attribute::Groups(interface.id.clone());
+        let current = as_value(&interface.groups);
+        let mut held = attribute::hold(view.record, &attribute, &wish, &current);
+        if is_pulse(view, interface) {
+            // The open half of our own pulse is nobody's foreign change.
+            held.facts.retain(|fact| !matches!(fact, Fact::Drift { .. }));
+        }
+        facts.extend(held.facts);
+        let shut = held.in_place && closed.rules.is_empty();
+        if !held.in_place {
+            stage.push(Effect::ReplaceSecurityGroups {
+                interface: interface.id.clone(),
+                groups: BTreeSet::from([closed.id.clone()]),
+            });
+        }
+        open += usize::from(!shut);
+        parts.push(Part {
+            kind: "interface",
+            name: interface.id.to_string(),
+            state: if shut { "Closed" } else { "Open" }.to_owned(),
+            message: interface.private_ips.first().cloned().unwrap_or_default(),
+        });
+    }
+    for group in emptied.into_values() {
+        if view.record.verified.iter().any(|attribute| matches!(attribute, Attribute::Groups(_))) {
+            facts.push(Fact::ForeignRules {
+                group: group.id.clone(),
+                rules: group.rules.iter().map(|rule| format!("{rule:?}")).collect(),
+            });
+        }
+        stage.push(Effect::RevokeRules { group: group.id.clone(), rules: group.rules.clone() });
+    }
+    let state = if open == 0 {
+        State::done(closed_message(interfaces))
+    } else {
+        State::working(Reason::InProgress, format!("{open} of {} interfaces still open", interfaces.len()))
+    };
+    Turn::new(state).then(stage).noting(facts).with_parts(parts)
+}
+
+fn is_pulse(view: &View<'_, Quarantine>, interface: &Interface) -> bool {
+    view.record.pulsed.contains(&interface.id)
+        && our_group(view, &interface.vpc, GroupRole::Open)
+            .is_some_and(|open| interface.groups == BTreeSet::from([open.id.clone()]))
+}
+
+fn closed_message(interfaces: &[Interface]) -> String {
+    format!("{} of {} interfaces closed, both ways, IPv4 and IPv6", interfaces.len(), interfaces.len())
+}
+
+fn undo(view: &View<'_, Quarantine>) -> Turn<Quarantine> {
+    let gone = view.seen.instance.value().is_none_or(|instance| {
+        matches!(instance.state, InstanceState::Terminated | InstanceState::ShuttingDown)
+    });
+    let interfaces = match view.seen.interfaces.value() {
+        Some(interfaces) => interfaces.as_slice(),
+        None if gone => &[],
+        None if view.record.released || view.record.applied.is_empty() => &[],
+        None => return unread(&view.seen.interfaces),
+    };
+    let (mut facts, mut stage) = (Vec::new(), Vec::new());
+    for attribute in view.record.applied.keys() {
+        let Attribute::Groups(id) = attribute else { continue };
+        let current = interfaces.iter().find(|interface| interface.id == *id).map(|i| as_value(&i.groups));
+        match attribute::release(view.record, attribute, current.as_ref()) {
+            Release::Done(more) => facts.extend(more),
+            Release::Restore(Value::Set(groups)) => stage.push(Effect::ReplaceSecurityGroups {
+                interface: id.clone(),
+                groups: groups
+                    .iter()
+                    .filter_map(|group| crate::api::ids::SecurityGroupId::parse(group).ok())
+                    .collect(),
+            }),
+            Release::Restore(_) => {}
+        }
+    }
+    let state = if stage.is_empty() {
+        State::done("groups given back where ours still stood")
+    } else {
+        State::working(Reason::InProgress, "gives the groups back")
+    };
+    Turn::new(state).then(stage).noting(facts)
+}
+
+fn preview(view: &View<'_, Quarantine>) -> Vec<PlanLine> {
+    if view.spec.level == Level::Released {
+        return view
+            .record
+            .applied
+            .keys()
+            .filter(|attribute| matches!(attribute, Attribute::Groups(_)))
+            .filter_map(|attribute| {
+                let value = view.record.baseline.get(attribute)?;
+                Some(PlanLine::about(format!("set {attribute} back to {value}, if our group still stands")))
+            })
+            .collect();
+    }
+    let target = &view.spec.target;
+    let mut lines = vec![PlanLine::about(format!(
+        "cut {} in account {}, Region {} off the network: every interface gets one closed group, both ways, IPv4 and IPv6",
+        target.instance_id, view.account.id, target.region
+    ))];
+    for interface in view.seen.interfaces.value().into_iter().flatten() {
+        let public = if interface.has_public_address() {
+            format!("; reachable from outside by {}", [&interface.public_ips[..], &interface.ipv6[..]].concat().join(", "))
+        } else {
+            String::new()
+        };
+        lines.push(PlanLine::about(format!(
+            "interface {} ({}): groups {} are replaced{public}",
+            interface.id,
+            interface.private_ips.first().map_or("no address", String::as_str),
+            as_value(&interface.groups)
+        )));
+    }
+    lines.push(PlanLine::about(match view.spec.isolation.pulse {
+        crate::api::quarantine::Pulse::Never => "flows that are tracked already survive until they end".to_owned(),
+        crate::api::quarantine::Pulse::Auto => {
+            "then, where no public address is and it can help, a short open-closed pulse ends tracked flows".to_owned()
+        }
+    }));
+    lines.push(PlanLine::about(
+        "touches beside the host: a closed group (and for the pulse an open one) is made in the VPC if none is there; no neighbour",
+    ));
+    lines
+}

@@ -1,0 +1,214 @@
+//! What happens next: one pure function for every kind.
+
+use super::approval::{Gate, gate};
+use super::plan::{self, PlanLine};
+use super::record::{Decision, Entry, Fact, PublishedPlan};
+use super::step::{Part, Procedure, Refusal, State, Step, StepResult, Turn, View};
+use crate::api::approval::Action;
+use crate::api::conditions::Reason;
+
+/// What one step wants done: stages one after another, beside the tracks of other steps.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Track<E> {
+    /// The step.
+    pub step: &'static str,
+    /// Its stages.
+    pub stages: Vec<Vec<E>>,
+}
+
+/// The decision.
+#[derive(Clone, Debug)]
+pub struct Plan<P: Procedure> {
+    /// Every step in table order.
+    pub steps: Vec<StepResult>,
+    /// What to do, after it was recorded.
+    pub tracks: Vec<Track<P::Effect>>,
+    /// What to record beside it.
+    pub facts: Vec<Fact>,
+    /// Outcomes that AWS shows though the reply was lost.
+    pub outcomes: Vec<Entry>,
+    /// Gates that open with this decision.
+    pub decisions: Vec<Decision>,
+    /// The plan that stands published, this decision's own included.
+    pub published: Option<PublishedPlan>,
+    /// The action for which a person is awaited.
+    pub awaiting: Option<Action>,
+    /// Why nothing is done at all.
+    pub refused: Option<Refusal>,
+    /// Seconds until the next look; none where only an event can change anything.
+    pub again_in: Option<u32>,
+}
+
+/// Runs the table: forwards, or backwards where the declaration asks to give everything back.
+pub fn decide<P: Procedure>(view: &View<'_, P>) -> Plan<P> {
+    let mut plan = Plan {
+        steps: Vec::with_capacity(P::TABLE.len()),
+        tracks: Vec::new(),
+        facts: Vec::new(),
+        outcomes: Vec::new(),
+        decisions: Vec::new(),
+        published: None,
+        awaiting: None,
+        refused: None,
+        again_in: None,
+    };
+    if let Err(refusal) = P::admit(view) {
+        plan.again_in = Some(view.account.recheck_seconds);
+        plan.refused = Some(refusal);
+        return plan;
+    }
+    let releasing = P::releasing(view);
+    let mut gates = Gates::default();
+    let mut turns: Vec<(usize, Turn<P>)> = Vec::new();
+    let order: Vec<usize> =
+        if releasing { (0..P::TABLE.len()).rev().collect() } else { (0..P::TABLE.len()).collect() };
+    let mut states: Vec<Option<State>> = vec![None; P::TABLE.len()];
+
+    for position in order {
+        let step = &P::TABLE[position];
+        let turn = if releasing {
+            undo(view, step, &states[position + 1..], &mut gates)
+        } else {
+            forward(view, step, &states, &mut gates)
+        };
+        if let Some(turn) = turn {
+            states[position] = Some(turn.state.clone());
+            turns.push((position, turn));
+        }
+    }
+
+    let preparing = turns.iter().find(|(_, turn)| turn.prepares).map(|(position, _)| *position);
+    let mut parts: Vec<Vec<Part>> = vec![Vec::new(); P::TABLE.len()];
+    for (position, turn) in turns {
+        plan.facts.extend(turn.facts);
+        plan.outcomes.extend(turn.outcomes);
+        plan.again_in = [plan.again_in, turn.again_in].into_iter().flatten().min();
+        parts[position] = turn.parts;
+        let held_back = preparing.is_some_and(|first| first != position);
+        if !turn.stages.is_empty() && !held_back {
+            plan.tracks.push(Track { step: P::TABLE[position].name, stages: turn.stages });
+        }
+    }
+    for ((step, state), parts) in P::TABLE.iter().zip(states).zip(parts) {
+        plan.steps.push(StepResult { name: step.name, state, parts });
+    }
+    gates.into_plan(&mut plan);
+    let concluded = P::conclude(view, &plan.steps);
+    plan.facts.extend(concluded);
+    plan
+}
+
+fn forward<P: Procedure>(
+    view: &View<'_, P>,
+    step: &Step<P>,
+    states: &[Option<State>],
+    gates: &mut Gates,
+) -> Option<Turn<P>> {
+    if !(step.wanted)(view) {
+        return None;
+    }
+    if let Some(first) = step.after.iter().find(|name| !settled::<P>(states, name)) {
+        return Some(Turn::new(State::working(Reason::Waiting, format!("waits for {first}"))));
+    }
+    let turn = (step.next)(view);
+    Some(match step.needs {
+        Some(action) if !turn.stages.is_empty() => gates.pass(view, action, turn, forward_lines(view, action)),
+        _ => turn,
+    })
+}
+
+/// Releases step by step from the end of the table; a step waits for all that came after it.
+fn undo<P: Procedure>(
+    view: &View<'_, P>,
+    step: &Step<P>,
+    later: &[Option<State>],
+    gates: &mut Gates,
+) -> Option<Turn<P>> {
+    if later.iter().flatten().any(|state| !state.is_settled()) {
+        return Some(Turn::new(State::working(Reason::Waiting, "waits for the steps after it")));
+    }
+    let turn = (step.undo)(view);
+    if turn.stages.is_empty() && turn.facts.is_empty() {
+        return Some(turn);
+    }
+    Some(gates.pass(view, Action::Release, turn, || {
+        P::TABLE.iter().rev().flat_map(|step| (step.preview)(view)).collect()
+    }))
+}
+
+fn forward_lines<P: Procedure>(view: &View<'_, P>, action: Action) -> impl FnOnce() -> Vec<PlanLine> {
+    let lines: Vec<PlanLine> = P::TABLE
+        .iter()
+        .filter(|step| step.needs == Some(action) && (step.wanted)(view))
+        .flat_map(|step| (step.preview)(view))
+        .collect();
+    move || lines
+}
+
+fn settled<P: Procedure>(states: &[Option<State>], name: &str) -> bool {
+    P::TABLE
+        .iter()
+        .position(|step| step.name == name)
+        .is_none_or(|at| states[at].as_ref().is_none_or(State::is_settled))
+}
+
+/// What the gates said in this decision, each asked once.
+#[derive(Default)]
+struct Gates {
+    asked: Vec<(Action, Gate)>,
+    published: Vec<PublishedPlan>,
+    awaiting: Option<Action>,
+}
+
+impl Gates {
+    /// Lets a turn through, or takes its changes from it. A closed gate keeps the facts of a step that goes
+    /// forward (a baseline is worth having early), and those of a release too: they state what is seen.
+    fn pass<P: Procedure>(
+        &mut self,
+        view: &View<'_, P>,
+        action: Action,
+        mut turn: Turn<P>,
+        lines: impl FnOnce() -> Vec<PlanLine>,
+    ) -> Turn<P> {
+        if !self.asked.iter().any(|(asked, _)| *asked == action) {
+            let published = plan::publish(view, action, lines());
+            let gate = gate(view, action, &published);
+            if matches!(gate, Gate::Closed { .. }) || view.record.plans.get(&action) == Some(&published) {
+                self.published.push(published);
+            }
+            self.asked.push((action, gate));
+        }
+        let closed = self.asked.iter().find_map(|(asked, gate)| match gate {
+            Gate::Closed { .. } if *asked == action => Some(()),
+            _ => None,
+        });
+        if closed.is_some() {
+            self.awaiting.get_or_insert(action);
+            turn.stages.clear();
+            turn.prepares = false;
+            if action == Action::Release {
+                turn.facts.clear();
+            }
+            turn.state = State::Awaiting(action);
+        }
+        turn
+    }
+
+    fn into_plan<P: Procedure>(self, plan: &mut Plan<P>) {
+        for (action, gate) in self.asked {
+            match gate {
+                Gate::Open => {}
+                Gate::Opens(decision) => plan.decisions.push(decision),
+                Gate::Closed { publish, denied } => {
+                    if publish {
+                        let new = self.published.iter().find(|p| p.action == action);
+                        plan.facts.extend(new.cloned().map(Fact::PlanPublished));
+                    }
+                    plan.facts.extend(denied);
+                }
+            }
+        }
+        plan.awaiting = self.awaiting;
+        plan.published = self.published.into_iter().find(|p| Some(p.action) == self.awaiting);
+    }
+}

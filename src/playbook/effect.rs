@@ -1,0 +1,276 @@
+//! Every change that we can ever ask AWS for, as data.
+//!
+//! From this one definition come the call, the IAM actions that it needs, the custody entry and the
+//! generated documents. What is not here can't be done: there is no effect that deletes, unlocks or
+//! shortens anything.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use serde::{Deserialize, Serialize};
+
+use super::Time;
+use super::attribute::{Attribute, Value};
+use super::seen::{Rule, ShutdownBehavior};
+use crate::api::aws_account::LockMode;
+use crate::api::ids::{
+    AccountId, InstanceId, InterfaceId, KeyArn, SecurityGroupId, SnapshotId, VolumeId, VpcId,
+};
+
+/// The two groups we make in a VPC.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub enum GroupRole {
+    /// Without any rule.
+    Closed,
+    /// All traffic both ways: for the pulse alone.
+    Open,
+}
+
+/// One change in AWS. Named as AWS names the call, or the attribute that the call sets.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(tag = "operation", rename_all_fields = "camelCase")]
+pub enum Effect {
+    /// EC2 `CreateSecurityGroup`. The name is unique in a VPC and so makes a resend safe.
+    CreateSecurityGroup {
+        /// Where.
+        vpc: VpcId,
+        /// Neutral: it can be read from inside the instance.
+        name: String,
+        /// Which of the two.
+        role: GroupRole,
+        /// Prefix of the keys of its tags.
+        tag_prefix: String,
+    },
+    /// EC2 `AuthorizeSecurityGroupIngress` and `-Egress`, on the open group alone.
+    AuthorizeRules {
+        /// The open group.
+        group: SecurityGroupId,
+        /// What to let through.
+        rules: BTreeSet<Rule>,
+    },
+    /// EC2 `RevokeSecurityGroupIngress` and `-Egress`.
+    RevokeRules {
+        /// The group.
+        group: SecurityGroupId,
+        /// What no longer to let through.
+        rules: BTreeSet<Rule>,
+    },
+    /// EC2 `ModifyNetworkInterfaceAttribute`: an absolute set, so that the last write wins.
+    ReplaceSecurityGroups {
+        /// The interface.
+        interface: InterfaceId,
+        /// All of its groups from then on.
+        groups: BTreeSet<SecurityGroupId>,
+    },
+    /// EC2 `ModifyNetworkInterfaceAttribute` with the open group: first half of the pulse, never repeated. The
+    /// second half is an ordinary replacement by the closed group.
+    OpenForPulse {
+        /// The interface.
+        interface: InterfaceId,
+        /// The open group.
+        open: SecurityGroupId,
+    },
+    /// EC2 `ModifyInstanceAttribute`, `disableApiTermination`.
+    SetTerminationProtection {
+        /// The instance.
+        instance: InstanceId,
+        /// Whether terminating through the API is refused.
+        enabled: bool,
+    },
+    /// EC2 `ModifyInstanceAttribute`, `disableApiStop`.
+    SetStopProtection {
+        /// The instance.
+        instance: InstanceId,
+        /// Whether stopping through the API is refused.
+        enabled: bool,
+    },
+    /// EC2 `ModifyInstanceAttribute`, `instanceInitiatedShutdownBehavior`.
+    SetShutdownBehavior {
+        /// The instance.
+        instance: InstanceId,
+        /// What a shutdown from inside does.
+        behavior: ShutdownBehavior,
+    },
+    /// EC2 `ModifyInstanceAttribute`, `blockDeviceMapping.ebs.deleteOnTermination`.
+    SetDeleteOnTermination {
+        /// The instance.
+        instance: InstanceId,
+        /// The volume.
+        volume: VolumeId,
+        /// Device name of its attachment.
+        device: String,
+        /// Whether the volume goes with the instance.
+        enabled: bool,
+    },
+    /// EC2 `CreateSnapshots`: one crash-consistent set. It has no client token.
+    CreateSnapshots {
+        /// The instance.
+        instance: InstanceId,
+        /// The volumes that the set must have: fewer is not the set.
+        volumes: BTreeSet<VolumeId>,
+        /// Data volumes to leave out.
+        exclude: BTreeSet<VolumeId>,
+        /// Whether to leave the root volume out.
+        exclude_root: bool,
+        /// Description of each snapshot.
+        description: String,
+        /// Tags at birth, the operation id excepted, which is added when it is known.
+        tags: BTreeMap<String, String>,
+        /// Prefix of the key of the operation id's tag.
+        tag_prefix: String,
+    },
+    /// EC2 `LockSnapshot`, with a date and not a duration, so that a repeat is identical.
+    LockSnapshot {
+        /// The snapshot.
+        snapshot: SnapshotId,
+        /// The mode.
+        mode: LockMode,
+        /// When it ends.
+        until: Time,
+    },
+    /// EC2 `ModifySnapshotAttribute`, add. A group can't be named: public can't be said.
+    ShareSnapshot {
+        /// The snapshot.
+        snapshot: SnapshotId,
+        /// Accounts that may create volumes from it.
+        accounts: BTreeSet<AccountId>,
+    },
+    /// EC2 `ModifySnapshotAttribute`, remove: strangers lose what they should not have.
+    UnshareSnapshot {
+        /// The snapshot.
+        snapshot: SnapshotId,
+        /// Accounts that may no longer create volumes from it.
+        accounts: BTreeSet<AccountId>,
+        /// Whether the public may no longer, too.
+        public: bool,
+    },
+    /// KMS `CreateGrant`, named: the same name with the same parameters is the same grant.
+    CreateGrant {
+        /// The key.
+        key: KeyArn,
+        /// Name of the grant.
+        name: String,
+        /// The account that may use the key for copying.
+        grantee: AccountId,
+    },
+}
+
+/// What AWS answered to an effect that it accepted.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
+pub struct Receipt {
+    /// `x-amzn-requestid` of the reply.
+    pub request_id: Option<String>,
+    /// `Date` header of the reply.
+    pub server_date: Option<String>,
+    /// What came into being.
+    pub created: Vec<Created>,
+}
+
+/// Something that came into being by an effect.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(tag = "kind", rename_all = "camelCase", rename_all_fields = "camelCase")]
+pub enum Created {
+    /// A security group.
+    SecurityGroup {
+        /// Its id.
+        id: SecurityGroupId,
+        /// Its VPC.
+        vpc: VpcId,
+        /// Which of the two.
+        role: GroupRole,
+    },
+    /// A snapshot of a set.
+    Snapshot {
+        /// Its id.
+        id: SnapshotId,
+        /// The volume it was made from.
+        volume: VolumeId,
+    },
+    /// A grant.
+    Grant {
+        /// Its id.
+        id: String,
+        /// The key it is on.
+        key: KeyArn,
+        /// The account that it serves.
+        grantee: AccountId,
+    },
+}
+
+impl Effect {
+    /// The API operation, as CloudTrail names it.
+    pub const fn operation(&self) -> &'static str {
+        match self {
+            Self::CreateSecurityGroup { .. } => "CreateSecurityGroup",
+            Self::AuthorizeRules { .. } => "AuthorizeSecurityGroup",
+            Self::RevokeRules { .. } => "RevokeSecurityGroup",
+            Self::ReplaceSecurityGroups { .. } | Self::OpenForPulse { .. } => {
+                "ModifyNetworkInterfaceAttribute"
+            }
+            Self::SetTerminationProtection { .. }
+            | Self::SetStopProtection { .. }
+            | Self::SetShutdownBehavior { .. }
+            | Self::SetDeleteOnTermination { .. } => "ModifyInstanceAttribute",
+            Self::CreateSnapshots { .. } => "CreateSnapshots",
+            Self::LockSnapshot { .. } => "LockSnapshot",
+            Self::ShareSnapshot { .. } | Self::UnshareSnapshot { .. } => "ModifySnapshotAttribute",
+            Self::CreateGrant { .. } => "CreateGrant",
+        }
+    }
+
+    /// The IAM actions that AWS checks: the call's own, and the dependent ones that no call shows
+    /// (Service Authorization Reference, actions of EC2 and KMS).
+    pub const fn iam_actions(&self) -> &'static [&'static str] {
+        match self {
+            Self::CreateSecurityGroup { .. } => &["ec2:CreateSecurityGroup", "ec2:CreateTags"],
+            Self::AuthorizeRules { .. } => {
+                &["ec2:AuthorizeSecurityGroupEgress", "ec2:AuthorizeSecurityGroupIngress"]
+            }
+            Self::RevokeRules { .. } => {
+                &["ec2:RevokeSecurityGroupEgress", "ec2:RevokeSecurityGroupIngress"]
+            }
+            Self::ReplaceSecurityGroups { .. } | Self::OpenForPulse { .. } => {
+                &["ec2:ModifyNetworkInterfaceAttribute"]
+            }
+            Self::SetTerminationProtection { .. }
+            | Self::SetStopProtection { .. }
+            | Self::SetShutdownBehavior { .. }
+            | Self::SetDeleteOnTermination { .. } => &["ec2:ModifyInstanceAttribute"],
+            Self::CreateSnapshots { .. } => &["ec2:CreateSnapshots", "ec2:CreateTags"],
+            Self::LockSnapshot { .. } => &["ec2:LockSnapshot"],
+            Self::ShareSnapshot { .. } | Self::UnshareSnapshot { .. } => {
+                &["ec2:ModifySnapshotAttribute"]
+            }
+            Self::CreateGrant { .. } => &["kms:CreateGrant"],
+        }
+    }
+
+    /// Whether sending it again, under the same intent, can do no harm: it sets something absolutely,
+    /// or has a natural key. The one that has neither must be looked up before it is sent again.
+    pub const fn is_idempotent(&self) -> bool {
+        !matches!(self, Self::CreateSnapshots { .. })
+    }
+
+    /// The attribute that it sets, and to which value, where it sets one that has a baseline.
+    pub fn sets(&self) -> Option<(Attribute, Value)> {
+        match self {
+            Self::ReplaceSecurityGroups { interface, groups } => Some((
+                Attribute::Groups(interface.clone()),
+                Value::Set(groups.iter().map(ToString::to_string).collect()),
+            )),
+            Self::SetTerminationProtection { enabled, .. } => {
+                Some((Attribute::TerminationProtection, Value::Flag(*enabled)))
+            }
+            Self::SetStopProtection { enabled, .. } => {
+                Some((Attribute::StopProtection, Value::Flag(*enabled)))
+            }
+            Self::SetShutdownBehavior { behavior, .. } => {
+                Some((Attribute::ShutdownBehavior, Value::shutdown(*behavior)))
+            }
+            Self::SetDeleteOnTermination { volume, enabled, .. } => {
+                Some((Attribute::DeleteOnTermination(volume.clone()), Value::Flag(*enabled)))
+            }
+            _ => None,
+        }
+    }
+}

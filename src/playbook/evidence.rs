@@ -1,0 +1,120 @@
+//! The procedure that keeps one moment of one host's volumes.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use serde_json::{Value as Json, json};
+
+use super::Time;
+use super::effect::Effect;
+use super::record::Fact;
+use super::seen::{Instance, InstanceState, Key, Lock, Read, Snapshot};
+use super::step::{Procedure, Refusal, State, Step, StepResult, View};
+use crate::api::conditions::Reason;
+use crate::api::evidence_snapshot::EvidenceSnapshotSpec;
+use crate::api::ids::{KeyArn, SnapshotId};
+
+/// Takes, locks and shares one snapshot set.
+#[derive(Debug)]
+pub struct EvidenceSnapshot;
+
+/// What can be seen of a moment.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct EvidenceSeen {
+    /// The instance; asked for until the set is taken.
+    pub instance: Read<Instance>,
+    /// Snapshots born with the operation id of an intent of ours.
+    pub snapshots: Read<Vec<Snapshot>>,
+    /// Locks on them.
+    pub locks: Read<BTreeMap<SnapshotId, Lock>>,
+    /// Who may use them; `all` for the public.
+    pub permissions: BTreeMap<SnapshotId, Read<BTreeSet<String>>>,
+    /// The keys that they are encrypted under.
+    pub keys: BTreeMap<KeyArn, Read<Key>>,
+    /// When the Quarantine of the same host closed it; none while it has not, or where there is none.
+    pub isolated_at: Option<Time>,
+}
+
+impl EvidenceSeen {
+    /// Nothing was asked.
+    pub const fn nothing() -> Self {
+        Self {
+            instance: Read::NotRead,
+            snapshots: Read::NotRead,
+            locks: Read::NotRead,
+            permissions: BTreeMap::new(),
+            keys: BTreeMap::new(),
+            isolated_at: None,
+        }
+    }
+}
+
+impl Procedure for EvidenceSnapshot {
+    type Spec = EvidenceSnapshotSpec;
+    type Seen = EvidenceSeen;
+    type Effect = Effect;
+    const TABLE: &'static [Step<Self>] = super::EVIDENCE_SNAPSHOT;
+
+    fn admit(view: &View<'_, Self>) -> Result<(), Refusal> {
+        view.account.ready.clone()?;
+        let source = &view.spec.source.instance;
+        if view.record.opened.is_some() {
+            return Ok(());
+        }
+        if !view.account.namespace_allowed {
+            return Err(Refusal::new(
+                Reason::NamespaceNotAllowed,
+                format!(
+                    "namespace {} may not use AwsAccount {}; add it to spec.allowedNamespaces there",
+                    view.subject.namespace.as_deref().unwrap_or_default(),
+                    source.account_ref
+                ),
+            ));
+        }
+        if !view.account.regions.contains(&source.region) {
+            return Err(Refusal::new(
+                Reason::RegionNotAllowed,
+                format!("AwsAccount {} does not list Region {}; add it to spec.regions there", source.account_ref, source.region),
+            ));
+        }
+        if let Some(share) = view.spec.share.iter().find(|share| !view.account.destinations.contains_key(&share.account_ref)) {
+            return Err(Refusal::new(
+                Reason::DestinationNotAllowed,
+                format!(
+                    "evidence may not go to AwsAccount {}; AwsAccount {} does not list it in spec.evidence.destinations",
+                    share.account_ref, source.account_ref
+                ),
+            ));
+        }
+        match &view.seen.instance {
+            Read::Failed(failure) => Err(Refusal::new(failure.reason, failure.message.clone())),
+            Read::NotRead => Err(Refusal::new(Reason::NotObserved, "AWS was not asked yet")),
+            Read::Absent { .. } => Err(Refusal::new(
+                Reason::InstanceNotFound,
+                format!(
+                    "account {} has no instance {} in {}; check spec.source. Nothing is touched",
+                    view.account.id, source.instance_id, source.region
+                ),
+            )),
+            Read::Found { value, .. } if value.owner != view.account.id => Err(Refusal::new(
+                Reason::WrongAccount,
+                format!("{} belongs to account {}, not to {}", value.id, value.owner, view.account.id),
+            )),
+            Read::Found { value, .. } if value.state == InstanceState::Terminated => Err(Refusal::new(
+                Reason::InstanceTerminated,
+                format!("{} is terminated: it has no volumes to snapshot any more", value.id),
+            )),
+            Read::Found { .. } => Ok(()),
+        }
+    }
+
+    fn declared(spec: &EvidenceSnapshotSpec) -> Json {
+        json!({"source": spec.source, "moment": spec.moment})
+    }
+
+    fn conclude(view: &View<'_, Self>, steps: &[StepResult]) -> Vec<Fact> {
+        let preserved = steps
+            .iter()
+            .any(|step| step.name == "Preserved" && matches!(step.state, Some(State::Done(_))));
+        if preserved && view.record.preserved_at.is_none() { vec![Fact::EvidencePreserved] } else { Vec::new() }
+    }
+}

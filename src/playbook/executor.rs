@@ -1,0 +1,189 @@
+//! The order of a turn: decide, write, send stage after stage, keep what is owed to the chain.
+//!
+//! A machine without a client: the controller and the model feed it the same replies and get the same
+//! orders. Nothing is sent before the link that says so is known to be written.
+
+use std::collections::BTreeMap;
+
+use super::attribute::Attribute;
+use super::chain::{Head, Link, ObjectRef, Writer, link};
+use super::decide::{Plan, Track, decide};
+use super::effect::Receipt;
+use super::ledger::{Order, draft, not_sent, settle};
+use super::record::{Entry, Record};
+use super::step::{Procedure, View};
+use crate::cloud::error::{CloudError, ErrorClass};
+
+/// What a replica remembers of one object between turns. All of it may be lost: a crash loses it.
+#[derive(Clone, Debug)]
+pub struct Executor<P: Procedure> {
+    /// Outcomes that are not written yet.
+    owed: Vec<Entry>,
+    /// Foreign values seen again since they were last written.
+    repeats: BTreeMap<Attribute, u64>,
+    /// What AWS said last to a step's changes, where it refused.
+    errors: BTreeMap<&'static str, CloudError>,
+    /// Tracks that are under way.
+    tracks: Vec<Running<P::Effect>>,
+    /// AWS's clock, from the last reply.
+    server_date: Option<String>,
+}
+
+/// One track: the stages to come, and how many replies the present one still lacks.
+#[derive(Clone, Debug)]
+struct Running<E> {
+    step: &'static str,
+    waiting: usize,
+    failed: bool,
+    stages: std::collections::VecDeque<Vec<Order<E>>>,
+}
+
+/// A turn, decided and not yet written.
+#[derive(Clone, Debug)]
+pub struct Decided<P: Procedure> {
+    /// The decision.
+    pub plan: Plan<P>,
+    /// What must be created in the API server before anything is sent; none where there is nothing to say.
+    pub link: Option<Link>,
+    tracks: Vec<Track<Order<P::Effect>>>,
+    repeats: Vec<Attribute>,
+}
+
+/// One change to send, with the track that wants it.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Send<E> {
+    /// Position of its track.
+    pub track: usize,
+    /// The step.
+    pub step: &'static str,
+    /// The change and its intent.
+    pub order: Order<E>,
+}
+
+impl<P: Procedure> Default for Executor<P> {
+    fn default() -> Self {
+        Self {
+            owed: Vec::new(),
+            repeats: BTreeMap::new(),
+            errors: BTreeMap::new(),
+            tracks: Vec::new(),
+            server_date: None,
+        }
+    }
+}
+
+impl<P: Procedure> Executor<P> {
+    /// Decides, and drafts what must be written first.
+    pub fn decide(&self, view: &View<'_, P>, object: &ObjectRef, head: Option<&Head>, writer: &Writer) -> Decided<P> {
+        // Outcomes that are owed are known already: deciding without them would do things twice.
+        let mut record = view.record.clone();
+        record.fold(&self.owed, view.now);
+        let informed = View { record: &record, ..view.copy() };
+        let plan = decide(&informed);
+        let drafted = draft(&informed, &plan, self.owed.clone(), &self.repeats);
+        let link = (!drafted.entries.is_empty()).then(|| {
+            link(object, head, view.record, drafted.entries, view.now, self.server_date.clone(), writer.clone())
+        });
+        Decided { plan, link, tracks: drafted.tracks, repeats: drafted.repeats }
+    }
+
+    /// The link is written (or there was none to write): what may go out now.
+    pub fn written(&mut self, decided: &Decided<P>) -> Vec<Send<P::Effect>> {
+        if decided.link.is_some() {
+            self.owed.clear();
+        }
+        for attribute in &decided.repeats {
+            *self.repeats.entry(attribute.clone()).or_default() += 1;
+        }
+        if let Some(link) = &decided.link {
+            for entry in &link.body.entries {
+                if let Entry::Fact(super::record::Fact::Drift { attribute, .. }) = entry {
+                    self.repeats.remove(attribute);
+                }
+            }
+        }
+        // A step that wants nothing has nothing to be refused.
+        let busy: Vec<&str> = decided.tracks.iter().map(|track| track.step).collect();
+        self.errors.retain(|step, _| busy.contains(step));
+        self.tracks = decided
+            .tracks
+            .iter()
+            .map(|track| Running {
+                step: track.step,
+                waiting: 0,
+                failed: false,
+                stages: track.stages.iter().cloned().collect(),
+            })
+            .collect();
+        (0..self.tracks.len()).flat_map(|position| self.advance(position)).collect()
+    }
+
+    /// A reply came, or the certainty that none will: what may go out now.
+    pub fn replied(
+        &mut self,
+        record: &Record,
+        sent: &Send<P::Effect>,
+        reply: &Result<Receipt, CloudError>,
+    ) -> Vec<Send<P::Effect>> {
+        if let Some(id) = &sent.order.id {
+            self.owed.extend(settle(record, id, reply));
+        }
+        match reply {
+            Ok(receipt) => {
+                if receipt.server_date.is_some() {
+                    self.server_date.clone_from(&receipt.server_date);
+                }
+            }
+            Err(error) => {
+                self.errors.insert(sent.step, error.clone());
+            }
+        }
+        let Some(track) = self.tracks.get_mut(sent.track) else { return Vec::new() };
+        track.waiting = track.waiting.saturating_sub(1);
+        track.failed |= reply.is_err();
+        if track.waiting > 0 || track.failed {
+            return Vec::new();
+        }
+        self.advance(sent.track)
+    }
+
+    /// The lease is about to end: this one is not sent by us, and the chain says so.
+    pub fn withheld(&mut self, sent: &Send<P::Effect>) {
+        self.owed.extend(sent.order.id.as_ref().map(not_sent));
+        if let Some(track) = self.tracks.get_mut(sent.track) {
+            track.failed = true;
+        }
+    }
+
+    fn advance(&mut self, position: usize) -> Vec<Send<P::Effect>> {
+        let Some(track) = self.tracks.get_mut(position) else { return Vec::new() };
+        let stage = track.stages.pop_front().unwrap_or_default();
+        track.waiting = stage.len();
+        if track.stages.is_empty() && stage.is_empty() {
+            self.errors.remove(track.step);
+        }
+        stage.into_iter().map(|order| Send { track: position, step: self.tracks[position].step, order }).collect()
+    }
+
+    /// What AWS refused, by step.
+    pub const fn errors(&self) -> &BTreeMap<&'static str, CloudError> {
+        &self.errors
+    }
+
+    /// Whether outcomes wait to be written.
+    pub fn owes(&self) -> bool {
+        !self.owed.is_empty()
+    }
+
+    /// The gravest class among what AWS refused: it sets the back-off.
+    pub fn gravest(&self) -> Option<ErrorClass> {
+        self.errors.values().map(|error| error.class).max_by_key(|class| match class {
+            ErrorClass::Conflict => 0,
+            ErrorClass::Ambiguous => 1,
+            ErrorClass::Unavailable => 2,
+            ErrorClass::Throttled => 3,
+            ErrorClass::Invalid => 4,
+            ErrorClass::Denied => 5,
+        })
+    }
+}

@@ -1,0 +1,229 @@
+//! Between deciding and doing: what must be written first, under which operation ids the changes then go
+//! out, and how a reply becomes an outcome. The controller and the model run these same functions.
+
+use std::collections::BTreeMap;
+
+use super::Time;
+use super::chain::{digest_of, operation_id};
+use super::decide::{Plan, Track};
+use super::effect::{Effect, Receipt};
+use super::record::{Entry, Fact, OperationId, OutcomeKind, Record};
+use super::step::{Change, Procedure, View};
+use crate::cloud::error::{CloudError, ErrorClass};
+
+/// What to write before anything is sent, and what to send after.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Draft<E> {
+    /// Entries of the next custody record; none where there is nothing to say.
+    pub entries: Vec<Entry>,
+    /// The changes, each with the operation id under which it is known.
+    pub tracks: Vec<Track<Order<E>>>,
+    /// Foreign values that were seen again and are not worth a record yet.
+    pub repeats: Vec<super::attribute::Attribute>,
+}
+
+/// One change with the intent it goes out under.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Order<E> {
+    /// The intent; none where the change needs none.
+    pub id: Option<OperationId>,
+    /// The change.
+    pub change: E,
+}
+
+/// Turns a decision into entries and orders. `owed` are outcomes of the turn before; `repeats` counts
+/// foreign values since they were last written.
+pub fn draft<P: Procedure>(
+    view: &View<'_, P>,
+    plan: &Plan<P>,
+    owed: Vec<Entry>,
+    repeats: &BTreeMap<super::attribute::Attribute, u64>,
+) -> Draft<P::Effect> {
+    let mut entries = Vec::new();
+    if view.record.opened.is_none() && (!plan.facts.is_empty() || plan.tracks.iter().any(journalled)) {
+        entries.push(Entry::Opened {
+            about: format!("{} {}", view.subject.kind, view.subject.name),
+            requested_by: view.subject.requested_by.clone(),
+        });
+    }
+    entries.extend(owed);
+    entries.extend(plan.outcomes.iter().cloned());
+    let mut again = Vec::new();
+    for fact in &plan.facts {
+        match fact {
+            Fact::Drift { attribute, foreign } if is_recent(view, attribute, foreign) => again.push(attribute.clone()),
+            Fact::Drift { attribute, foreign } => {
+                if let Some(count) = repeats.get(attribute).filter(|count| **count > 0) {
+                    let _ = foreign;
+                    entries.push(Entry::Fact(Fact::DriftRepeated { attribute: attribute.clone(), count: *count }));
+                }
+                entries.push(Entry::Fact(fact.clone()));
+            }
+            _ => entries.push(Entry::Fact(fact.clone())),
+        }
+    }
+    entries.extend(plan.decisions.iter().cloned().map(Entry::Decision));
+    let close = stale_intents(view.record, plan, view.now);
+    entries.extend(close);
+
+    let mut tracks = Vec::new();
+    for track in &plan.tracks {
+        let mut stages = Vec::new();
+        for stage in &track.stages {
+            let mut orders = Vec::new();
+            for change in stage {
+                let id = change.intent().map(|effect| {
+                    standing(view, effect, &again).unwrap_or_else(|| {
+                        let id = operation_id(&view.subject.uid, view.next_index, entries.len());
+                        entries.push(intent(view.record, &id, track.step, effect));
+                        id
+                    })
+                });
+                orders.push(Order { id, change: change.clone() });
+            }
+            stages.push(orders);
+        }
+        tracks.push(Track { step: track.step, stages });
+    }
+    Draft { entries, tracks, repeats: again }
+}
+
+fn journalled<E: Change>(track: &Track<E>) -> bool {
+    track.stages.iter().flatten().any(|change| change.intent().is_some())
+}
+
+fn is_recent<P: Procedure>(
+    view: &View<'_, P>,
+    attribute: &super::attribute::Attribute,
+    foreign: &super::attribute::Value,
+) -> bool {
+    view.record.drift.get(attribute).is_some_and(|drift| {
+        drift.foreign == *foreign
+            && view.now.as_second() - drift.at.as_second() < view.limits.coalesce_seconds
+    })
+}
+
+/// The intent under which this change may go out without a new entry: one that is still open, or the repair
+/// of the same attribute against the same foreign value, written a short time ago.
+fn standing<P: Procedure>(
+    view: &View<'_, P>,
+    effect: &Effect,
+    again: &[super::attribute::Attribute],
+) -> Option<OperationId> {
+    if !effect.is_idempotent() {
+        return None;
+    }
+    let open = view.record.operations.iter().find(|(_, operation)| {
+        operation.outcome.is_none() && operation.effect == *effect
+    });
+    if let Some((id, _)) = open {
+        return Some(id.clone());
+    }
+    let (attribute, value) = effect.sets()?;
+    let applied = view.record.applied.get(&attribute)?;
+    (applied.value == value && again.contains(&attribute)).then(|| applied.operation.clone())
+}
+
+fn intent(record: &Record, id: &OperationId, step: &str, effect: &Effect) -> Entry {
+    let before = effect.sets().and_then(|(attribute, _)| {
+        record
+            .drift
+            .get(&attribute)
+            .map(|drift| drift.foreign.clone())
+            .or_else(|| record.applied.get(&attribute).map(|applied| applied.value.clone()))
+            .or_else(|| record.baseline.get(&attribute).cloned())
+    });
+    let retry_of = record
+        .operations
+        .iter()
+        .filter(|(_, operation)| operation.outcome.is_none() || !operation.effect.is_idempotent())
+        .find(|(_, operation)| operation.effect == *effect)
+        .map(|(earlier, _)| earlier.clone());
+    Entry::Intent {
+        id: id.clone(),
+        step: step.to_owned(),
+        effect: effect.clone(),
+        digest: digest_of(effect),
+        before,
+        retry_of,
+    }
+}
+
+/// Open intents that nobody wants any more, and tokenless ones that are about to be repeated, get their
+/// outcome: the reply was lost, or they never left, and which of the two nobody can say.
+fn stale_intents<P: Procedure>(record: &Record, plan: &Plan<P>, _now: Time) -> Vec<Entry> {
+    let wanted: Vec<&Effect> = plan
+        .tracks
+        .iter()
+        .flat_map(|track| track.stages.iter().flatten())
+        .filter_map(Change::intent)
+        .collect();
+    record
+        .operations
+        .iter()
+        .filter(|(_, operation)| operation.outcome.is_none())
+        .filter(|(_, operation)| {
+            if operation.effect.is_idempotent() {
+                let settled = plan.steps.iter().any(|step| {
+                    step.name == operation.step && step.state.as_ref().is_none_or(super::step::State::is_settled)
+                });
+                settled && !wanted.contains(&&operation.effect)
+            } else {
+                wanted.contains(&&operation.effect)
+            }
+        })
+        .map(|(id, operation)| {
+            let verified = operation.effect.sets().is_some_and(|(attribute, _)| {
+                record.verified.contains(&attribute)
+                    || plan.facts.contains(&Fact::Verified { attribute })
+            });
+            outcome(id, if verified { OutcomeKind::Adopted } else { OutcomeKind::Unknown }, None, None)
+        })
+        .collect()
+}
+
+fn outcome(id: &OperationId, result: OutcomeKind, receipt: Option<&Receipt>, error: Option<String>) -> Entry {
+    Entry::Outcome {
+        id: id.clone(),
+        result,
+        created: receipt.map(|receipt| receipt.created.clone()).unwrap_or_default(),
+        request_id: receipt.and_then(|receipt| receipt.request_id.clone()),
+        server_date: receipt.and_then(|receipt| receipt.server_date.clone()),
+        error,
+    }
+}
+
+/// What a reply says about an intent that is open in `record`; none where it stays open (lost replies, and
+/// refusals of what may simply be sent again).
+pub fn settle(record: &Record, id: &OperationId, reply: &Result<Receipt, CloudError>) -> Option<Entry> {
+    let operation = record.operations.get(id)?;
+    if operation.outcome.is_some() {
+        return None;
+    }
+    match reply {
+        Ok(receipt) => Some(outcome(id, OutcomeKind::Done, Some(receipt), None)),
+        Err(error) => match error.class {
+            ErrorClass::Ambiguous | ErrorClass::Unavailable => None,
+            // Not applied for certain. What is idempotent keeps its intent and is sent again under it.
+            _ if operation.effect.is_idempotent() && error.class != ErrorClass::Conflict => None,
+            _ => Some(outcome(id, OutcomeKind::Failed, None, Some(error.code.clone()))),
+        },
+    }
+}
+
+/// Outcome of an intent whose result was found in AWS though its reply was lost.
+pub fn adopted(id: &OperationId, created: Vec<super::effect::Created>) -> Entry {
+    Entry::Outcome {
+        id: id.clone(),
+        result: OutcomeKind::Adopted,
+        created,
+        request_id: None,
+        server_date: None,
+        error: None,
+    }
+}
+
+/// An intent of a turn whose send was refused by the lease: it never left.
+pub fn not_sent(id: &OperationId) -> Entry {
+    outcome(id, OutcomeKind::NotSent, None, None)
+}

@@ -1,0 +1,88 @@
+//! What happens next. Pure: no async, no clock, no client, no failure.
+//!
+//! One table per kind, in the order of the playbook. Forwards it contains a host and keeps its evidence;
+//! backwards it gives back what was changed.
+
+pub mod acquisition;
+pub mod approval;
+pub mod attribute;
+pub mod chain;
+pub mod closing;
+pub mod containment;
+pub mod decide;
+pub mod effect;
+pub mod executor;
+pub mod ledger;
+pub mod plan;
+pub mod preparation;
+pub mod preservation;
+pub mod project;
+pub mod record;
+pub mod seen;
+pub mod step;
+
+mod case;
+mod evidence;
+mod quarantine;
+mod readiness;
+
+pub use case::{CaseEffect, CaseSeen, CaseSpec, Child, ChildKind, ForensicCase};
+pub use evidence::{EvidenceSeen, EvidenceSnapshot};
+pub use quarantine::{Quarantine, QuarantineSeen};
+pub use readiness::{AccountSeen, AwsAccount, Identity, Nothing};
+
+use crate::api::approval::Action;
+use step::Step;
+
+/// Moments in time. Whoever decides is told the time; nothing here asks for it.
+pub type Time = jiff::Timestamp;
+
+/// One host, held: rows D7, C2 and C5.
+pub const QUARANTINE: &[Step<Quarantine>] = &[
+    // What the host is and what is around it: first, because it changes.
+    acquisition::capture_metadata::STEP,
+    // Nobody terminates, stops or empties it by accident. Needs no approval.
+    containment::protect::STEP,
+    // Cut off on every interface. Waits for nothing before it.
+    containment::isolate::STEP,
+];
+
+/// One moment of one host's volumes: rows D9 and D10.
+pub const EVIDENCE_SNAPSHOT: &[Step<EvidenceSnapshot>] = &[
+    // One crash-consistent set.
+    preservation::snapshot_volumes::STEP,
+    // Locked while still pending.
+    preservation::lock_snapshots::STEP,
+    // A complete, locked set stands.
+    preservation::snapshot_volumes::PRESERVED,
+    // The declared accounts, and nobody else.
+    preservation::share_snapshots::STEP,
+];
+
+/// The incident: children, one plan, one signature.
+pub const FORENSIC_CASE: &[Step<ForensicCase>] = &[
+    // A Quarantine and the evidence moments for each target, and the plan that covers them.
+    closing::compose_case::STEP,
+    // Every host held as declared.
+    closing::compose_case::CONTAINED,
+    // Every moment preserved.
+    closing::compose_case::PRESERVED,
+];
+
+/// The account: who we are there, and whether approvals mean anything here.
+pub const AWS_ACCOUNT: &[Step<AwsAccount>] = &[
+    // STS says the account is the one that is declared.
+    preparation::readiness::IDENTITY,
+    // The admission policies are enforced, so that an approver is who they say.
+    preparation::readiness::POLICIES,
+];
+
+/// The approval whose gate a step stands behind: from its first intent on, repair needs none.
+pub fn action_of(step: &str) -> Option<Action> {
+    QUARANTINE
+        .iter()
+        .map(|step| (step.name, step.needs))
+        .chain(EVIDENCE_SNAPSHOT.iter().map(|step| (step.name, step.needs)))
+        .find(|(name, _)| *name == step)
+        .and_then(|(_, needs)| needs)
+}

@@ -1,0 +1,3 @@
+//! What must be true before an incident.
+
+pub mod readiness;

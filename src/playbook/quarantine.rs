@@ -1,0 +1,193 @@
+//! The procedure that holds one host.
+
+use serde_json::{Value as Json, json};
+
+use super::record::{Fact, group_key};
+use super::seen::{Instance, InstanceState, Interface, Protections, Read, SecurityGroup, Surroundings};
+use super::step::{Holder, Procedure, Refusal, State, Step, StepResult, View};
+use crate::api::conditions::Reason;
+use crate::api::ids::VpcId;
+use crate::api::quarantine::{Level, QuarantineSpec};
+use super::effect::{Effect, GroupRole};
+
+/// Holds one EC2 instance at a level.
+#[derive(Debug)]
+pub struct Quarantine;
+
+/// What can be seen of a host.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct QuarantineSeen {
+    /// The instance.
+    pub instance: Read<Instance>,
+    /// Its interfaces.
+    pub interfaces: Read<Vec<Interface>>,
+    /// Its protections.
+    pub protections: Read<Protections>,
+    /// Groups of ours in the account and Region, by name.
+    pub groups: Read<Vec<SecurityGroup>>,
+    /// What is around it; asked for once, outside the path to containment.
+    pub surroundings: Read<Surroundings>,
+    /// Groups that its interfaces had before, with their rules; asked for with the surroundings.
+    pub former_groups: Read<Vec<SecurityGroup>>,
+    /// Hosts of the same case that are not closed yet: the pulse comes after all of them.
+    pub siblings_open: usize,
+}
+
+impl QuarantineSeen {
+    /// Nothing was asked.
+    pub const fn nothing() -> Self {
+        Self {
+            instance: Read::NotRead,
+            interfaces: Read::NotRead,
+            protections: Read::NotRead,
+            groups: Read::NotRead,
+            surroundings: Read::NotRead,
+            former_groups: Read::NotRead,
+            siblings_open: 0,
+        }
+    }
+}
+
+impl Procedure for Quarantine {
+    type Spec = QuarantineSpec;
+    type Seen = QuarantineSeen;
+    type Effect = Effect;
+    const TABLE: &'static [Step<Self>] = super::QUARANTINE;
+
+    fn releasing(view: &View<'_, Self>) -> bool {
+        view.spec.level == Level::Released
+    }
+
+    fn admit(view: &View<'_, Self>) -> Result<(), Refusal> {
+        if view.record.released {
+            return Ok(());
+        }
+        let target = &view.spec.target;
+        if *view.holder == Holder::Other {
+            return Err(Refusal::new(
+                Reason::HeldElsewhere,
+                format!("{} is held by another Quarantine; release that one first", target.instance_id),
+            ));
+        }
+        view.account.ready.clone()?;
+        let begun = view.record.opened.is_some();
+        if !begun {
+            may_begin(view)?;
+        }
+        let instance = match &view.seen.instance {
+            Read::Failed(failure) => return Err(Refusal::new(failure.reason, failure.message.clone())),
+            Read::NotRead => return Err(Refusal::new(Reason::NotObserved, "AWS was not asked yet")),
+            Read::Absent { .. } if Self::releasing(view) && begun => return Ok(()),
+            Read::Absent { .. } => {
+                return Err(Refusal::new(
+                    Reason::InstanceNotFound,
+                    format!(
+                        "account {} has no instance {} in {}; check spec.target. Nothing is touched",
+                        view.account.id, target.instance_id, target.region
+                    ),
+                ));
+            }
+            Read::Found { value, .. } => value,
+        };
+        if instance.owner != view.account.id {
+            return Err(Refusal::new(
+                Reason::WrongAccount,
+                format!("{} belongs to account {}, not to {}; nothing is touched", instance.id, instance.owner, view.account.id),
+            ));
+        }
+        if instance.state == InstanceState::Terminated && !Self::releasing(view) {
+            return Err(Refusal::new(Reason::InstanceTerminated, terminated(view)));
+        }
+        foreign_hold(view)
+    }
+
+    fn declared(spec: &QuarantineSpec) -> Json {
+        json!({"target": spec.target, "level": spec.level, "isolation": spec.isolation})
+    }
+
+    fn conclude(view: &View<'_, Self>, steps: &[StepResult]) -> Vec<Fact> {
+        let done = |name: &str| {
+            steps.iter().any(|step| step.name == name && matches!(step.state, Some(State::Done(_))))
+        };
+        if Self::releasing(view) {
+            let over = steps.iter().all(|step| step.state.as_ref().is_none_or(State::is_settled));
+            return if over && !view.record.released { vec![Fact::Released] } else { Vec::new() };
+        }
+        if done("Isolated") && view.record.contained_at.is_none() {
+            return vec![Fact::Contained];
+        }
+        Vec::new()
+    }
+}
+
+fn may_begin(view: &View<'_, Quarantine>) -> Result<(), Refusal> {
+    let target = &view.spec.target;
+    if !view.account.namespace_allowed {
+        return Err(Refusal::new(
+            Reason::NamespaceNotAllowed,
+            format!(
+                "namespace {} may not use AwsAccount {}; add it to spec.allowedNamespaces there",
+                view.subject.namespace.as_deref().unwrap_or_default(),
+                target.account_ref
+            ),
+        ));
+    }
+    if !view.account.regions.contains(&target.region) {
+        return Err(Refusal::new(
+            Reason::RegionNotAllowed,
+            format!("AwsAccount {} does not list Region {}; add it to spec.regions there", target.account_ref, target.region),
+        ));
+    }
+    Ok(())
+}
+
+/// A quarantined state is never taken for a baseline.
+fn foreign_hold(view: &View<'_, Quarantine>) -> Result<(), Refusal> {
+    if !view.record.applied.is_empty() {
+        return Ok(());
+    }
+    let (Some(groups), Some(interfaces)) = (view.seen.groups.value(), view.seen.interfaces.value()) else {
+        return Ok(());
+    };
+    let held = interfaces.iter().find(|interface| groups.iter().any(|group| interface.groups.contains(&group.id)));
+    match held {
+        None => Ok(()),
+        Some(interface) => Err(Refusal::new(
+            Reason::ForeignHold,
+            format!(
+                "{} already has a group of a quarantine, and no chain of custody here says why: another installation holds \
+                 the host, or this one lost its records; release it there, or restore the records",
+                interface.id
+            ),
+        )),
+    }
+}
+
+fn terminated(view: &View<'_, Quarantine>) -> String {
+    let record = view.record;
+    let kept = record.surroundings || record.metadata;
+    format!(
+        "{} is terminated; kept: {}",
+        view.spec.target.instance_id,
+        if kept { "its metadata and every record so far" } else { "nothing of it" }
+    )
+}
+
+/// A group of ours in a VPC, as seen.
+pub(super) fn our_group<'a>(view: &View<'a, Quarantine>, vpc: &VpcId, role: GroupRole) -> Option<&'a SecurityGroup> {
+    let name = group_name(&view.account.group_prefix, role);
+    view.seen.groups.value()?.iter().find(|group| group.vpc == *vpc && group.name == name)
+}
+
+/// Whether the chain says that a group exists which AWS does not show yet.
+pub(super) fn made_but_unseen(view: &View<'_, Quarantine>, vpc: &VpcId, role: GroupRole) -> bool {
+    view.record.groups.contains_key(&group_key(vpc, role)) && our_group(view, vpc, role).is_none()
+}
+
+/// Names can be read from inside the instance: neutral words, and a suffix that only we tell apart.
+pub fn group_name(prefix: &str, role: GroupRole) -> String {
+    match role {
+        GroupRole::Closed => format!("{prefix}-a"),
+        GroupRole::Open => format!("{prefix}-b"),
+    }
+}

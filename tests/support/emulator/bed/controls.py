@@ -1,0 +1,57 @@
+"""Control endpoints for what AWS does by itself: snapshots that fail, instances that change."""
+
+from bed import find
+
+SNAPSHOT_STATES = ("pending", "completed", "error", "recoverable", "recovering")
+INSTANCE_STATES = {"pending": 0, "running": 16, "shutting-down": 32, "terminated": 48, "stopping": 64, "stopped": 80}
+
+
+def _only(body, *names):
+    wrong = [name for name in body if name not in names]
+    if wrong:
+        raise ValueError(f"unknown: {', '.join(wrong)}; known: {', '.join(names)}")
+
+
+def _one_of(value, allowed):
+    if value not in allowed:
+        raise ValueError(f"{value!r} is none of {', '.join(allowed)}")
+    return value
+
+
+def snapshot(body, identifier):
+    """Forces a state, with the message that DescribeSnapshots then shows."""
+    _only(body, "state", "message")
+    state = _one_of(body.get("state"), SNAPSHOT_STATES)
+    found = find.snapshot(identifier)
+    found.force(state, body.get("message"))
+    return {"snapshot": found.id, "state": found.status, "message": found.state_message}
+
+
+def volume(body, identifier):
+    """Makes every later snapshot of the volume end in error once its pending time is over; null stops that."""
+    _only(body, "snapshots_fail")
+    message = body["snapshots_fail"]
+    if message is not None and not isinstance(message, str):
+        raise ValueError("snapshots_fail must be the message or null")
+    found = find.volume(identifier)
+    found.snapshots_fail = message
+    return {"volume": found.id, "snapshots_fail": message}
+
+
+def instance(body, identifier):
+    """Sets what only AWS sets."""
+    _only(body, "spot", "state", "root_device_type", "platform", "architecture")
+    found = find.instance(identifier)
+    if "spot" in body:
+        found.lifecycle = "spot" if body["spot"] else None
+    if "state" in body:
+        found._state.name = _one_of(body["state"], INSTANCE_STATES)
+        found._state.code = INSTANCE_STATES[body["state"]]
+    if "root_device_type" in body:
+        found.root_device_type = _one_of(body["root_device_type"], ("ebs", "instance-store"))
+    for name in ("platform", "architecture"):
+        if name in body:
+            setattr(found, name, body[name])
+    return {"instance": found.id, "spot": found.lifecycle == "spot", "state": found._state.name,
+            "root_device_type": found.root_device_type, "platform": found.platform,
+            "architecture": found.architecture}

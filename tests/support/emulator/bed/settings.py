@@ -1,0 +1,62 @@
+"""Settings of the bed, for one account or for all."""
+
+import os
+
+from moto.moto_api._internal.models import MotoAPIBackend
+
+from bed.base import wraps
+
+
+def _seconds(name, default):
+    return float(os.environ.get(name, default))
+
+
+#: Each setting with its default. All are times in seconds, and none may be negative.
+KNOWN = {
+    # how long a snapshot stays pending
+    "snapshot_seconds": _seconds("MOTO_SNAPSHOT_SECONDS", "0"),
+    # how long a copy of a snapshot stays pending
+    "copy_seconds": _seconds("MOTO_COPY_SECONDS", os.environ.get("MOTO_SNAPSHOT_SECONDS", "0")),
+    # how soon another snapshot of the same volume may follow one that is still pending (AWS: 15)
+    "snapshot_interval_seconds": _seconds("MOTO_SNAPSHOT_INTERVAL_SECONDS", "0"),
+}
+
+_values = {}
+
+
+def get(account, name):
+    """The value for an account: its own, else the one for all accounts, else the default."""
+    for scope in (account, None):
+        if (scope, name) in _values:
+            return _values[scope, name]
+    return KNOWN[name]
+
+
+def put(account, values):
+    """Sets values for one account, or for all with None."""
+    wrong = [name for name in values if name not in KNOWN]
+    if wrong:
+        raise ValueError(f"no such setting: {', '.join(wrong)}; there are: {', '.join(KNOWN)}")
+    checked = {}
+    for name, value in values.items():
+        if isinstance(value, bool) or not isinstance(value, (int, float)) or value < 0:
+            raise ValueError(f"{name}: {value!r} is not a number of seconds")
+        checked[account, name] = float(value)
+    _values.update(checked)
+
+
+def shown(account):
+    return {name: get(account, name) for name in KNOWN}
+
+
+def forget(account):
+    for scope, name in list(_values):
+        if scope == account:
+            del _values[scope, name]
+
+
+@wraps(MotoAPIBackend, "reset")
+def reset(former, self):
+    """`POST /moto-api/reset` forgets the settings too."""
+    _values.clear()
+    return former(self)

@@ -1,0 +1,102 @@
+"""KMS keys: those that AWS manages, and their states."""
+
+import json
+
+from moto.core.exceptions import JsonRESTError
+from moto.kms.models import Key, KmsBackend
+from moto.kms.responses import KmsResponse
+from moto.kms.utils import RESERVED_ALIASES
+
+from bed import identity, policy
+from bed.base import wraps
+
+
+# https://docs.aws.amazon.com/kms/latest/developerguide/concepts.html#aws-managed-cmk
+# Keys behind the aliases alias/aws/… are managed by AWS: DescribeKey shows KeyManager AWS.
+Key.key_manager = property(
+    lambda self: "AWS" if any(name.startswith("alias/aws/") for name in getattr(self, "aliases", {})) else "CUSTOMER",
+    lambda self, value: None)
+
+
+# https://docs.aws.amazon.com/ebs/latest/userguide/ebs-encryption-requirements.html
+# https://docs.aws.amazon.com/kms/latest/developerguide/aws-managed-policies-key.html
+# The policy of such a key lets the account use it through the service, and otherwise only look at it.
+def managed_policy(key, service):
+    root = f"arn:aws:iam::{key.account_id}:root"
+    return json.dumps({"Version": "2012-10-17", "Id": f"auto-{service}", "Statement": [
+        {"Sid": "use through the service", "Effect": "Allow", "Principal": {"AWS": "*"},
+         "Action": ["kms:Encrypt", "kms:Decrypt", "kms:ReEncrypt*", "kms:GenerateDataKey*", "kms:CreateGrant",
+                    "kms:DescribeKey"],
+         "Resource": "*",
+         "Condition": {"StringEquals": {"kms:CallerAccount": key.account_id,
+                                        "kms:ViaService": f"ec2.{key.region}.amazonaws.com"}}},
+        {"Sid": "look at it", "Effect": "Allow", "Principal": {"AWS": root},
+         "Action": ["kms:Describe*", "kms:Get*", "kms:List*", "kms:RevokeGrant"], "Resource": "*"},
+    ]})
+
+
+@wraps(KmsBackend, "create_alias")
+def create_alias(former, self, target_key_id, alias_name):
+    alias = former(self, target_key_id, alias_name)
+    if alias_name == "alias/aws/ebs":
+        key = self.keys[self.get_key_id(target_key_id)]
+        key.policy = managed_policy(key, "ec2")
+    return alias
+
+
+# https://docs.aws.amazon.com/kms/latest/APIReference/API_AliasListEntry.html
+# An AWS alias has no TargetKeyId until its key is made.
+@wraps(KmsResponse, "list_aliases")
+def list_aliases(former, self):
+    answer = json.loads(former(self))
+    for alias in answer["Aliases"]:
+        if alias["AliasName"] in RESERVED_ALIASES and alias["TargetKeyId"] not in self.kms_backend.keys:
+            del alias["TargetKeyId"]
+    return json.dumps(answer)
+
+
+# https://docs.aws.amazon.com/kms/latest/APIReference/API_ScheduleKeyDeletion.html
+# The answer has the key's state and its waiting period of 7 to 30 days (30 unless given).
+@wraps(KmsResponse, "schedule_key_deletion")
+def schedule_key_deletion(former, self):
+    days = self._get_param("PendingWindowInDays", 30)
+    if not 7 <= days <= 30:
+        raise JsonRESTError("ValidationException", "PendingWindowInDays must be between 7 and 30")
+    answer = json.loads(former(self))
+    answer.update({"KeyState": "PendingDeletion", "PendingWindowInDays": days})
+    return json.dumps(answer)
+
+
+# https://docs.aws.amazon.com/kms/latest/APIReference/API_PutKeyPolicy.html
+# The document must be valid, at most 32 kilobytes, and leave the caller able to change it again:
+# MalformedPolicyDocumentException.
+@wraps(KmsResponse, "put_key_policy")
+def put_key_policy(former, self):
+    document = self._get_param("Policy")
+    if not valid(document):
+        raise JsonRESTError("MalformedPolicyDocumentException", "The policy document is not valid")
+    caller = identity.of(self)
+    if not self._get_param("BypassPolicyLockoutSafetyCheck") and not policy.decide(document, "kms:PutKeyPolicy",
+                                                                                  caller):
+        raise JsonRESTError("MalformedPolicyDocumentException",
+                            "The new key policy will not allow you to update the key policy in the future.")
+    return former(self)
+
+
+@wraps(KmsResponse, "create_key")
+def create_key(former, self):
+    document = self._get_param("Policy")
+    if document is not None and not valid(document):
+        raise JsonRESTError("MalformedPolicyDocumentException", "The policy document is not valid")
+    return former(self)
+
+
+def valid(document):
+    try:
+        statements = policy.listed(json.loads(document)["Statement"])
+    except (ValueError, TypeError, KeyError):
+        return False
+    return len(document) <= 32768 and bool(statements) and all(
+        isinstance(one, dict) and one.get("Effect") in ("Allow", "Deny") and ("Principal" in one
+                                                                              or "NotPrincipal" in one)
+        for one in statements)

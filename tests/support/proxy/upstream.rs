@@ -1,0 +1,81 @@
+//! What stands behind the proxy.
+
+use super::call::Call;
+use super::principals::Principals;
+use super::{kubernetes, parse};
+use http_body_util::combinators::UnsyncBoxBody;
+use http_body_util::{BodyExt, Full};
+use hyper::body::Bytes;
+use hyper::header::{CONNECTION, CONTENT_LENGTH, EXPECT, HOST, TE, TRANSFER_ENCODING, UPGRADE};
+use hyper::http::request::Parts;
+use hyper::{HeaderMap, Request, Response};
+use hyper_util::client::legacy::Client;
+use hyper_util::client::legacy::connect::HttpConnector;
+
+pub type Error = std::io::Error;
+pub type Body = UnsyncBoxBody<Bytes, Error>;
+
+/// A server, and how the calls to it are read.
+pub enum Upstream {
+    Aws { url: String, client: Client<HttpConnector, Full<Bytes>>, principals: Principals },
+    Kubernetes(kube::Client),
+}
+
+impl Upstream {
+    pub fn call(&self, parts: &Parts, body: &Bytes) -> Call {
+        match self {
+            Self::Aws { principals, .. } => parse::aws(parts, body, principals),
+            Self::Kubernetes(_) => kubernetes::call(parts),
+        }
+    }
+
+    /// Forwards a request. The signature covers the Host header and is sent along, though nobody checks it.
+    pub async fn send(&self, parts: &Parts, body: &Bytes) -> Result<Response<Body>, Error> {
+        let path = parts.uri.path_and_query().map_or("/", |path| path.as_str());
+        let mut headers = parts.headers.clone();
+        remove_hop_by_hop(&mut headers);
+        let response = match self {
+            Self::Aws { url, client, .. } => {
+                let mut request = Request::new(Full::new(body.clone()));
+                *request.uri_mut() = format!("{url}{path}").parse().map_err(Error::other)?;
+                *request.method_mut() = parts.method.clone();
+                *request.headers_mut() = headers;
+                client.request(request).await.map_err(Error::other)?.map(|body| body.map_err(Error::other).boxed_unsync())
+            }
+            Self::Kubernetes(client) => {
+                headers.remove(HOST);
+                let mut request = Request::new(kube::client::Body::from(body.clone()));
+                *request.uri_mut() = path.parse().map_err(Error::other)?;
+                *request.method_mut() = parts.method.clone();
+                *request.headers_mut() = headers;
+                client.send(request).await.map_err(Error::other)?.map(|body| body.map_err(Error::other).boxed_unsync())
+            }
+        };
+        let (mut head, body) = response.into_parts();
+        // The answer to HEAD has a length and no body; for others it is set anew.
+        let length = head.headers.get(CONTENT_LENGTH).cloned();
+        remove_hop_by_hop(&mut head.headers);
+        if let (&hyper::Method::HEAD, Some(length)) = (&parts.method, length) {
+            head.headers.insert(CONTENT_LENGTH, length);
+        }
+        Ok(Response::from_parts(head, body))
+    }
+
+    /// Learns what a reply tells about principals.
+    pub fn learn(&self, call: &Call, reply: &str) {
+        let Self::Aws { principals, .. } = self else { return };
+        if let (true, Some(role), Some(session)) = (
+            call.operation.starts_with("AssumeRole"),
+            call.parameter("RoleArn"),
+            call.parameter("RoleSessionName"),
+        ) {
+            principals.learn_assumed(role, session, reply);
+        }
+    }
+}
+
+fn remove_hop_by_hop(headers: &mut HeaderMap) {
+    for name in [CONNECTION, CONTENT_LENGTH, EXPECT, TE, TRANSFER_ENCODING, UPGRADE] {
+        headers.remove(name);
+    }
+}
