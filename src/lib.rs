@@ -3,7 +3,13 @@
 //! - [`api`]: what may be declared. Data only.
 //! - [`playbook`]: what happens next. Pure: no async, no clock, no client.
 //! - [`cloud`]: how it is done on AWS, and an in-memory AWS for tests.
+//! - [`controller`]: the shell that observes, decides, records, performs and projects.
 
 pub mod api;
+pub mod clock;
 pub mod cloud;
+pub mod controller;
+pub mod health;
+pub mod metrics;
 pub mod playbook;
+pub mod telemetry;

@@ -209,6 +209,90 @@ pub enum ApprovalState {
     Stale,
 }
 
+/// Which actions wait for a person, and for how many.
+#[derive(Clone, Debug, Default, Deserialize, Eq, Hash, JsonSchema, PartialEq, Serialize)]
+#[serde(rename_all = "camelCase", default)]
+pub struct ApprovalRules {
+    /// Actions that wait for an approval although they need not: only `Isolate` can be listed, since all others always
+    /// wait. Default: none, isolation waits for nobody.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    #[schemars(length(max = 1), extend("x-kubernetes-validations" = rules::all(&[rules::only_isolate()])))]
+    pub required: Vec<Action>,
+
+    /// How many people must approve, by action. Default: one each; two where a service account asked.
+    pub approvers: ApproverCounts,
+}
+
+impl ApprovalRules {
+    /// Whether this action waits for a person in this account.
+    #[must_use]
+    pub fn requires(&self, action: Action) -> bool {
+        action != Action::Isolate || self.required.contains(&action)
+    }
+}
+
+/// How many people must approve, by action. 1 to 5 each.
+#[derive(Clone, Copy, Debug, Deserialize, Eq, Hash, JsonSchema, PartialEq, Serialize)]
+#[serde(rename_all = "PascalCase", default)]
+pub struct ApproverCounts {
+    /// People who must approve isolation, where it waits at all. 1 to 5. Default: 1.
+    #[schemars(range(min = 1, max = 5))]
+    pub isolate: u8,
+    /// People who must approve a release. 1 to 5. Default: 1.
+    #[schemars(range(min = 1, max = 5))]
+    pub release: u8,
+    /// People who must approve the close-out of a case. 1 to 5. Default: 1.
+    #[schemars(range(min = 1, max = 5))]
+    pub close_out: u8,
+    /// People who must approve the lifting of a legal hold. 1 to 5. Default: 1.
+    #[schemars(range(min = 1, max = 5))]
+    pub lift_hold: u8,
+    /// People who must approve a change of a network ACL. 1 to 5. Default: 1.
+    #[schemars(range(min = 1, max = 5))]
+    pub network_acl: u8,
+    /// People who must approve a lower minimum of an Auto Scaling group. 1 to 5. Default: 1.
+    #[schemars(range(min = 1, max = 5))]
+    pub lower_minimum: u8,
+    /// People who must approve going on without a lock. 1 to 5. Default: 1.
+    #[schemars(range(min = 1, max = 5))]
+    pub waive_lock: u8,
+    /// People who must approve a termination. 1 to 5. Default: 1.
+    #[schemars(range(min = 1, max = 5))]
+    pub terminate: u8,
+}
+
+impl Default for ApproverCounts {
+    fn default() -> Self {
+        Self {
+            isolate: 1,
+            release: 1,
+            close_out: 1,
+            lift_hold: 1,
+            network_acl: 1,
+            lower_minimum: 1,
+            waive_lock: 1,
+            terminate: 1,
+        }
+    }
+}
+
+impl ApproverCounts {
+    /// How many people must approve this action, where a person asked for it.
+    #[must_use]
+    pub const fn of(&self, action: Action) -> u8 {
+        match action {
+            Action::Isolate => self.isolate,
+            Action::Release => self.release,
+            Action::CloseOut => self.close_out,
+            Action::LiftHold => self.lift_hold,
+            Action::NetworkAcl => self.network_acl,
+            Action::LowerMinimum => self.lower_minimum,
+            Action::WaiveLock => self.waive_lock,
+            Action::Terminate => self.terminate,
+        }
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -4,7 +4,7 @@ use kube::{CustomResource, KubeSchema};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::approval::Action;
+pub use super::approval::{ApprovalRules, ApproverCounts};
 use super::conditions::{self, Condition};
 use super::ids::{AccountId, KeyArn, RegionName, RoleArn};
 use super::rules;
@@ -241,90 +241,6 @@ impl LockMode {
     }
 }
 
-/// Which actions wait for a person, and for how many.
-#[derive(Clone, Debug, Default, Deserialize, Eq, Hash, JsonSchema, PartialEq, Serialize)]
-#[serde(rename_all = "camelCase", default)]
-pub struct ApprovalRules {
-    /// Actions that wait for an approval although they need not: only `Isolate` can be listed, since all others always
-    /// wait. Default: none, isolation waits for nobody.
-    #[serde(skip_serializing_if = "Vec::is_empty")]
-    #[schemars(length(max = 1), extend("x-kubernetes-validations" = rules::all([rules::only_isolate()])))]
-    pub required: Vec<Action>,
-
-    /// How many people must approve, by action. Default: one each; two where a service account asked.
-    pub approvers: ApproverCounts,
-}
-
-impl ApprovalRules {
-    /// Whether this action waits for a person in this account.
-    #[must_use]
-    pub fn requires(&self, action: Action) -> bool {
-        action != Action::Isolate || self.required.contains(&action)
-    }
-}
-
-/// How many people must approve, by action. 1 to 5 each.
-#[derive(Clone, Copy, Debug, Deserialize, Eq, Hash, JsonSchema, PartialEq, Serialize)]
-#[serde(rename_all = "PascalCase", default)]
-pub struct ApproverCounts {
-    /// People who must approve isolation, where it waits at all. 1 to 5. Default: 1.
-    #[schemars(range(min = 1, max = 5))]
-    pub isolate: u8,
-    /// People who must approve a release. 1 to 5. Default: 1.
-    #[schemars(range(min = 1, max = 5))]
-    pub release: u8,
-    /// People who must approve the close-out of a case. 1 to 5. Default: 1.
-    #[schemars(range(min = 1, max = 5))]
-    pub close_out: u8,
-    /// People who must approve the lifting of a legal hold. 1 to 5. Default: 1.
-    #[schemars(range(min = 1, max = 5))]
-    pub lift_hold: u8,
-    /// People who must approve a change of a network ACL. 1 to 5. Default: 1.
-    #[schemars(range(min = 1, max = 5))]
-    pub network_acl: u8,
-    /// People who must approve a lower minimum of an Auto Scaling group. 1 to 5. Default: 1.
-    #[schemars(range(min = 1, max = 5))]
-    pub lower_minimum: u8,
-    /// People who must approve going on without a lock. 1 to 5. Default: 1.
-    #[schemars(range(min = 1, max = 5))]
-    pub waive_lock: u8,
-    /// People who must approve a termination. 1 to 5. Default: 1.
-    #[schemars(range(min = 1, max = 5))]
-    pub terminate: u8,
-}
-
-impl Default for ApproverCounts {
-    fn default() -> Self {
-        Self {
-            isolate: 1,
-            release: 1,
-            close_out: 1,
-            lift_hold: 1,
-            network_acl: 1,
-            lower_minimum: 1,
-            waive_lock: 1,
-            terminate: 1,
-        }
-    }
-}
-
-impl ApproverCounts {
-    /// How many people must approve this action, where a person asked for it.
-    #[must_use]
-    pub const fn of(&self, action: Action) -> u8 {
-        match action {
-            Action::Isolate => self.isolate,
-            Action::Release => self.release,
-            Action::CloseOut => self.close_out,
-            Action::LiftHold => self.lift_hold,
-            Action::NetworkAcl => self.network_acl,
-            Action::LowerMinimum => self.lower_minimum,
-            Action::WaiveLock => self.waive_lock,
-            Action::Terminate => self.terminate,
-        }
-    }
-}
-
 /// How what we create in the account is called.
 #[derive(Clone, Debug, Deserialize, Eq, Hash, JsonSchema, PartialEq, Serialize)]
 #[serde(rename_all = "camelCase", default)]
@@ -334,14 +250,14 @@ pub struct Naming {
     #[schemars(
         length(min = 1, max = 32),
         regex(pattern = r"^[a-z][a-z0-9-]*$"),
-        extend("x-kubernetes-validations" = rules::all([rules::not_starting("spec.naming.groupPrefix", "sg-")]))
+        extend("x-kubernetes-validations" = rules::all(&[rules::not_starting("spec.naming.groupPrefix", "sg-")]))
     )]
     pub group_prefix: String,
     /// Beginning of the keys of tags, same letters; not `aws`, which AWS keeps for itself. Default: `ops`.
     #[schemars(
         length(min = 1, max = 32),
         regex(pattern = r"^[a-z][a-z0-9-]*$"),
-        extend("x-kubernetes-validations" = rules::all([rules::not_starting("spec.naming.tagPrefix", "aws")]))
+        extend("x-kubernetes-validations" = rules::all(&[rules::not_starting("spec.naming.tagPrefix", "aws")]))
     )]
     pub tag_prefix: String,
 }
@@ -358,7 +274,10 @@ impl Default for Naming {
 pub struct Budget {
     /// Share of the account's request rate that the controller takes at most, 0.1 to 1.0; the rest is left to the people
     /// who work in the account meanwhile. Default: 0.8.
-    #[schemars(range(min = 0.1, max = 1.0))]
+    #[schemars(
+        range(min = 0.1, max = 1.0),
+        extend("x-kubernetes-validations" = rules::all(&[rules::share("spec.budget.share")]))
+    )]
     pub share: f64,
 }
 

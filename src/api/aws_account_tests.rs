@@ -1,6 +1,7 @@
 use serde_json::json;
 
 use super::*;
+use crate::api::approval::Action;
 
 fn minimal() -> AwsAccountSpec {
     serde_json::from_value(json!({ "accountId": "111122223333", "regions": ["eu-west-1"] })).unwrap()

@@ -215,7 +215,7 @@ pub fn schema(_: &mut SchemaGenerator) -> Schema {
                 },
                 "lastTransitionTime": {
                     "description": "When the status last changed, RFC 3339, in whole seconds.",
-                    "type": "string", "format": "date-time", "pattern": super::rules::TIME_PATTERN,
+                    "type": "string", "maxLength": 40, "pattern": super::rules::TIME_PATTERN,
                 },
                 "observedGeneration": {
                     "description": "The metadata.generation that this was said about.",

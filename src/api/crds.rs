@@ -69,3 +69,7 @@ fn for_each_child(schema: &mut JSONSchemaProps, act: fn(&mut JSONSchemaProps)) {
         None => {}
     }
 }
+
+#[cfg(test)]
+#[path = "crds_tests.rs"]
+mod tests;

@@ -87,8 +87,7 @@ pub struct EvidenceSnapshotSpec {
     /// Until when it must be kept, RFC 3339, such as `2027-11-24T00:00:00Z`. May be moved later, never earlier, by
     /// nobody. Default: none, the hold alone keeps it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[schemars(schema_with = "rules::time")]
-    #[x_kube(validation = rules::only_later("spec.retainUntil"))]
+    #[schemars(schema_with = "rules::retain_until")]
     pub retain_until: Option<Time>,
 
     /// Whether it is under legal hold. True acts at once. False is a wish: `status.legalHold` stays true until a second
@@ -162,8 +161,7 @@ pub struct LockSpec {
     #[x_kube(validation = rules::mode_never_weaker("lock.mode"))]
     pub mode: LockMode,
     /// Until when, RFC 3339, such as `2027-11-24T00:00:00Z`. May be moved later, never earlier.
-    #[schemars(schema_with = "rules::time")]
-    #[x_kube(validation = rules::only_later("lock.until"))]
+    #[schemars(schema_with = "rules::lock_until")]
     pub until: Time,
 }
 

@@ -107,7 +107,7 @@ impl Severity {
 pub struct ContainmentSpec {
     /// The level of every host: `Protected`, `Isolated`, or, to give all of them back, `Released`. Levels only rise,
     /// until released. Default: `Isolated`.
-    #[schemars(extend("x-kubernetes-validations" = rules::all([
+    #[schemars(extend("x-kubernetes-validations" = rules::all(&[
         rules::level_order("spec.containment.level"),
         rules::level_built("spec.containment.level"),
     ])))]
@@ -125,7 +125,7 @@ impl Default for ContainmentSpec {
 /// What evidence a case keeps of each host.
 #[derive(Clone, Debug, Deserialize, Eq, JsonSchema, PartialEq, Serialize)]
 #[serde(rename_all = "camelCase", default)]
-#[schemars(extend("x-kubernetes-validations" = rules::all([
+#[schemars(extend("x-kubernetes-validations" = rules::all(&[
     rules::never_removed("spec.evidence.retainUntil", "retainUntil", "retention may be extended, never shortened"),
     rules::never_removed("spec.evidence.lock", "lock", "a lock may be strengthened, never weakened"),
 ])))]
@@ -134,7 +134,7 @@ pub struct EvidenceSpec {
     /// twice. Moments can be added, never removed. Default: both.
     #[schemars(
         length(max = 2),
-        extend("x-kubernetes-list-type" = "set", "x-kubernetes-validations" = rules::all([rules::moments_only_added()]))
+        extend("x-kubernetes-list-type" = "set", "x-kubernetes-validations" = rules::all(&[rules::moments_only_added()]))
     )]
     pub moments: Vec<Moment>,
 
@@ -143,7 +143,7 @@ pub struct EvidenceSpec {
     pub lock: Option<LockSpec>,
 
     /// How another account gets to use the key of an encrypted snapshot: `Grant`. Immutable. Default: `Grant`.
-    #[schemars(extend("x-kubernetes-validations" = rules::all([
+    #[schemars(extend("x-kubernetes-validations" = rules::all(&[
         rules::immutable_string("spec.evidence.keyAccess", "access that was given is not given a second way"),
         rules::key_access_built("spec.evidence.keyAccess"),
     ])))]
@@ -161,10 +161,7 @@ pub struct EvidenceSpec {
     /// Until when the evidence must be kept, RFC 3339. May be moved later, never earlier. Default: none, the hold alone
     /// keeps it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[schemars(
-        schema_with = "rules::time",
-        extend("x-kubernetes-validations" = rules::all([rules::only_later("spec.evidence.retainUntil")]))
-    )]
+    #[schemars(schema_with = "rules::retain_until")]
     pub retain_until: Option<Time>,
 
     /// Whether the evidence is under legal hold. True acts at once; false is a wish that a second person approves.

@@ -205,6 +205,14 @@ impl RoleArn {
     }
 }
 
+impl AccountId {
+    /// The account of what has none: AWS gives no account this number.
+    #[must_use]
+    pub fn none() -> Self {
+        Self("000000000000".to_owned())
+    }
+}
+
 impl Digest {
     /// The digest of 32 bytes that a hash function gave.
     #[must_use]
@@ -224,9 +232,7 @@ const fn is_lower_hex(byte: u8) -> bool {
 }
 
 fn is_resource(value: &str, prefix: &str) -> bool {
-    value
-        .strip_prefix(prefix)
-        .is_some_and(|hex| matches!(hex.len(), 8 | 17) && hex.bytes().all(is_lower_hex))
+    value.strip_prefix(prefix).is_some_and(|hex| matches!(hex.len(), 8 | 17) && hex.bytes().all(is_lower_hex))
 }
 
 fn is_region(value: &str) -> bool {

@@ -9,48 +9,57 @@ fn table<T>(parse: fn(&str) -> Result<T, IdError>, rows: &[(&str, bool)]) {
 
 #[test]
 fn accounts() {
-    table(AccountId::parse, &[
-        ("111122223333", true),
-        ("000000000000", true),
-        ("11112222333", false),
-        ("1111222233334", false),
-        ("11112222333a", false),
-        ("١١١١٢٢٢٢٣٣٣٣", false),
-        ("", false),
-    ]);
+    table(
+        AccountId::parse,
+        &[
+            ("111122223333", true),
+            ("000000000000", true),
+            ("11112222333", false),
+            ("1111222233334", false),
+            ("11112222333a", false),
+            ("١١١١٢٢٢٢٣٣٣٣", false),
+            ("", false),
+        ],
+    );
 }
 
 #[test]
 fn regions() {
-    table(RegionName::parse, &[
-        ("eu-west-1", true),
-        ("us-gov-east-1", true),
-        ("ap-southeast-12", true),
-        ("us-isob-east-1", true),
-        ("eusc-de-east-1", true),
-        ("eu-west", false),
-        ("eu-west-1a", false),
-        ("EU-WEST-1", false),
-        ("eu--1", false),
-        ("eu-west-", false),
-        ("-west-1", false),
-        ("eu-west-1\n", false),
-        ("local", false),
-    ]);
+    table(
+        RegionName::parse,
+        &[
+            ("eu-west-1", true),
+            ("us-gov-east-1", true),
+            ("ap-southeast-12", true),
+            ("us-isob-east-1", true),
+            ("eusc-de-east-1", true),
+            ("eu-west", false),
+            ("eu-west-1a", false),
+            ("EU-WEST-1", false),
+            ("eu--1", false),
+            ("eu-west-", false),
+            ("-west-1", false),
+            ("eu-west-1\n", false),
+            ("local", false),
+        ],
+    );
 }
 
 #[test]
 fn resources() {
-    table(InstanceId::parse, &[
-        ("i-0123456789abcdef0", true),
-        ("i-1a2b3c4d", true),
-        ("i-0123456789ABCDEF0", false),
-        ("i-0123456789abcdef", false),
-        ("i-", false),
-        ("vol-0123456789abcdef0", false),
-        (" i-1a2b3c4d", false),
-        ("i-1a2b3c4d\n", false),
-    ]);
+    table(
+        InstanceId::parse,
+        &[
+            ("i-0123456789abcdef0", true),
+            ("i-1a2b3c4d", true),
+            ("i-0123456789ABCDEF0", false),
+            ("i-0123456789abcdef", false),
+            ("i-", false),
+            ("vol-0123456789abcdef0", false),
+            (" i-1a2b3c4d", false),
+            ("i-1a2b3c4d\n", false),
+        ],
+    );
     table(VolumeId::parse, &[("vol-0123456789abcdef0", true), ("i-1a2b3c4d", false)]);
     table(SnapshotId::parse, &[("snap-0123456789abcdef0", true), ("snap-xyz", false)]);
     table(SecurityGroupId::parse, &[("sg-1a2b3c4d", true), ("sg1a2b3c4d", false)]);
@@ -61,21 +70,27 @@ fn resources() {
 
 #[test]
 fn arns() {
-    table(KeyArn::parse, &[
-        ("arn:aws:kms:eu-west-1:111122223333:key/1234abcd-12ab-34cd-56ef-1234567890ab", true),
-        ("arn:aws-us-gov:kms:us-gov-west-1:111122223333:key/mrk-1234abcd12ab34cd56ef1234567890ab", true),
-        ("arn:aws:kms:eu-west-1:111122223333:alias/evidence", false),
-        ("arn:aws:kms:eu-west-1:1111:key/1234abcd", false),
-        ("1234abcd-12ab-34cd-56ef-1234567890ab", false),
-    ]);
-    table(RoleArn::parse, &[
-        ("arn:aws:iam::111122223333:role/sequester", true),
-        ("arn:aws-cn:iam::111122223333:role/path/to/sequester@x", true),
-        ("arn:aws:iam::111122223333:user/alice", false),
-        ("arn:aws:iam::111122223333:role/", false),
-        ("arn:aws:iam::111122223333:role/a b", false),
-        ("arn:aws:sts::111122223333:assumed-role/x/y", false),
-    ]);
+    table(
+        KeyArn::parse,
+        &[
+            ("arn:aws:kms:eu-west-1:111122223333:key/1234abcd-12ab-34cd-56ef-1234567890ab", true),
+            ("arn:aws-us-gov:kms:us-gov-west-1:111122223333:key/mrk-1234abcd12ab34cd56ef1234567890ab", true),
+            ("arn:aws:kms:eu-west-1:111122223333:alias/evidence", false),
+            ("arn:aws:kms:eu-west-1:1111:key/1234abcd", false),
+            ("1234abcd-12ab-34cd-56ef-1234567890ab", false),
+        ],
+    );
+    table(
+        RoleArn::parse,
+        &[
+            ("arn:aws:iam::111122223333:role/sequester", true),
+            ("arn:aws-cn:iam::111122223333:role/path/to/sequester@x", true),
+            ("arn:aws:iam::111122223333:user/alice", false),
+            ("arn:aws:iam::111122223333:role/", false),
+            ("arn:aws:iam::111122223333:role/a b", false),
+            ("arn:aws:sts::111122223333:assumed-role/x/y", false),
+        ],
+    );
     let key = KeyArn::parse("arn:aws:kms:eu-west-1:111122223333:key/1234abcd").unwrap();
     assert_eq!((key.account(), key.region()), ("111122223333", "eu-west-1"));
 }

@@ -32,7 +32,11 @@ pub fn all(config: &PolicyConfig) -> Result<Vec<Manifest>, serde_json::Error> {
     Ok(vec![
         Manifest { file: "crds.yaml", about: "The custom resources.", documents: definitions },
         Manifest { file: "policies.yaml", about: "Who may do what, enforced by the API server.", documents: enforced },
-        Manifest { file: "roles.yaml", about: "RBAC: the controller, and the roles to bind people to.", documents: roles::all(config)? },
+        Manifest {
+            file: "roles.yaml",
+            about: "RBAC: the controller, and the roles to bind people to.",
+            documents: roles::all(config)?,
+        },
     ])
 }
 

@@ -6,6 +6,9 @@
 //! What a schema cannot say stands in two other places: CEL rules beside the fields (what may change into what), and
 //! [`policies`] (who may do it).
 
+#![allow(unreachable_pub, reason = "KubeSchema repeats public structs inside functions")]
+#![allow(clippy::duplicated_attributes, reason = "each printer column says its type")]
+
 pub mod approval;
 pub mod aws_account;
 pub mod conditions;

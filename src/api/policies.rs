@@ -176,10 +176,14 @@ fn custody(config: &PolicyConfig) -> Policy {
 /// whose child it is.
 fn marks(config: &PolicyConfig) -> Policy {
     let finalizers = |of: &str| {
-        format!("{of} != null && has({of}.metadata.finalizers) ? {of}.metadata.finalizers.filter(f, f.startsWith('{GROUP}/')) : []")
+        format!(
+            "{of} != null && has({of}.metadata.finalizers) ? {of}.metadata.finalizers.filter(f, f.startsWith('{GROUP}/')) : []"
+        )
     };
     let labels = |of: &str| {
-        format!("{of} != null && has({of}.metadata.labels) ? {of}.metadata.labels.filter(l, l.startsWith('{GROUP}/')).map(l, l + '=' + {of}.metadata.labels[l]) : []")
+        format!(
+            "{of} != null && has({of}.metadata.labels) ? {of}.metadata.labels.filter(l, l.startsWith('{GROUP}/')).map(l, l + '=' + {of}.metadata.labels[l]) : []"
+        )
     };
     Policy::new("sequester-marks", GROUP, &["*"], &["CREATE", "UPDATE"])
         .variable("passes", config.is_controller())
@@ -231,8 +235,8 @@ fn namespaces(config: &PolicyConfig) -> Policy {
         .with_params("AwsAccount")
         .variable("breakGlass", config.is_break_glass())
         .refuse_unless(
-            "variables.breakGlass || !has(params.spec.allowedNamespaces) || !(request.name in params.spec.allowedNamespaces)",
-            "'namespace \\'' + request.name + '\\' cannot be deleted: AwsAccount \\'' + params.metadata.name + '\\' lists it in spec.allowedNamespaces, and cases in it may hold hosts and evidence'",
+            "variables.breakGlass || !has(params.spec.allowedNamespaces) || !(oldObject.metadata.name in params.spec.allowedNamespaces)",
+            "'namespace \\'' + oldObject.metadata.name + '\\' cannot be deleted: AwsAccount \\'' + params.metadata.name + '\\' lists it in spec.allowedNamespaces, and cases in it may hold hosts and evidence'",
         )
         .note_break_glass()
 }
@@ -321,11 +325,12 @@ impl Policy {
         self
     }
 
-    /// An empty value leaves no annotation.
+    /// An empty value leaves no annotation. No `request.name` here: a request that names no object has none, and an
+    /// expression that fails is a refusal.
     fn note_break_glass(self) -> Self {
         self.note(
             "break-glass",
-            "variables.breakGlass ? request.userInfo.username + ' ' + request.operation + ' ' + request.resource.resource + ' ' + request.name : ''",
+            "variables.breakGlass ? request.userInfo.username + ' ' + request.operation + ' ' + request.resource.resource : ''",
         )
     }
 
@@ -355,10 +360,9 @@ impl Policy {
             metadata: metadata(),
             spec: Some(ValidatingAdmissionPolicySpec {
                 failure_policy: Some("Fail".into()),
-                param_kind: self.param_kind.map(|kind| ParamKind {
-                    api_version: Some(format!("{GROUP}/{VERSION}")),
-                    kind: Some(kind.into()),
-                }),
+                param_kind: self
+                    .param_kind
+                    .map(|kind| ParamKind { api_version: Some(format!("{GROUP}/{VERSION}")), kind: Some(kind.into()) }),
                 match_constraints: Some(MatchResources {
                     match_policy: Some("Equivalent".into()),
                     namespace_selector: Some(LabelSelector::default()),

@@ -49,7 +49,7 @@ pub struct QuarantineSpec {
     pub requested_by: Option<String>,
 
     /// The instance. Immutable: for another instance make another Quarantine.
-    #[x_kube(validation = rules::immutable("spec.target", "a Quarantine holds one instance; make another for another"))]
+    #[x_kube(validation = rules::immutable_target("spec.target"))]
     pub target: Target,
 
     /// How far it is held. `Protected`: it cannot be terminated or stopped by accident, and its volumes outlive it.

@@ -8,9 +8,9 @@ use k8s_openapi::api::rbac::v1::{ClusterRole, ClusterRoleBinding, PolicyRule, Ro
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 use serde_json::Value;
 
+use super::GROUP;
 use super::approval::Action;
 use super::policies::PolicyConfig;
-use super::GROUP;
 
 const READ: &[&str] = &["get", "list", "watch"];
 
@@ -49,70 +49,94 @@ pub fn all(config: &PolicyConfig) -> Result<Vec<Value>, serde_json::Error> {
 /// What the controller does in Kubernetes, and no more: no pods, no secrets, no wildcard.
 fn controller() -> ClusterRole {
     let held = ["awsaccounts", "forensiccases", "quarantines", "evidencesnapshots"];
-    cluster_role("sequester-controller", "The controller.", vec![
-        rule(GROUP, &held, READ),
-        // Finalizers.
-        rule(GROUP, &held, &["update", "patch"]),
-        // The children of a case.
-        rule(GROUP, &["quarantines", "evidencesnapshots"], &["create"]),
-        rule(
-            GROUP,
-            &[
-                "awsaccounts/status",
-                "forensiccases/status",
-                "quarantines/status",
-                "evidencesnapshots/status",
-                "approvals/status",
-            ],
-            &["get", "update", "patch"],
-        ),
-        // To create: only the forged Approval, in dry-run, that must be refused.
-        rule(GROUP, &["approvals"], &["get", "list", "watch", "create"]),
-        rule(GROUP, &["custodyrecords"], &["get", "list", "create"]),
-        rule(GROUP, &["instanceholds"], &["get", "list", "watch", "create", "update", "patch", "delete"]),
-        rule("events.k8s.io", &["events"], &["create", "patch"]),
-    ])
+    cluster_role(
+        "sequester-controller",
+        "The controller.",
+        vec![
+            rule(GROUP, &held, READ),
+            // Finalizers.
+            rule(GROUP, &held, &["update", "patch"]),
+            // The children of a case.
+            rule(GROUP, &["quarantines", "evidencesnapshots"], &["create"]),
+            rule(
+                GROUP,
+                &[
+                    "awsaccounts/status",
+                    "forensiccases/status",
+                    "quarantines/status",
+                    "evidencesnapshots/status",
+                    "approvals/status",
+                ],
+                &["get", "update", "patch"],
+            ),
+            // To create: only the forged Approval, in dry-run, that must be refused.
+            rule(GROUP, &["approvals"], &["get", "list", "watch", "create"]),
+            rule(GROUP, &["custodyrecords"], &["get", "list", "create"]),
+            rule(GROUP, &["instanceholds"], &["get", "list", "watch", "create", "update", "patch", "delete"]),
+            rule("events.k8s.io", &["events"], &["create", "patch"]),
+        ],
+    )
 }
 
 fn requester() -> ClusterRole {
-    cluster_role("sequester-requester", "Opens cases, contains hosts, keeps evidence. Bind it in a namespace.", vec![
-        rule(GROUP, &["forensiccases", "quarantines", "evidencesnapshots"], READ),
-        // What of them is held cannot be deleted, whatever this role says.
-        rule(GROUP, &["forensiccases", "quarantines", "evidencesnapshots"], &["create", "update", "patch", "delete"]),
-        rule(GROUP, &["approvals", "custodyrecords"], READ),
-    ])
+    cluster_role(
+        "sequester-requester",
+        "Opens cases, contains hosts, keeps evidence. Bind it in a namespace.",
+        vec![
+            rule(GROUP, &["forensiccases", "quarantines", "evidencesnapshots"], READ),
+            // What of them is held cannot be deleted, whatever this role says.
+            rule(
+                GROUP,
+                &["forensiccases", "quarantines", "evidencesnapshots"],
+                &["create", "update", "patch", "delete"],
+            ),
+            rule(GROUP, &["approvals", "custodyrecords"], READ),
+        ],
+    )
 }
 
 fn approver() -> ClusterRole {
-    cluster_role("sequester-approver", "Approves or denies plans. Bind it in a namespace.", vec![
-        rule(GROUP, &["forensiccases", "quarantines", "evidencesnapshots", "custodyrecords"], READ),
-        rule(GROUP, &["approvals"], &["get", "list", "watch", "create", "delete"]),
-        actions("approve"),
-    ])
+    cluster_role(
+        "sequester-approver",
+        "Approves or denies plans. Bind it in a namespace.",
+        vec![
+            rule(GROUP, &["forensiccases", "quarantines", "evidencesnapshots", "custodyrecords"], READ),
+            rule(GROUP, &["approvals"], &["get", "list", "watch", "create", "delete"]),
+            actions("approve"),
+        ],
+    )
 }
 
 fn break_glass() -> ClusterRole {
-    cluster_role("sequester-break-glass", "Approves alone, loudly. Bind it in a namespace, to few.", vec![
-        rule(GROUP, &["forensiccases", "quarantines", "evidencesnapshots", "custodyrecords"], READ),
-        rule(GROUP, &["approvals"], &["get", "list", "watch", "create", "delete"]),
-        actions("breakglass"),
-    ])
+    cluster_role(
+        "sequester-break-glass",
+        "Approves alone, loudly. Bind it in a namespace, to few.",
+        vec![
+            rule(GROUP, &["forensiccases", "quarantines", "evidencesnapshots", "custodyrecords"], READ),
+            rule(GROUP, &["approvals"], &["get", "list", "watch", "create", "delete"]),
+            actions("breakglass"),
+        ],
+    )
 }
 
 fn viewer() -> ClusterRole {
-    cluster_role("sequester-viewer", "Reads everything, chains of custody included: for auditors.", vec![rule(
-        GROUP,
-        &[
-            "awsaccounts",
-            "forensiccases",
-            "quarantines",
-            "evidencesnapshots",
-            "approvals",
-            "custodyrecords",
-            "instanceholds",
-        ],
-        READ,
-    )])
+    cluster_role(
+        "sequester-viewer",
+        "Reads everything, chains of custody included: for auditors.",
+        vec![rule(
+            GROUP,
+            &[
+                "awsaccounts",
+                "forensiccases",
+                "quarantines",
+                "evidencesnapshots",
+                "approvals",
+                "custodyrecords",
+                "instanceholds",
+            ],
+            READ,
+        )],
+    )
 }
 
 /// A verb on the resource that exists for RBAC alone: `actions/isolate`, `actions/release` and so on.

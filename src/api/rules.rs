@@ -5,10 +5,10 @@
 use kube::core::{Message, Rule};
 use schemars::{Schema, SchemaGenerator, json_schema};
 
-/// RFC 3339 with a zone, in the years 2000 to 2999. Stricter than `format: date-time`, whose parser in the API server
-/// also takes times without a zone and years that our own time type cannot hold: one such object would break every list.
-pub const TIME_PATTERN: &str =
-    "^2[0-9]{3}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}([.][0-9]{1,9})?(Z|[+-][0-9]{2}:[0-9]{2})$";
+/// RFC 3339 with a zone, in the years 2000 to 2999. No `format: date-time` beside it: with that the API server (1.36)
+/// takes a list of strings for a time, and years that our own time type cannot hold. One such object that we cannot read
+/// would break the list of all the others.
+pub const TIME_PATTERN: &str = "^2[0-9]{3}-(0[1-9]|1[0-2])-(0[1-9]|[12][0-9]|3[01])T([01][0-9]|2[0-3]):[0-5][0-9]:[0-5][0-9]([.][0-9]{1,9})?(Z|[+-]([01][0-9]|2[0-3]):[0-5][0-9])$";
 
 /// Names of objects that a field refers to (RFC 1123).
 pub const NAME_PATTERN: &str = "^[a-z0-9]([a-z0-9.-]{0,251}[a-z0-9])?$";
@@ -16,13 +16,51 @@ pub const NAME_PATTERN: &str = "^[a-z0-9]([a-z0-9.-]{0,251}[a-z0-9])?$";
 /// The schema of a time.
 #[must_use]
 pub fn time(_: &mut SchemaGenerator) -> Schema {
-    json_schema!({ "type": "string", "format": "date-time", "maxLength": 40, "pattern": TIME_PATTERN })
+    let real =
+        Rule::new("timestamp(self) > timestamp('2000-01-01T00:00:00Z')").message("must be a date and time that exist");
+    json_schema!({
+        "type": "string",
+        "maxLength": 40,
+        "pattern": TIME_PATTERN,
+        "x-kubernetes-validations": all(&[real]),
+    })
+}
+
+/// The schema of a time that may be moved later only.
+#[must_use]
+pub fn later_time(field: &str, generator: &mut SchemaGenerator) -> Schema {
+    let mut schema = time(generator);
+    // The API server prints the value; a message expression with both would pass the cost budget.
+    let later = Rule::new("timestamp(self) >= timestamp(oldSelf)")
+        .message(format!("{field} may only be moved later, never earlier").as_str());
+    if let Some(serde_json::Value::Array(rules)) = schema.get_mut("x-kubernetes-validations") {
+        rules.push(serde_json::json!(later));
+    }
+    schema
+}
+
+/// The schema of a lock's end.
+#[must_use]
+pub fn lock_until(generator: &mut SchemaGenerator) -> Schema {
+    later_time("lock.until", generator)
+}
+
+/// The schema of a retention date.
+#[must_use]
+pub fn retain_until(generator: &mut SchemaGenerator) -> Schema {
+    later_time("retainUntil", generator)
+}
+
+/// A share of something. CEL, since the API server (1.36) cuts the minimum to a whole number where the value is one.
+#[must_use]
+pub fn share(field: &str) -> Rule {
+    Rule::new("self >= 0.1 && self <= 1.0").message(format!("{field} must be from 0.1 to 1.0").as_str())
 }
 
 /// Rules as the schema carries them, for structs with a default of their own, which `KubeSchema` cannot derive.
 #[must_use]
-pub fn all<const N: usize>(rules: [Rule; N]) -> serde_json::Value {
-    serde_json::json!(rules.as_slice())
+pub fn all(rules: &[Rule]) -> serde_json::Value {
+    serde_json::json!(rules)
 }
 
 /// A field that never changes. A rule on an optional field does not run when the field is removed: for those use
@@ -44,6 +82,18 @@ pub fn immutable_string(field: &str, why: &str) -> Rule {
         .reason(kube::core::Reason::FieldValueForbidden)
 }
 
+/// The instance that a Quarantine holds, with both in the message.
+#[must_use]
+pub fn immutable_target(field: &str) -> Rule {
+    let words = |of: &str| format!("{of}.accountRef + ' ' + {of}.region + ' ' + {of}.instanceId");
+    Rule::new("self == oldSelf").message(Message::Expression(format!(
+        "\"{field} is immutable: it is '\" + {} + \"' and cannot become '\" + {} + \"': make another Quarantine for another instance\"",
+        words("oldSelf"),
+        words("self"),
+    )))
+    .reason(kube::core::Reason::FieldValueForbidden)
+}
+
 /// On the parent: an optional field that, once set, neither changes nor vanishes.
 #[must_use]
 pub fn optional_immutable(field: &str, name: &str, why: &str) -> Rule {
@@ -59,13 +109,6 @@ pub fn never_removed(field: &str, name: &str, why: &str) -> Rule {
     Rule::new(format!("!has(oldSelf.{name}) || has(self.{name})"))
         .message(format!("{field} cannot be removed once set: {why}").as_str())
         .reason(kube::core::Reason::FieldValueForbidden)
-}
-
-/// A date that may be moved later only.
-#[must_use]
-pub fn only_later(field: &str) -> Rule {
-    // The API server prints the value; a message expression with string(oldSelf) would pass the cost budget.
-    Rule::new("self >= oldSelf").message(format!("{field} may only be moved later, never earlier").as_str())
 }
 
 /// The order of levels.
@@ -84,8 +127,10 @@ pub fn level_order(field: &str) -> Rule {
 /// Levels that a later version brings.
 #[must_use]
 pub fn level_built(field: &str) -> Rule {
-    Rule::new("self != 'Detached'")
-        .message(format!("{field} 'Detached' comes in a later version: this one knows Protected, Isolated and Released").as_str())
+    Rule::new("self != 'Detached'").message(
+        format!("{field} 'Detached' comes in a later version: this one knows Protected, Isolated and Released")
+            .as_str(),
+    )
 }
 
 /// The name of an object, bounded.
@@ -101,7 +146,7 @@ pub fn name_at_most(max: usize) -> Rule {
 pub fn custody_name() -> Rule {
     // No regular expression, no string(index): both have unknown lengths, and the estimate would pass the budget.
     Rule::new(
-        "self.metadata.name.contains('-' + self.spec.subject.uid + '-') && int(self.metadata.name.substring(size(self.metadata.name) - 6)) == self.spec.index",
+        "self.metadata.name.contains('-' + self.spec.subject.uid + '-') && self.metadata.name.substring(size(self.metadata.name) - 6).matches('^[0-9]+$') && int(self.metadata.name.substring(size(self.metadata.name) - 6)) == self.spec.index",
     )
     .message("metadata.name must be <short kind>-<uid of the subject>-<index, 6 digits>")
 }
@@ -161,7 +206,8 @@ pub fn mode_never_weaker(field: &str) -> Rule {
 /// Ways of key access that a later version brings.
 #[must_use]
 pub fn key_access_built(field: &str) -> Rule {
-    Rule::new("self != 'KeyPolicy'").message(format!("{field} 'KeyPolicy' comes in a later version: this one knows Grant").as_str())
+    Rule::new("self != 'KeyPolicy'")
+        .message(format!("{field} 'KeyPolicy' comes in a later version: this one knows Grant").as_str())
 }
 
 /// Targets of a case are never removed: a host must not fall out of a case unseen.
@@ -170,7 +216,7 @@ pub fn targets_only_added() -> Rule {
     Rule::new(
         "oldSelf.all(o, self.exists(n, n.instanceId == o.instanceId && n.region == o.region && n.accountRef == o.accountRef))",
     )
-    .message("spec.targets can be added, never removed or changed: to give a host back set the level of its Quarantine to Released")
+    .message("spec.targets can be added, never removed or changed: a host does not fall out of a case unseen")
     .reason(kube::core::Reason::FieldValueForbidden)
 }
 

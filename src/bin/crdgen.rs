@@ -1,6 +1,6 @@
 //! Writes the files under `crds/`: CustomResourceDefinitions, policies and roles, from the types in `sequester::api`.
 
-use std::fmt::Write as _;
+use std::io::Write as _;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
@@ -39,7 +39,8 @@ fn main() -> ExitCode {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             let source = std::error::Error::source(&error).map(|s| format!(": {s}")).unwrap_or_default();
-            eprintln!("crdgen: {error}{source}");
+            // Nobody can be told that standard error is closed.
+            let _ = writeln!(std::io::stderr(), "crdgen: {error}{source}");
             ExitCode::FAILURE
         }
     }
@@ -61,7 +62,8 @@ fn write(folder: &Path, manifest: &Manifest) -> Result<(), Error> {
     for document in &manifest.documents {
         text.push_str("---\n");
         let yaml = serde_saphyr::to_string_with_options(document, options.clone())?;
-        let _ = writeln!(text, "{}", yaml.trim_end());
+        text.push_str(yaml.trim_end());
+        text.push('\n');
     }
     let path = folder.join(manifest.file);
     std::fs::write(&path, text).map_err(|source| Error::Write { path, source })

@@ -38,9 +38,15 @@ pub struct CloudError {
 }
 
 impl CloudError {
+    /// Whether it is not the call that was refused, but becoming somebody who may make it.
+    fn is_of_the_role(&self) -> bool {
+        self.operation.starts_with("AssumeRole")
+    }
+
     /// The condition reason.
-    pub const fn reason(&self) -> Reason {
+    pub fn reason(&self) -> Reason {
         match self.class {
+            ErrorClass::Denied if self.is_of_the_role() => Reason::RoleNotAssumable,
             ErrorClass::Throttled => Reason::Throttled,
             ErrorClass::Unavailable | ErrorClass::Ambiguous => Reason::AwsUnavailable,
             ErrorClass::Denied => Reason::PermissionMissing,
@@ -52,6 +58,9 @@ impl CloudError {
     /// For a person: what happened, and the next step.
     pub fn advice(&self) -> String {
         match (&self.class, &self.action) {
+            (ErrorClass::Denied, _) if self.is_of_the_role() => {
+                format!("the role can't be assumed ({}): {}", self.code, self.message)
+            }
             (ErrorClass::Denied, Some(action)) => {
                 format!("{} is denied: grant {action} to the role of the AwsAccount", self.operation)
             }

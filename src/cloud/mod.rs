@@ -1,5 +1,6 @@
 //! How it is done: the only port to AWS, its implementation, and an in-memory AWS for tests.
 
+mod ask;
 #[cfg(feature = "aws")]
 pub mod aws;
 pub mod error;
@@ -63,7 +64,8 @@ pub struct AskEvidence {
     pub tag_prefix: String,
     /// Operations whose snapshots to look for, by the tag that they were born with.
     pub operations: BTreeSet<OperationId>,
-    /// Snapshots whose locks to read.
+    /// Snapshots that are known already, and whose locks to read. Tags can be changed by others, so these are looked for
+    /// by id as well.
     pub locks: BTreeSet<SnapshotId>,
     /// Snapshots whose permissions to read.
     pub permissions: BTreeSet<SnapshotId>,

@@ -153,3 +153,7 @@ pub fn worth(candidate: &Candidate, uid: &str, requested_by: Option<&str>, recor
         Some(_) => Worth::Counts,
     }
 }
+
+#[cfg(test)]
+#[path = "approval_tests.rs"]
+mod tests;

@@ -113,14 +113,17 @@ pub struct Hold {
     pub facts: Vec<Fact>,
 }
 
-/// Compares what is seen with our wish.
+/// Compares what is seen with our wish. Until it is ours the baseline follows what is seen: what is given back is
+/// what stood last before our first change, not what stood when we first looked.
 pub fn hold(record: &Record, attribute: &Attribute, wish: &Value, current: &Value) -> Hold {
     let mut facts = Vec::new();
-    if !record.baseline.contains_key(attribute) {
+    if !record.holds(attribute) && record.baseline.get(attribute) != Some(current) {
         facts.push(Fact::Baseline { attribute: attribute.clone(), value: current.clone() });
     }
     let in_place = current == wish;
-    if !in_place && record.applied.get(attribute).is_some_and(|applied| applied.value == *wish) && record.verified.contains(attribute) {
+    // What stood as wished from the start was never set by us, and is held all the same.
+    let ours = record.applied.get(attribute).is_none_or(|applied| applied.value == *wish);
+    if !in_place && ours && record.verified.contains(attribute) {
         facts.push(Fact::Drift { attribute: attribute.clone(), foreign: current.clone() });
     }
     if in_place && !record.verified.contains(attribute) {
@@ -159,3 +162,7 @@ pub fn release(record: &Record, attribute: &Attribute, current: Option<&Value>) 
         }]),
     }
 }
+
+#[cfg(test)]
+#[path = "attribute_tests.rs"]
+mod tests;

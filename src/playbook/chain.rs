@@ -5,6 +5,7 @@ use sha2::{Digest as _, Sha256};
 
 use super::Time;
 use super::record::{Entry, OperationId, Record};
+pub use crate::api::custody_record::ObjectRef;
 use crate::api::ids::Digest;
 
 /// Version of the body's format.
@@ -12,20 +13,6 @@ pub const VERSION: u32 = 1;
 
 /// Bytes that a body may have: the API server's own limit for the field.
 pub const MAX_BODY: usize = 64 * 1024;
-
-/// The object that a chain is about.
-#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase")]
-pub struct ObjectRef {
-    /// Kind.
-    pub kind: String,
-    /// Namespace; none for cluster-scoped kinds.
-    pub namespace: Option<String>,
-    /// Name.
-    pub name: String,
-    /// Uid.
-    pub uid: String,
-}
 
 /// Who writes, and as whom it speaks to AWS.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
@@ -205,3 +192,7 @@ pub fn follow(
     let head = Head { index, hash: sha256(bytes.as_bytes()), state: body.state.clone() };
     Ok((head, body))
 }
+
+#[cfg(test)]
+#[path = "chain_tests.rs"]
+mod tests;

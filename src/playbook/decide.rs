@@ -35,23 +35,37 @@ pub struct Plan<P: Procedure> {
     pub awaiting: Option<Action>,
     /// Why nothing is done at all.
     pub refused: Option<Refusal>,
+    /// Everything was given back or reported: nothing is held any more.
+    pub released: bool,
     /// Seconds until the next look; none where only an event can change anything.
     pub again_in: Option<u32>,
 }
 
+impl<P: Procedure> Plan<P> {
+    /// A plan to do nothing at all, and why.
+    pub fn refused(refusal: Refusal) -> Self {
+        Self { refused: Some(refusal), ..Self::empty() }
+    }
+
+    const fn empty() -> Self {
+        Self {
+            steps: Vec::new(),
+            tracks: Vec::new(),
+            facts: Vec::new(),
+            outcomes: Vec::new(),
+            decisions: Vec::new(),
+            published: None,
+            awaiting: None,
+            refused: None,
+            released: false,
+            again_in: None,
+        }
+    }
+}
+
 /// Runs the table: forwards, or backwards where the declaration asks to give everything back.
 pub fn decide<P: Procedure>(view: &View<'_, P>) -> Plan<P> {
-    let mut plan = Plan {
-        steps: Vec::with_capacity(P::TABLE.len()),
-        tracks: Vec::new(),
-        facts: Vec::new(),
-        outcomes: Vec::new(),
-        decisions: Vec::new(),
-        published: None,
-        awaiting: None,
-        refused: None,
-        again_in: None,
-    };
+    let mut plan = Plan { released: view.record.released, ..Plan::empty() };
     if let Err(refusal) = P::admit(view) {
         plan.again_in = Some(view.account.recheck_seconds);
         plan.refused = Some(refusal);
@@ -93,6 +107,9 @@ pub fn decide<P: Procedure>(view: &View<'_, P>) -> Plan<P> {
         plan.steps.push(StepResult { name: step.name, state, parts });
     }
     gates.into_plan(&mut plan);
+    if P::RECHECKED && !view.record.released {
+        plan.again_in = Some(plan.again_in.unwrap_or(u32::MAX).min(view.account.recheck_seconds));
+    }
     let concluded = P::conclude(view, &plan.steps);
     plan.facts.extend(concluded);
     plan
@@ -161,8 +178,9 @@ struct Gates {
 }
 
 impl Gates {
-    /// Lets a turn through, or takes its changes from it. A closed gate keeps the facts of a step that goes
-    /// forward (a baseline is worth having early), and those of a release too: they state what is seen.
+    /// Lets a turn through, or takes its changes from it. A closed gate keeps the facts of a step that goes forward, but
+    /// not its baselines: what is given back is what stood when the gate opened, and who flaps a group while a person
+    /// thinks must not fill the chain. A release that waits states nothing.
     fn pass<P: Procedure>(
         &mut self,
         view: &View<'_, P>,
@@ -189,6 +207,7 @@ impl Gates {
             if action == Action::Release {
                 turn.facts.clear();
             }
+            turn.facts.retain(|fact| !matches!(fact, Fact::Baseline { .. }));
             turn.state = State::Awaiting(action);
         }
         turn
@@ -212,3 +231,7 @@ impl Gates {
         plan.published = self.published.into_iter().find(|p| Some(p.action) == self.awaiting);
     }
 }
+
+#[cfg(test)]
+#[path = "decide_tests.rs"]
+mod tests;

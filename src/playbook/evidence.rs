@@ -14,7 +14,7 @@ use crate::api::evidence_snapshot::EvidenceSnapshotSpec;
 use crate::api::ids::{KeyArn, SnapshotId};
 
 /// Takes, locks and shares one snapshot set.
-#[derive(Debug)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct EvidenceSnapshot;
 
 /// What can be seen of a moment.
@@ -52,6 +52,7 @@ impl Procedure for EvidenceSnapshot {
     type Spec = EvidenceSnapshotSpec;
     type Seen = EvidenceSeen;
     type Effect = Effect;
+    const RECHECKED: bool = true;
     const TABLE: &'static [Step<Self>] = super::EVIDENCE_SNAPSHOT;
 
     fn admit(view: &View<'_, Self>) -> Result<(), Refusal> {

@@ -9,13 +9,13 @@ use super::attribute::Attribute;
 use super::chain::{Head, Link, ObjectRef, Writer, link};
 use super::decide::{Plan, Track, decide};
 use super::effect::Receipt;
-use super::ledger::{Order, draft, not_sent, settle};
+use super::ledger::{Order, draft, is_settled, not_sent, settle};
 use super::record::{Entry, Record};
 use super::step::{Procedure, View};
 use crate::cloud::error::{CloudError, ErrorClass};
 
 /// What a replica remembers of one object between turns. All of it may be lost: a crash loses it.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Executor<P: Procedure> {
     /// Outcomes that are not written yet.
     owed: Vec<Entry>,
@@ -30,7 +30,7 @@ pub struct Executor<P: Procedure> {
 }
 
 /// One track: the stages to come, and how many replies the present one still lacks.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 struct Running<E> {
     step: &'static str,
     waiting: usize,
@@ -49,8 +49,17 @@ pub struct Decided<P: Procedure> {
     repeats: Vec<Attribute>,
 }
 
+impl<P: Procedure> Decided<P> {
+    /// Whether everything that goes out repeats what was sent before: then there is no hurry to look again.
+    pub fn only_repeats(&self) -> bool {
+        let link = self.link.as_ref();
+        !link.is_some_and(|link| link.body.entries.iter().any(|entry| matches!(entry, Entry::Intent { .. })))
+            && self.tracks.iter().flat_map(|track| &track.stages).flatten().any(|order| order.id.is_some())
+    }
+}
+
 /// One change to send, with the track that wants it.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Send<E> {
     /// Position of its track.
     pub track: usize,
@@ -76,11 +85,12 @@ impl<P: Procedure> Executor<P> {
     /// Decides, and drafts what must be written first.
     pub fn decide(&self, view: &View<'_, P>, object: &ObjectRef, head: Option<&Head>, writer: &Writer) -> Decided<P> {
         // Outcomes that are owed are known already: deciding without them would do things twice.
+        let owed: Vec<Entry> = self.owed.iter().filter(|entry| !is_settled(view.record, entry)).cloned().collect();
         let mut record = view.record.clone();
-        record.fold(&self.owed, view.now);
+        record.fold(&owed, view.now);
         let informed = View { record: &record, ..view.copy() };
         let plan = decide(&informed);
-        let drafted = draft(&informed, &plan, self.owed.clone(), &self.repeats);
+        let drafted = draft(&informed, &plan, owed, &self.repeats);
         let link = (!drafted.entries.is_empty()).then(|| {
             link(object, head, view.record, drafted.entries, view.now, self.server_date.clone(), writer.clone())
         });
@@ -89,9 +99,8 @@ impl<P: Procedure> Executor<P> {
 
     /// The link is written (or there was none to write): what may go out now.
     pub fn written(&mut self, decided: &Decided<P>) -> Vec<Send<P::Effect>> {
-        if decided.link.is_some() {
-            self.owed.clear();
-        }
+        // All of it is in the link; where there is none, it was said by somebody else.
+        self.owed.clear();
         for attribute in &decided.repeats {
             *self.repeats.entry(attribute.clone()).or_default() += 1;
         }
@@ -126,7 +135,8 @@ impl<P: Procedure> Executor<P> {
         reply: &Result<Receipt, CloudError>,
     ) -> Vec<Send<P::Effect>> {
         if let Some(id) = &sent.order.id {
-            self.owed.extend(settle(record, id, reply));
+            let said = self.owed.iter().any(|entry| matches!(entry, Entry::Outcome { id: of, .. } if of == id));
+            self.owed.extend(settle(record, id, sent.order.first, reply).filter(|_| !said));
         }
         match reply {
             Ok(receipt) => {
@@ -149,7 +159,7 @@ impl<P: Procedure> Executor<P> {
 
     /// The lease is about to end: this one is not sent by us, and the chain says so.
     pub fn withheld(&mut self, sent: &Send<P::Effect>) {
-        self.owed.extend(sent.order.id.as_ref().map(not_sent));
+        self.owed.extend(sent.order.id.as_ref().filter(|_| sent.order.first).map(not_sent));
         if let Some(track) = self.tracks.get_mut(sent.track) {
             track.failed = true;
         }
@@ -187,3 +197,7 @@ impl<P: Procedure> Executor<P> {
         })
     }
 }
+
+#[cfg(test)]
+#[path = "executor_tests.rs"]
+mod tests;

@@ -3,12 +3,12 @@
 
 use std::collections::BTreeMap;
 
-use super::Time;
 use super::chain::{digest_of, operation_id};
+use super::containment::pulse::may_still_open;
 use super::decide::{Plan, Track};
 use super::effect::{Effect, Receipt};
 use super::record::{Entry, Fact, OperationId, OutcomeKind, Record};
-use super::step::{Change, Procedure, View};
+use super::step::{Change, Procedure, State, View};
 use crate::cloud::error::{CloudError, ErrorClass};
 
 /// What to write before anything is sent, and what to send after.
@@ -23,10 +23,12 @@ pub struct Draft<E> {
 }
 
 /// One change with the intent it goes out under.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Order<E> {
     /// The intent; none where the change needs none.
     pub id: Option<OperationId>,
+    /// Whether the intent was written for this very send: then nothing was sent under it before.
+    pub first: bool,
     /// The change.
     pub change: E,
 }
@@ -52,9 +54,8 @@ pub fn draft<P: Procedure>(
     for fact in &plan.facts {
         match fact {
             Fact::Drift { attribute, foreign } if is_recent(view, attribute, foreign) => again.push(attribute.clone()),
-            Fact::Drift { attribute, foreign } => {
+            Fact::Drift { attribute, .. } => {
                 if let Some(count) = repeats.get(attribute).filter(|count| **count > 0) {
-                    let _ = foreign;
                     entries.push(Entry::Fact(Fact::DriftRepeated { attribute: attribute.clone(), count: *count }));
                 }
                 entries.push(Entry::Fact(fact.clone()));
@@ -63,7 +64,7 @@ pub fn draft<P: Procedure>(
         }
     }
     entries.extend(plan.decisions.iter().cloned().map(Entry::Decision));
-    let close = stale_intents(view.record, plan, view.now);
+    let close = stale_intents(view, plan);
     entries.extend(close);
 
     let mut tracks = Vec::new();
@@ -72,14 +73,16 @@ pub fn draft<P: Procedure>(
         for stage in &track.stages {
             let mut orders = Vec::new();
             for change in stage {
+                let mut first = false;
                 let id = change.intent().map(|effect| {
-                    standing(view, effect, &again).unwrap_or_else(|| {
+                    standing(view, effect, plan, &again).unwrap_or_else(|| {
+                        first = true;
                         let id = operation_id(&view.subject.uid, view.next_index, entries.len());
-                        entries.push(intent(view.record, &id, track.step, effect));
+                        entries.push(intent(view.record, plan, &id, track.step, effect));
                         id
                     })
                 });
-                orders.push(Order { id, change: change.clone() });
+                orders.push(Order { id, first, change: change.clone() });
             }
             stages.push(orders);
         }
@@ -98,38 +101,53 @@ fn is_recent<P: Procedure>(
     foreign: &super::attribute::Value,
 ) -> bool {
     view.record.drift.get(attribute).is_some_and(|drift| {
-        drift.foreign == *foreign
+        (drift.foreign.contains(foreign) || drift.foreign.len() >= super::record::DRIFT_VALUES)
             && view.now.as_second() - drift.at.as_second() < view.limits.coalesce_seconds
     })
 }
 
-/// The intent under which this change may go out without a new entry: one that is still open, or the repair
-/// of the same attribute against the same foreign value, written a short time ago.
+/// The intent under which this change may go out without a new entry: one that is still open, one that was
+/// accepted a short time ago and is not shown yet, or the repair of the same attribute against a foreign value
+/// that was written down already.
 fn standing<P: Procedure>(
     view: &View<'_, P>,
     effect: &Effect,
+    plan: &Plan<P>,
     again: &[super::attribute::Attribute],
 ) -> Option<OperationId> {
     if !effect.is_idempotent() {
         return None;
     }
-    let open = view.record.operations.iter().find(|(_, operation)| {
-        operation.outcome.is_none() && operation.effect == *effect
+    let sets = effect.sets();
+    let drifted = sets.as_ref().is_some_and(|(attribute, _)| {
+        plan.facts.iter().any(|fact| matches!(fact, Fact::Drift { attribute: a, .. } if a == attribute))
+            && !again.contains(attribute)
     });
-    if let Some((id, _)) = open {
+    // What came into being once and is gone comes into being anew: that is another operation.
+    let makes = matches!(effect, Effect::CreateSecurityGroup { .. });
+    let same = view
+        .record
+        .operations
+        .iter()
+        .filter(|(_, operation)| operation.effect == *effect && (operation.outcome.is_none() || !drifted && !makes))
+        .max_by_key(|(_, operation)| (operation.outcome.is_none(), operation.at));
+    if let Some((id, _)) = same {
         return Some(id.clone());
     }
-    let (attribute, value) = effect.sets()?;
+    let (attribute, value) = sets?;
     let applied = view.record.applied.get(&attribute)?;
     (applied.value == value && again.contains(&attribute)).then(|| applied.operation.clone())
 }
 
-fn intent(record: &Record, id: &OperationId, step: &str, effect: &Effect) -> Entry {
+fn intent<P: Procedure>(record: &Record, plan: &Plan<P>, id: &OperationId, step: &str, effect: &Effect) -> Entry {
     let before = effect.sets().and_then(|(attribute, _)| {
-        record
-            .drift
-            .get(&attribute)
-            .map(|drift| drift.foreign.clone())
+        let seen_now = plan.facts.iter().find_map(|fact| match fact {
+            Fact::Drift { attribute: a, foreign: value } | Fact::Baseline { attribute: a, value } if *a == attribute => {
+                Some(value.clone())
+            }
+            _ => None,
+        });
+        seen_now
             .or_else(|| record.applied.get(&attribute).map(|applied| applied.value.clone()))
             .or_else(|| record.baseline.get(&attribute).cloned())
     });
@@ -137,7 +155,8 @@ fn intent(record: &Record, id: &OperationId, step: &str, effect: &Effect) -> Ent
         .operations
         .iter()
         .filter(|(_, operation)| operation.outcome.is_none() || !operation.effect.is_idempotent())
-        .find(|(_, operation)| operation.effect == *effect)
+        .filter(|(_, operation)| operation.effect == *effect)
+        .max_by_key(|(_, operation)| operation.at)
         .map(|(earlier, _)| earlier.clone());
     Entry::Intent {
         id: id.clone(),
@@ -151,7 +170,8 @@ fn intent(record: &Record, id: &OperationId, step: &str, effect: &Effect) -> Ent
 
 /// Open intents that nobody wants any more, and tokenless ones that are about to be repeated, get their
 /// outcome: the reply was lost, or they never left, and which of the two nobody can say.
-fn stale_intents<P: Procedure>(record: &Record, plan: &Plan<P>, _now: Time) -> Vec<Entry> {
+fn stale_intents<P: Procedure>(view: &View<'_, P>, plan: &Plan<P>) -> Vec<Entry> {
+    let record = view.record;
     let wanted: Vec<&Effect> = plan
         .tracks
         .iter()
@@ -165,19 +185,27 @@ fn stale_intents<P: Procedure>(record: &Record, plan: &Plan<P>, _now: Time) -> V
         .filter(|(_, operation)| {
             if operation.effect.is_idempotent() {
                 let settled = plan.steps.iter().any(|step| {
-                    step.name == operation.step && step.state.as_ref().is_none_or(super::step::State::is_settled)
+                    let over = |state: &State| state.is_settled() || matches!(state, State::Blocked(_));
+                    step.name == operation.step && step.state.as_ref().is_none_or(over)
                 });
-                settled && !wanted.contains(&&operation.effect)
+                let age = view.now.as_second() - operation.at.as_second();
+                settled
+                    && !wanted.contains(&&operation.effect)
+                    && !may_still_open(&operation.effect, age, view.limits.settle_seconds)
             } else {
                 wanted.contains(&&operation.effect)
             }
         })
         .map(|(id, operation)| {
-            let verified = operation.effect.sets().is_some_and(|(attribute, _)| {
-                record.verified.contains(&attribute)
-                    || plan.facts.contains(&Fact::Verified { attribute })
+            let shown = operation.effect.sets().is_some_and(|(attribute, value)| {
+                if P::releasing(view) {
+                    record.baseline.get(&attribute) == Some(&value) && plan.facts.contains(&Fact::Restored { attribute })
+                } else {
+                    record.applied.get(&attribute).is_some_and(|applied| applied.value == value)
+                        && (record.verified.contains(&attribute) || plan.facts.contains(&Fact::Verified { attribute }))
+                }
             });
-            outcome(id, if verified { OutcomeKind::Adopted } else { OutcomeKind::Unknown }, None, None)
+            outcome(id, if shown { OutcomeKind::Adopted } else { OutcomeKind::Unknown }, None, None)
         })
         .collect()
 }
@@ -194,8 +222,9 @@ fn outcome(id: &OperationId, result: OutcomeKind, receipt: Option<&Receipt>, err
 }
 
 /// What a reply says about an intent that is open in `record`; none where it stays open (lost replies, and
-/// refusals of what may simply be sent again).
-pub fn settle(record: &Record, id: &OperationId, reply: &Result<Receipt, CloudError>) -> Option<Entry> {
+/// refusals of what may simply be sent again). `first` says that nothing was sent under it before: a conflict may be
+/// with what an earlier send under the same intent did.
+pub fn settle(record: &Record, id: &OperationId, first: bool, reply: &Result<Receipt, CloudError>) -> Option<Entry> {
     let operation = record.operations.get(id)?;
     if operation.outcome.is_some() {
         return None;
@@ -204,8 +233,13 @@ pub fn settle(record: &Record, id: &OperationId, reply: &Result<Receipt, CloudEr
         Ok(receipt) => Some(outcome(id, OutcomeKind::Done, Some(receipt), None)),
         Err(error) => match error.class {
             ErrorClass::Ambiguous | ErrorClass::Unavailable => None,
-            // Not applied for certain. What is idempotent keeps its intent and is sent again under it.
-            _ if operation.effect.is_idempotent() && error.class != ErrorClass::Conflict => None,
+            // The name was taken before we came: the group is there, and nothing is left to send.
+            ErrorClass::Conflict if first && matches!(operation.effect, Effect::CreateSecurityGroup { .. }) => {
+                Some(outcome(id, OutcomeKind::Failed, None, Some(error.code.clone())))
+            }
+            // Not applied for certain. What is idempotent keeps its intent and is sent again under it: who tries for
+            // hours does not fill the chain.
+            _ if operation.effect.is_idempotent() => None,
             _ => Some(outcome(id, OutcomeKind::Failed, None, Some(error.code.clone()))),
         },
     }
@@ -223,7 +257,20 @@ pub fn adopted(id: &OperationId, created: Vec<super::effect::Created>) -> Entry 
     }
 }
 
-/// An intent of a turn whose send was refused by the lease: it never left.
+/// An intent of a turn whose send was refused by the lease: it never left. Not to be said of one that other sends
+/// went out under.
 pub fn not_sent(id: &OperationId) -> Entry {
     outcome(id, OutcomeKind::NotSent, None, None)
 }
+
+/// Whether an entry is the outcome of an intent that has one already, or none: another replica was quicker.
+pub fn is_settled(record: &Record, entry: &Entry) -> bool {
+    match entry {
+        Entry::Outcome { id, .. } => record.operations.get(id).is_none_or(|operation| operation.outcome.is_some()),
+        _ => false,
+    }
+}
+
+#[cfg(test)]
+#[path = "ledger_tests.rs"]
+mod tests;

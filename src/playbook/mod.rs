@@ -8,6 +8,7 @@ pub mod approval;
 pub mod attribute;
 pub mod chain;
 pub mod closing;
+pub mod contents;
 pub mod containment;
 pub mod decide;
 pub mod effect;
@@ -25,10 +26,12 @@ mod case;
 mod evidence;
 mod quarantine;
 mod readiness;
+#[cfg(test)]
+pub(crate) mod sample;
 
 pub use case::{CaseEffect, CaseSeen, CaseSpec, Child, ChildKind, ForensicCase};
 pub use evidence::{EvidenceSeen, EvidenceSnapshot};
-pub use quarantine::{Quarantine, QuarantineSeen};
+pub use quarantine::{Quarantine, QuarantineSeen, group_name};
 pub use readiness::{AccountSeen, AwsAccount, Identity, Nothing};
 
 use crate::api::approval::Action;

@@ -71,6 +71,10 @@ pub fn verdict<P: Procedure>(plan: &Plan<P>, errors: &BTreeMap<&'static str, Clo
             Some(State::Done(_) | State::Blocked(_)) | None => {}
         }
     }
+    if plan.released {
+        let message = "nothing is held any more; what was not given back is listed in the chain".to_owned();
+        return Verdict { ready: true, stalled: false, reason: Reason::Released, message };
+    }
     if skipped.is_empty() {
         return Verdict { ready: true, stalled: false, reason: Reason::Succeeded, message: "as declared".to_owned() };
     }
@@ -160,3 +164,7 @@ fn shorten(message: &str) -> String {
     }
     format!("{} …", &message[..end].trim_end())
 }
+
+#[cfg(test)]
+#[path = "project_tests.rs"]
+mod tests;

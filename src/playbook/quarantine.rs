@@ -8,10 +8,11 @@ use super::step::{Holder, Procedure, Refusal, State, Step, StepResult, View};
 use crate::api::conditions::Reason;
 use crate::api::ids::VpcId;
 use crate::api::quarantine::{Level, QuarantineSpec};
+use super::attribute::Attribute;
 use super::effect::{Effect, GroupRole};
 
 /// Holds one EC2 instance at a level.
-#[derive(Debug)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct Quarantine;
 
 /// What can be seen of a host.
@@ -52,6 +53,7 @@ impl Procedure for Quarantine {
     type Spec = QuarantineSpec;
     type Seen = QuarantineSeen;
     type Effect = Effect;
+    const RECHECKED: bool = true;
     const TABLE: &'static [Step<Self>] = super::QUARANTINE;
 
     fn releasing(view: &View<'_, Self>) -> bool {
@@ -59,7 +61,9 @@ impl Procedure for Quarantine {
     }
 
     fn admit(view: &View<'_, Self>) -> Result<(), Refusal> {
-        if view.record.released {
+        // What never held anything can always be let go, whatever is wrong with it.
+        let untouched = view.record.applied.is_empty() && view.record.operations.is_empty();
+        if view.record.released || Self::releasing(view) && untouched {
             return Ok(());
         }
         let target = &view.spec.target;
@@ -143,7 +147,7 @@ fn may_begin(view: &View<'_, Quarantine>) -> Result<(), Refusal> {
 
 /// A quarantined state is never taken for a baseline.
 fn foreign_hold(view: &View<'_, Quarantine>) -> Result<(), Refusal> {
-    if !view.record.applied.is_empty() {
+    if view.record.applied.keys().any(|attribute| matches!(attribute, Attribute::Groups(_))) {
         return Ok(());
     }
     let (Some(groups), Some(interfaces)) = (view.seen.groups.value(), view.seen.interfaces.value()) else {
@@ -179,9 +183,16 @@ pub(super) fn our_group<'a>(view: &View<'a, Quarantine>, vpc: &VpcId, role: Grou
     view.seen.groups.value()?.iter().find(|group| group.vpc == *vpc && group.name == name)
 }
 
-/// Whether the chain says that a group exists which AWS does not show yet.
+/// Whether the chain says that a group was made which AWS does not show yet. One that is not shown when asked W later
+/// is gone: somebody deleted it, and it is made anew.
 pub(super) fn made_but_unseen(view: &View<'_, Quarantine>, vpc: &VpcId, role: GroupRole) -> bool {
-    view.record.groups.contains_key(&group_key(vpc, role)) && our_group(view, vpc, role).is_none()
+    let asked = view.seen.groups.asked_at().map_or(i64::MIN, |asked| asked.as_second());
+    view.record.groups.contains_key(&group_key(vpc, role))
+        && our_group(view, vpc, role).is_none()
+        && view.record.operations.values().any(|made| {
+            matches!(&made.effect, Effect::CreateSecurityGroup { vpc: of, role: as_role, .. } if of == vpc && *as_role == role)
+                && asked < made.at.as_second() + view.limits.settle_seconds
+        })
 }
 
 /// Names can be read from inside the instance: neutral words, and a suffix that only we tell apart.

@@ -257,7 +257,7 @@ pub struct Operation {
     pub step: String,
     /// The change.
     pub effect: Effect,
-    /// When the intent was written.
+    /// When the intent was written; for what may be sent again, when it was accepted.
     pub at: Time,
     /// The outcome; none while it is open.
     pub outcome: Option<OutcomeKind>,
@@ -273,15 +273,22 @@ pub struct Applied {
     pub operation: OperationId,
 }
 
-/// A foreign value that was last repaired.
+/// Foreign values that were repaired a short time ago.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Drift {
-    /// The foreign value.
-    pub foreign: Value,
-    /// When it was last written down.
+    /// The values, at most [`DRIFT_VALUES`]: who flips faster than that is counted, not listed.
+    pub foreign: BTreeSet<Value>,
+    /// When one was first written down.
     pub at: Time,
 }
+
+/// Foreign values that are listed for one attribute and interval.
+pub const DRIFT_VALUES: usize = 8;
+
+/// How long an accepted change is remembered, in seconds: AWS may show the old value for a while, and a resend
+/// in that time is no new operation.
+const RECENT: i64 = 300;
 
 /// The folded state of one object's chain.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
@@ -352,6 +359,7 @@ pub fn group_key(vpc: &VpcId, role: GroupRole) -> String {
 impl Record {
     /// Folds the entries of one custody record, written at `at`.
     pub fn fold(&mut self, entries: &[Entry], at: Time) {
+        self.prune(at);
         for entry in entries {
             match entry {
                 Entry::Opened { .. } => self.opened = Some(at),
@@ -360,7 +368,7 @@ impl Record {
                     self.decisions.insert(decision.action, decision.clone());
                 }
                 Entry::Intent { id, step, effect, .. } => self.fold_intent(id, step, effect, at),
-                Entry::Outcome { id, result, created, .. } => self.fold_outcome(id, *result, created),
+                Entry::Outcome { id, result, created, .. } => self.fold_outcome(id, *result, created, at),
             }
         }
     }
@@ -380,7 +388,7 @@ impl Record {
         self.operations.insert(id.clone(), operation);
     }
 
-    fn fold_outcome(&mut self, id: &OperationId, result: OutcomeKind, created: &[Created]) {
+    fn fold_outcome(&mut self, id: &OperationId, result: OutcomeKind, created: &[Created], at: Time) {
         let mut snapshots = BTreeMap::new();
         for thing in created {
             match thing {
@@ -401,27 +409,46 @@ impl Record {
         {
             self.set = Some((id.clone(), snapshots));
         }
-        match self.operations.get_mut(id) {
-            // The record of a set is evidence; the rest has been said and may go.
-            Some(operation) if !operation.effect.is_idempotent() => operation.outcome = Some(result),
-            _ => {
+        let Some(operation) = self.operations.get_mut(id) else { return };
+        operation.outcome = Some(result);
+        if operation.effect.is_idempotent() {
+            operation.at = at;
+            if result != OutcomeKind::Done {
                 self.operations.remove(id);
             }
         }
+    }
+
+    /// The record of a set is evidence; the rest has been said, and goes after a while.
+    fn prune(&mut self, at: Time) {
+        self.operations.retain(|_, operation| {
+            operation.outcome.is_none()
+                || !operation.effect.is_idempotent()
+                || at.as_second() - operation.at.as_second() < RECENT
+        });
     }
 
     fn fold_fact(&mut self, fact: &Fact, at: Time) {
         match fact {
             Fact::Metadata { .. } => self.metadata = true,
             Fact::Surroundings { .. } => self.surroundings = true,
-            Fact::Baseline { attribute, value } => {
-                self.baseline.entry(attribute.clone()).or_insert_with(|| value.clone());
+            // Once it is ours, what is seen may be our own value: the baseline stays.
+            Fact::Baseline { attribute, value } if !self.holds(attribute) => {
+                self.baseline.insert(attribute.clone(), value.clone());
             }
+            Fact::Baseline { .. } => {}
             Fact::Verified { attribute } => {
                 self.verified.insert(attribute.clone());
             }
             Fact::Drift { attribute, foreign } => {
-                self.drift.insert(attribute.clone(), Drift { foreign: foreign.clone(), at });
+                let drift = self
+                    .drift
+                    .entry(attribute.clone())
+                    .or_insert_with(|| Drift { foreign: BTreeSet::new(), at });
+                if drift.foreign.len() >= DRIFT_VALUES || drift.foreign.contains(foreign) {
+                    *drift = Drift { foreign: BTreeSet::new(), at };
+                }
+                drift.foreign.insert(foreign.clone());
             }
             Fact::DriftRepeated { attribute, .. } => {
                 if let Some(drift) = self.drift.get_mut(attribute) {
@@ -464,6 +491,11 @@ impl Record {
             Fact::Composed { children } => self.children = children.clone(),
             Fact::ForeignRules { .. } | Fact::StrangersFound { .. } => {}
         }
+    }
+
+    /// Whether an attribute is ours: we set it, or it stood as wished when we came.
+    pub fn holds(&self, attribute: &Attribute) -> bool {
+        self.applied.contains_key(attribute) || self.verified.contains(attribute)
     }
 
     /// Open operations of a step.

@@ -22,6 +22,9 @@ pub trait Procedure: Sized + Send + Sync + 'static {
     /// What can be done.
     type Effect: Change;
 
+    /// Whether what is held is looked at again and again, as often as the account says.
+    const RECHECKED: bool = false;
+
     /// The table of contents of this slice.
     const TABLE: &'static [Step<Self>];
 

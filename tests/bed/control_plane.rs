@@ -78,7 +78,7 @@ async fn a_namespace_goes_away_where_controllers_run() {
     let namespace = Namespace { metadata, ..Namespace::default() };
     namespaces.create(&PostParams::default(), &namespace).await.expect("make a namespace");
     namespaces.delete("short-lived", &DeleteParams::default()).await.expect("delete it");
-    wait::until("end of the namespace", Duration::from_secs(60), async || {
+    wait::until("end of the namespace", Duration::from_mins(1), async || {
         match namespaces.get_opt("short-lived").await.map_err(|error| error.to_string())? {
             None => Ok(()),
             Some(still) => Err(format!("{:?}", still.status)),

@@ -1,6 +1,7 @@
 //! A process is killed exactly where the test says, and the world is as the mode says.
 
-use super::aws::{Scene, ok};
+use super::scene::{NEW_VOLUME, Scene};
+use crate::support::aws::{Aws, ok};
 use crate::support::process::{Process, Program};
 use crate::support::proxy::{Call, CrashMode, Fault, Late, Outcome, When};
 use std::time::Duration;
@@ -141,6 +142,28 @@ async fn other_calls_of_the_killed_process_are_lost() {
     let calls = scene.proxy.calls();
     assert!(calls[0].applied.is_some(), "the chosen call came late: {:?}", calls[0]);
     assert_eq!((calls[1].applied.clone(), calls[1].faults.clone()), (None, vec!["lost"]));
+}
+
+/// A read that the dead process had sent is not the first read of the next one.
+#[tokio::test]
+async fn an_old_read_does_not_bring_the_late_call() {
+    let scene = Scene::new().await;
+    let hold = scene.proxy.rule(When::operation("DescribeSnapshots"), Fault::HoldRequest);
+    let old = scene.through.clone();
+    let old = tokio::spawn(async move { old.describe_snapshots("vol-0123456789abcdef0").await });
+    hold.wait_held(1, LIMIT).await;
+    let crash = scene.proxy.crash_at(1, CrashMode::Late(Late::AfterAnyRead));
+    let victim = scene.through.clone();
+    let victim = tokio::spawn(async move { victim.ec2("CreateVolume", &NEW_VOLUME).await });
+    tokio::time::timeout(LIMIT, crash.reached()).await.expect("the crash point is reached");
+    crash.killed();
+    victim.await.expect("the client ends").expect_err("no reply to a dead process");
+    hold.release();
+    old.await.expect("the client ends").expect_err("no reply to a dead process");
+    let volumes = async |aws: &Aws| ok(aws.ec2("DescribeVolumes", &[]).await).matches("<volumeId>").count();
+    assert_eq!(volumes(&scene.behind).await, 0);
+    assert_eq!(volumes(&scene.through).await, 0);
+    assert_eq!(volumes(&scene.behind).await, 1);
 }
 
 #[tokio::test]

@@ -1,6 +1,7 @@
 //! The emulator is there, each account is by itself, and a real SDK can talk to it through the proxy.
 
-use super::aws::{Aws, Scene, ok, tag};
+use super::scene::Scene;
+use crate::support::aws::{Aws, ok, tag};
 use crate::support::bed::Bed;
 use crate::support::emulator::Emulator;
 use serde_json::json;
@@ -39,9 +40,9 @@ print(client("sts").get_caller_identity()["Account"])
 volume = client("ec2").create_volume(AvailabilityZone="eu-west-1a", Size=1)["VolumeId"]
 print(volume)
 s3 = client("s3")
-s3.create_bucket(Bucket="bed", CreateBucketConfiguration={"LocationConstraint": "eu-west-1"})
-s3.put_object(Bucket="bed", Key="a/b", Body=b"12345")
-print(s3.head_object(Bucket="bed", Key="a/b")["ContentLength"], s3.get_object(Bucket="bed", Key="a/b")["Body"].read())
+s3.create_bucket(Bucket="evidence", CreateBucketConfiguration={"LocationConstraint": "eu-west-1"})
+s3.put_object(Bucket="evidence", Key="a/b", Body=b"12345")
+print(s3.head_object(Bucket="evidence", Key="a/b")["ContentLength"], s3.get_object(Bucket="evidence", Key="a/b")["Body"].read())
 "#,
         )
         .await;

@@ -5,6 +5,7 @@ use crate::support::wait;
 use std::process::{Command, Stdio};
 use std::time::Duration;
 
+const LIMIT: Duration = Duration::from_secs(20);
 const PART: &str = "BED_TEST_PART";
 const PIDS: &str = "BED_TEST_PIDS";
 
@@ -25,9 +26,7 @@ async fn parent() {
     let ready = format!("{file}.part");
     std::fs::write(&ready, child.pid().to_string()).expect("write the number of the child");
     std::fs::rename(ready, file).expect("show the number of the child");
-    if part == "panics" {
-        panic!("on purpose");
-    }
+    assert_ne!(part, "panics", "on purpose");
     std::future::pending::<()>().await;
 }
 
@@ -42,7 +41,7 @@ async fn play(part: &str) -> (std::process::Child, u32) {
         .stderr(Stdio::null())
         .spawn()
         .expect("start a parent");
-    let pid = wait::until("child of the parent", Duration::from_secs(20), async || {
+    let pid = wait::until("child of the parent", LIMIT, async || {
         std::fs::read_to_string(&file).map_err(|error| error.to_string())
     });
     let pid = pid.await.parse().expect("a process number");
@@ -51,7 +50,7 @@ async fn play(part: &str) -> (std::process::Child, u32) {
 
 async fn goes_away(pid: u32) {
     let what = format!("end of process {pid}");
-    wait::until(&what, Duration::from_secs(20), async || if is_gone(pid) { Ok(()) } else { Err("alive".into()) }).await;
+    wait::until(&what, LIMIT, async || if is_gone(pid) { Ok(()) } else { Err("alive".into()) }).await;
 }
 
 #[tokio::test]
@@ -70,15 +69,22 @@ async fn a_child_ends_with_a_parent_that_panics() {
     goes_away(child).await;
 }
 
-/// The kernel's parent-death signal is about threads; tests end theirs all the time.
+/// The kernel's parent-death signal is about threads, and tests end theirs all the time.
 #[tokio::test]
 async fn a_child_outlives_the_thread_that_asked_for_it() {
     let folder = tempfile::tempdir().expect("make a folder");
-    let log = folder.path().join("log");
-    let start = move || Program::new("sh", log).args(["-c", "echo started; sleep 600"]).start();
-    let child = std::thread::spawn(start).join().expect("start a child");
-    child.wait_for_log("started", Duration::from_secs(20)).await;
-    assert!(child.exited().is_none(), "it ended with the thread: {:?}", child.exited());
+    let (log, go) = (folder.path().join("log"), folder.path().join("go"));
+    let script = format!("echo started; until [ -e '{}' ]; do sleep 0.01; done; echo went on", go.display());
+    let in_a_thread = move || {
+        let child = Program::new("sh", log).args(["-c", &script]).start();
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
+        // A thread that ended before the child has set itself up would be no parent to lose.
+        runtime.block_on(child.wait_for_log("started", LIMIT));
+        child
+    };
+    let child = std::thread::spawn(in_a_thread).join().expect("start a child");
+    std::fs::write(go, "").expect("let the child go on");
+    child.wait_for_log("went on", LIMIT).await;
     child.kill();
     assert!(is_gone(child.pid()));
 }

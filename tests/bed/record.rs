@@ -1,7 +1,8 @@
 //! Each call is written down as what it was.
 
-use super::aws::{REGION, Scene, ok, refused, tag};
-use crate::support::proxy::{Fault, Outcome, Protocol, When};
+use super::scene::Scene;
+use crate::support::aws::{REGION, ok, refused, tag};
+use crate::support::proxy::{Call, Fault, Outcome, Protocol, When};
 use std::time::Duration;
 
 const LIMIT: Duration = Duration::from_secs(20);
@@ -20,7 +21,7 @@ async fn a_call_of_the_ec2_protocol() {
     assert_eq!(names, ["CreateVolume", "CreateSnapshot", "DeleteVolume", "DescribeSnapshots", "DeleteVolume"]);
     assert_eq!(calls.iter().map(|call| call.sequence).collect::<Vec<_>>(), [1, 2, 3, 4, 5]);
     assert_eq!(calls.iter().map(|call| call.mutates).collect::<Vec<_>>(), [true, true, true, false, false]);
-    assert_eq!(calls.iter().map(|call| call.took_effect()).collect::<Vec<_>>(), [true, true, false, false, false]);
+    assert_eq!(calls.iter().map(Call::took_effect).collect::<Vec<_>>(), [true, true, false, false, false]);
 
     let created = &calls[1];
     assert_eq!((created.service.as_str(), created.region.as_str(), created.protocol), ("ec2", REGION, Protocol::Ec2));
@@ -49,12 +50,16 @@ async fn calls_of_the_other_protocols() {
     ok(scene.through.json("kms", "TrentService.CreateKey", r#"{"Description": "d", "Tags": [{"TagKey": "k"}]}"#).await);
     refused(scene.through.json("kms", "TrentService.DescribeKey", r#"{"KeyId": "missing"}"#).await);
     ok(scene.through.query("autoscaling", "2011-01-01", "DescribeAutoScalingGroups", &[]).await);
-    ok(scene.through.rest("s3", "PUT", "/a-bucket").await);
-    refused(scene.through.rest("s3", "GET", "/a-bucket/none?versionId=1").await);
+    let region =
+        "<CreateBucketConfiguration><LocationConstraint>eu-west-1</LocationConstraint></CreateBucketConfiguration>";
+    ok(scene.through.rest("s3", "PUT", "/a-bucket", region).await);
+    refused(scene.through.rest("s3", "GET", "/a-bucket/none?versionId=1", "").await);
 
     let calls = scene.proxy.calls();
-    let all: Vec<_> =
-        calls.iter().map(|call| (call.service.as_str(), call.operation.as_str(), call.protocol, call.mutates)).collect();
+    let all: Vec<_> = calls
+        .iter()
+        .map(|call| (call.service.as_str(), call.operation.as_str(), call.protocol, call.mutates))
+        .collect();
     let expected = [
         ("kms", "CreateKey", Protocol::Json, true),
         ("kms", "DescribeKey", Protocol::Json, false),
@@ -64,7 +69,7 @@ async fn calls_of_the_other_protocols() {
     ];
     assert_eq!(all, expected);
     assert_eq!(calls[0].parameter("Tags.1.TagKey"), Some("k"));
-    assert_eq!(calls[1].code(), Some("NotFoundException"));
+    assert_eq!(calls[1].code(), Some("NotFoundException"), "{:?}", calls[1]);
     assert_eq!(calls[4].parameter("versionId"), Some("1"));
     assert!(calls[4].code().is_some_and(|code| code.starts_with("NoSuch")), "{:?}", calls[4].code());
 }
@@ -75,7 +80,7 @@ async fn keys_of_a_role_are_known_by_role_and_session() {
     let other = scene.bed.account().await.account;
     let trust = r#"{"Version": "2012-10-17", "Statement": [{"Effect": "Allow", "Action": "sts:AssumeRole",
         "Principal": {"AWS": "*"}}]}"#;
-    let owner = super::aws::Aws::new(scene.bed.emulator.url(), &scene.bed.emulator.account(&other).await);
+    let owner = crate::support::aws::Aws::new(scene.bed.emulator.url(), &scene.bed.emulator.account(&other).await);
     ok(owner
         .query("iam", "2010-05-08", "CreateRole", &[("RoleName", "Responder"), ("AssumeRolePolicyDocument", trust)])
         .await);

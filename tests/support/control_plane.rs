@@ -16,7 +16,7 @@ use std::time::Duration;
 use tempfile::TempDir;
 
 /// How long a start may take; 3 s is usual on two cores.
-const START: Duration = Duration::from_secs(60);
+const START: Duration = Duration::from_mins(1);
 
 /// Reads of Kubernetes' own parts say nothing about us.
 const AUDIT_POLICY: &str = r#"{"apiVersion": "audit.k8s.io/v1", "kind": "Policy", "omitStages": ["RequestReceived"], "rules": [
@@ -100,15 +100,8 @@ impl ControlPlane {
             .arg(at("audit.log"))
             .start();
 
-        let mut started = Self {
-            controller_manager: None,
-            api_server,
-            etcd,
-            url,
-            tokens,
-            programs: programs.to_owned(),
-            folder,
-        };
+        let mut started =
+            Self { controller_manager: None, api_server, etcd, url, tokens, programs: programs.to_owned(), folder };
         let ready = started.api_server.alive_until("ready API server", START, async || started.ready().await);
         ready.await.map_err(|why| format!("{why}\n{}", started.etcd.log().lines().last().unwrap_or_default()))?;
         if options.controller_manager {
@@ -153,6 +146,11 @@ impl ControlPlane {
     /// Where `kubectl` is.
     pub fn kubectl(&self) -> PathBuf {
         self.programs.join("kubectl")
+    }
+
+    /// The bearer token of one of the identities.
+    pub fn token(&self, identity: Identity) -> &str {
+        self.tokens.of(identity)
     }
 
     /// A client for one of the identities. It belongs to the calling test's runtime: make one a test.

@@ -9,7 +9,7 @@ use std::time::Duration;
 use tempfile::TempDir;
 
 /// Loading moto takes seconds.
-const START: Duration = Duration::from_secs(60);
+const START: Duration = Duration::from_mins(1);
 
 /// Keys of an account's administrator.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -2,7 +2,7 @@
 
 use super::wait;
 use k8s_openapi::api::core::v1::ConfigMap;
-use kube::api::{Api, ApiResource, DynamicObject, ObjectMeta, Patch, PatchParams, PostParams};
+use kube::api::{Api, ApiResource, DeleteParams, DynamicObject, ObjectMeta, Patch, PatchParams, PostParams};
 use kube::core::GroupVersionKind;
 use kube::discovery::{self, Scope};
 use kube::{Client, ResourceExt};
@@ -144,4 +144,10 @@ pub async fn policies_enforced(client: &Client) {
         Err(error) => Err(error.to_string()),
     })
     .await;
+    for kind in ["ValidatingAdmissionPolicyBinding", "ValidatingAdmissionPolicy"] {
+        let resource = ApiResource::from_gvk(&GroupVersionKind::gvk("admissionregistration.k8s.io", "v1", kind));
+        let policies: Api<DynamicObject> = Api::all_with(client.clone(), &resource);
+        let deleted = policies.delete(&name, &DeleteParams::default()).await;
+        deleted.unwrap_or_else(|error| panic!("delete the probe {name}: {error}"));
+    }
 }

@@ -1,6 +1,10 @@
 //! The test bed: see README.md beside this file.
 #![allow(dead_code, unused_imports, reason = "each test, the demo and the bench use a part of it")]
+#![allow(clippy::panic, clippy::unwrap_used, clippy::expect_used, reason = "a bed that does not stand ends the test")]
+#![allow(clippy::disallowed_methods, reason = "the world outside has clocks and starts processes")]
+#![allow(clippy::must_use_candidate, clippy::missing_panics_doc, reason = "nobody but tests reads this")]
 
+pub mod aws;
 pub mod bed;
 pub mod control_plane;
 pub mod emulator;
@@ -11,7 +15,9 @@ mod nursery;
 pub mod process;
 pub mod proxy;
 mod scratch;
+pub mod stage;
 pub mod wait;
+pub mod world;
 
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};

@@ -28,10 +28,6 @@ static NURSERY: LazyLock<Mutex<mpsc::Sender<Order>>> = LazyLock::new(|| {
 /// Starts a command whose parent, for the kernel, is a thread that never ends.
 pub fn spawn(command: Command) -> io::Result<Child> {
     let (born, child) = mpsc::channel();
-    NURSERY
-        .lock()
-        .expect("no order panics")
-        .send(Order { command, born })
-        .expect("the nursery never ends");
+    NURSERY.lock().expect("no order panics").send(Order { command, born }).expect("the nursery never ends");
     child.recv().expect("the nursery answers every order")
 }

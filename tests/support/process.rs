@@ -23,12 +23,8 @@ pub struct Program {
 /// because asking the kernel ourselves would need unsafe code. Elsewhere a child ends only when it is dropped.
 static END_WITH_PARENT: LazyLock<&[&str]> = LazyLock::new(|| {
     const SETPRIV: &[&str] = &["setpriv", "--pdeathsig", "KILL"];
-    let tried = Command::new(SETPRIV[0])
-        .args(&SETPRIV[1..])
-        .arg("true")
-        .stdout(Stdio::null())
-        .stderr(Stdio::null())
-        .status();
+    let tried =
+        Command::new(SETPRIV[0]).args(&SETPRIV[1..]).arg("true").stdout(Stdio::null()).stderr(Stdio::null()).status();
     if tried.is_ok_and(|status| status.success()) { SETPRIV } else { &[] }
 });
 

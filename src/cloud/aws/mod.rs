@@ -1,1 +1,164 @@
-//! AWS itself, one file for each noun.
+//! AWS itself, by its SDK. One file for each noun of AWS; this one only says who answers for what.
+//!
+//! The SDK's types stop here. A read says for each of its parts when it was asked, before the request left; a change
+//! goes out once, under the mark of its link in the chain of custody.
+
+mod accounts;
+mod autoscaling;
+mod calls;
+mod ec2_console;
+mod ec2_evidence;
+mod ec2_groups;
+mod ec2_instances;
+mod ec2_network;
+mod ec2_snapshots;
+mod elb_classic;
+mod elb_v2;
+mod errors;
+mod kms;
+mod own_credentials;
+mod sessions;
+mod surroundings;
+mod witness;
+mod words;
+
+use std::collections::BTreeSet;
+use std::time::Duration;
+
+use aws_credential_types::provider::SharedCredentialsProvider;
+
+use super::error::CloudError;
+use super::{Access, AskEvidence, AskQuarantine, Cloud, Place, Witness};
+use crate::api::ids::KeyArn;
+use crate::playbook::effect::{Effect, Receipt};
+use crate::playbook::record::OperationId;
+use crate::playbook::seen::{Read, Snapshot};
+use crate::playbook::{EvidenceSeen, Identity, QuarantineSeen};
+use calls::Order;
+use sessions::Sessions;
+
+/// How AWS is spoken to.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct AwsSettings {
+    /// Name of our sessions of assumed roles, 2 to 64 of `A-Za-z0-9_=,.@-` (STS reference, `AssumeRole`): `CloudTrail`
+    /// shows it with every call.
+    pub session_name: String,
+    /// How long one attempt may take, credentials and connecting included.
+    pub attempt_timeout: Duration,
+    /// How long a question may take with all its attempts. A change has one attempt and no longer than that.
+    pub operation_timeout: Duration,
+    /// How often a question is asked before its failure is told, 1 for once.
+    pub read_attempts: u32,
+    /// Version of the controller, for the User-Agent.
+    pub app_version: String,
+}
+
+/// AWS, reached through its SDK.
+#[derive(Debug)]
+pub struct Aws {
+    sessions: Sessions,
+}
+
+impl Aws {
+    /// As whom the process runs: environment, web identity, container or instance metadata, in the order of the SDK's
+    /// default chain. Nothing is asked before the first call.
+    #[must_use]
+    pub fn new(settings: AwsSettings) -> Self {
+        Self { sessions: Sessions::new(settings, None) }
+    }
+
+    /// With credentials of the caller's in place of the default chain: for programs that have them already, and tests.
+    #[must_use]
+    pub fn with_credentials(settings: AwsSettings, own: SharedCredentialsProvider) -> Self {
+        Self { sessions: Sessions::new(settings, Some(own)) }
+    }
+}
+
+impl Cloud for Aws {
+    async fn identify(&self, access: &Access) -> Result<Identity, CloudError> {
+        let region = self.sessions.home(access.partition).await;
+        let session = self.sessions.of(access, &region).await;
+        accounts::identify(&session).await
+    }
+
+    async fn observe_quarantine(&self, place: &Place, ask: &AskQuarantine) -> QuarantineSeen {
+        let session = self.sessions.of(&place.access, place.region.as_str()).await;
+        let (instance, protections, groups, former_groups, (interfaces, surroundings)) = tokio::join!(
+            ec2_instances::instance(&session, &ask.instance),
+            ec2_instances::protections(&session, &ask.instance),
+            ec2_groups::by_name(&session, &ask.group_names),
+            ec2_groups::by_id(&session, &ask.former_groups),
+            surroundings::look(&session, &ask.instance, ask.surroundings),
+        );
+        QuarantineSeen { instance, interfaces, protections, groups, surroundings, former_groups, siblings_open: 0 }
+    }
+
+    async fn observe_evidence(&self, place: &Place, ask: &AskEvidence) -> EvidenceSeen {
+        let session = self.sessions.of(&place.access, place.region.as_str()).await;
+        let instance = async {
+            match &ask.instance {
+                Some(instance) => ec2_instances::instance(&session, instance).await,
+                None => Read::NotRead,
+            }
+        };
+        let snapshots = async {
+            let snapshots = ec2_snapshots::snapshots(&session, &ask.tag_prefix, &ask.operations).await;
+            let used = if ask.keys { keys_of(&snapshots) } else { BTreeSet::new() };
+            (snapshots, kms::keys(&session, used).await)
+        };
+        let (instance, (snapshots, keys), locks, permissions) = tokio::join!(
+            instance,
+            snapshots,
+            ec2_snapshots::locks(&session, &ask.locks),
+            ec2_snapshots::permissions(&session, &ask.permissions),
+        );
+        EvidenceSeen { instance, snapshots, locks, permissions, keys, isolated_at: None }
+    }
+
+    async fn perform(
+        &self,
+        place: &Place,
+        operation: &OperationId,
+        effect: &Effect,
+        witness: &Witness,
+    ) -> Result<Receipt, CloudError> {
+        let session = self.sessions.of(&place.access, place.region.as_str()).await;
+        let order = &Order { session: &session, place, operation, effect, witness };
+        match effect {
+            Effect::CreateSecurityGroup { vpc, name, role, tag_prefix } => {
+                ec2_groups::create(order, vpc, name, *role, tag_prefix).await
+            }
+            Effect::AuthorizeRules { group, rules } => ec2_groups::authorize(order, group, rules).await,
+            Effect::RevokeRules { group, rules } => ec2_groups::revoke(order, group, rules).await,
+            Effect::ReplaceSecurityGroups { interface, groups } => {
+                ec2_network::set_groups(order, interface, groups).await
+            }
+            Effect::OpenForPulse { interface, open } => ec2_network::set_groups(order, interface, [open]).await,
+            Effect::SetTerminationProtection { instance, enabled } => {
+                ec2_instances::set_termination(order, instance, *enabled).await
+            }
+            Effect::SetStopProtection { instance, enabled } => ec2_instances::set_stop(order, instance, *enabled).await,
+            Effect::SetShutdownBehavior { instance, behavior } => {
+                ec2_instances::set_shutdown(order, instance, *behavior).await
+            }
+            Effect::SetDeleteOnTermination { instance, device, enabled, .. } => {
+                ec2_instances::set_delete_on_termination(order, instance, device, *enabled).await
+            }
+            Effect::CreateSnapshots { instance, exclude, exclude_root, description, tags, tag_prefix, .. } => {
+                let set =
+                    ec2_evidence::Set { instance, exclude, exclude_root: *exclude_root, description, tags, tag_prefix };
+                ec2_evidence::create(order, &set).await
+            }
+            Effect::LockSnapshot { snapshot, mode, until } => ec2_evidence::lock(order, snapshot, *mode, *until).await,
+            Effect::ShareSnapshot { snapshot, accounts } => ec2_evidence::share(order, snapshot, accounts).await,
+            Effect::UnshareSnapshot { snapshot, accounts, public } => {
+                ec2_evidence::unshare(order, snapshot, accounts, *public).await
+            }
+            Effect::CreateGrant { key, name, grantee } => kms::create_grant(order, key, name, grantee).await,
+        }
+    }
+}
+
+fn keys_of(snapshots: &Read<Vec<Snapshot>>) -> BTreeSet<KeyArn> {
+    snapshots.value().into_iter().flatten().filter_map(|snapshot| snapshot.key.clone()).collect()
+}

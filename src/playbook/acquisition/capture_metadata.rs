@@ -58,3 +58,7 @@ fn next(view: &View<'_, Quarantine>) -> Turn<Quarantine> {
         }
     }
 }
+
+#[cfg(test)]
+#[path = "capture_metadata_tests.rs"]
+mod tests;

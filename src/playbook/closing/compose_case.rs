@@ -174,10 +174,15 @@ fn part(child: &Child) -> Part {
 fn stands(child: &Child, wish: &ChildKind) -> bool {
     match (&child.kind, wish) {
         (ChildKind::Quarantine(has), ChildKind::Quarantine(wants)) => {
-            has.level == Level::Released || has.level == wants.level && has.isolation == wants.isolation
+            // A person may have raised the child by itself: levels never fall again.
+            let reached = has.level == wants.level || has.level.asks_for(wants.level);
+            has.level == Level::Released || reached && has.isolation == wants.isolation
         }
         (ChildKind::Evidence(has), ChildKind::Evidence(wants)) => {
-            has.share == wants.share && has.lock == wants.lock && has.retain_until == wants.retain_until
+            has.share == wants.share
+                && has.lock == wants.lock
+                && has.retain_until == wants.retain_until
+                && has.legal_hold == wants.legal_hold
         }
         _ => false,
     }
@@ -227,3 +232,7 @@ fn waits(view: &View<'_, ForensicCase>, evidence: bool) -> String {
         .map(|child| format!("; {}: {}", child.name, child.message))
         .unwrap_or_default()
 }
+
+#[cfg(test)]
+#[path = "compose_case_tests.rs"]
+mod tests;

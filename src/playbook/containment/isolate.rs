@@ -73,10 +73,17 @@ fn next(view: &View<'_, Quarantine>) -> Turn<Quarantine> {
         .filter(|vpc| !made_but_unseen(view, vpc, GroupRole::Closed))
         .map(|vpc| create(view, vpc, GroupRole::Closed))
         .collect();
-    if !missing.is_empty() {
-        return Turn::new(State::working(Reason::InProgress, "makes the closed group")).then(missing).preparing();
-    }
     let mut turn = close(view, interfaces);
+    if !missing.is_empty() {
+        // Other steps are held back for it once, not for as long as AWS refuses it; and interfaces in other networks
+        // wait for it at no time.
+        let tried = missing.iter().any(|effect| view.record.open("Isolated").any(|(_, open)| open.effect == *effect));
+        let prepares = turn.stages.is_empty() && !tried;
+        let stage = missing.into_iter().chain(turn.stages.drain(..).flatten()).collect();
+        turn.state = State::working(Reason::InProgress, "makes the closed group");
+        let turn = turn.then(stage);
+        return if prepares { turn.preparing() } else { turn };
+    }
     if let Some(vpc) = vpcs.iter().find(|vpc| made_but_unseen(view, vpc, GroupRole::Closed)) {
         // Just made: AWS may need a moment to show it (EC2 guide, eventual consistency).
         turn.state = State::working(Reason::InProgress, format!("waits until AWS shows the closed group of {vpc}"));
@@ -235,3 +242,7 @@ fn preview(view: &View<'_, Quarantine>) -> Vec<PlanLine> {
     ));
     lines
 }
+
+#[cfg(test)]
+#[path = "isolate_tests.rs"]
+mod tests;

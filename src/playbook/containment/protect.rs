@@ -191,3 +191,7 @@ fn preview(view: &View<'_, Quarantine>) -> Vec<PlanLine> {
     }
     vec![PlanLine::about("refuse termination and stop, let a shutdown stop it, keep its volumes")]
 }
+
+#[cfg(test)]
+#[path = "protect_tests.rs"]
+mod tests;

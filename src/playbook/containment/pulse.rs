@@ -110,3 +110,7 @@ pub fn survivors(state: &State) -> &'static str {
         _ => "open",
     }
 }
+
+#[cfg(test)]
+#[path = "pulse_tests.rs"]
+mod tests;

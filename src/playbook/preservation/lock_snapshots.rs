@@ -6,10 +6,12 @@
 use jiff::ToSpan;
 
 use crate::api::aws_account::LockMode;
+use crate::api::ids::SnapshotId;
 use crate::api::conditions::Reason;
 use crate::playbook::containment::isolate::unread;
 use crate::playbook::effect::Effect;
 use crate::playbook::plan::PlanLine;
+use crate::playbook::preservation::snapshot_volumes::is_gone;
 use crate::playbook::record::Fact;
 use crate::playbook::seen::Lock;
 use crate::playbook::step::{Part, State, Step, Turn, View};
@@ -42,16 +44,24 @@ fn next(view: &View<'_, EvidenceSnapshot>) -> Turn<EvidenceSnapshot> {
     let Some((_, set)) = &view.record.set else {
         return Turn::new(State::working(Reason::Waiting, "waits for the set"));
     };
+    let (mode, until) = wish(view);
+    let failed = |id: &SnapshotId| view.record.settled.get(id).is_some_and(|state| state.starts_with("error"));
+    let kept: Vec<&SnapshotId> = set.values().chain(&view.record.surplus).filter(|id| !failed(id)).collect();
+    if kept.is_empty() {
+        return Turn::new(State::skipped(Reason::SnapshotFailed, "no snapshot of the set is left to lock"));
+    }
     let locks = match &view.seen.locks {
         crate::playbook::seen::Read::Found { value, .. } => value,
         read => return unread(read),
     };
-    let (mode, until) = wish(view);
     let (mut facts, mut stage, mut parts) = (Vec::new(), Vec::new(), Vec::new());
-    let mut open = 0;
-    for id in set.values().chain(&view.record.surplus) {
-        let failed = view.record.settled.get(id).is_some_and(|state| state.starts_with("error"));
-        if failed {
+    let (mut open, mut gone) = (0, Vec::new());
+    for id in kept {
+        if is_gone(view, id) {
+            // One that never completed is said to have failed, where its progress is told.
+            if view.record.settled.contains_key(id) || view.record.surplus.contains(id) {
+                gone.push(id.to_string());
+            }
             continue;
         }
         let lock = locks.get(id);
@@ -71,7 +81,12 @@ fn next(view: &View<'_, EvidenceSnapshot>) -> Turn<EvidenceSnapshot> {
             message: format!("{} until {until}", mode.as_str()),
         });
     }
-    let state = if open == 0 {
+    let state = if !gone.is_empty() {
+        State::blocked(
+            Reason::SnapshotFailed,
+            format!("{} was deleted by somebody; the others are locked. Look for it in the Recycle Bin", gone.join(", ")),
+        )
+    } else if open == 0 {
         State::done(format!("{} until {until}", mode.as_str()))
     } else {
         State::working(Reason::InProgress, format!("{open} snapshots still to lock"))
@@ -85,3 +100,7 @@ fn suffices(lock: &Lock, mode: LockMode, until: Time) -> bool {
     let strong = lock.mode == mode || lock.mode == LockMode::Compliance;
     strong && lock.until.is_none_or(|ends| ends.as_second() >= until.as_second())
 }
+
+#[cfg(test)]
+#[path = "lock_snapshots_tests.rs"]
+mod tests;

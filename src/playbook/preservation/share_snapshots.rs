@@ -60,10 +60,14 @@ fn next(view: &View<'_, EvidenceSnapshot>) -> Turn<EvidenceSnapshot> {
     let (mut open, mut never): (usize, Vec<String>) = (0, Vec::new());
     let mut never_reason = Reason::DefaultKey;
     for id in set.values() {
-        let Some(snapshot) = seen.iter().find(|snapshot| snapshot.id == *id) else { continue };
-        if !view.record.locked.contains_key(id) {
+        if view.record.settled.get(id).is_some_and(|state| state.starts_with("error")) {
             continue;
         }
+        // Not shown in this look, or seen locked in this very look and not written down yet.
+        let Some(snapshot) = seen.iter().find(|s| s.id == *id && view.record.locked.contains_key(id)) else {
+            open += 1;
+            continue;
+        };
         let mut part = |state: &str, message: String| {
             parts.push(Part { kind: "share", name: id.to_string(), state: state.to_owned(), message });
         };
@@ -80,9 +84,14 @@ fn next(view: &View<'_, EvidenceSnapshot>) -> Turn<EvidenceSnapshot> {
                 open += 1;
                 continue;
             }
-            Access::Customer { key, lacking } => grants.extend(lacking.into_iter().map(|grantee| {
-                Effect::CreateGrant { key: key.clone(), name: grant_name(view, &grantee), grantee }
-            })),
+            Access::Customer { key, lacking } => {
+                for grantee in lacking {
+                    let grant = Effect::CreateGrant { key: key.clone(), name: grant_name(view, &grantee), grantee };
+                    if !grants.contains(&grant) {
+                        grants.push(grant);
+                    }
+                }
+            }
             Access::Plain => {}
         }
         match view.seen.permissions.get(id) {
@@ -98,7 +107,6 @@ fn next(view: &View<'_, EvidenceSnapshot>) -> Turn<EvidenceSnapshot> {
         }
     }
     open += grants.len();
-    grants.dedup();
     let state = if open > 0 {
         State::working(Reason::InProgress, format!("{open} snapshots or keys still to share"))
     } else if never.is_empty() {
@@ -182,3 +190,7 @@ fn compare(
     }
     (facts, effects)
 }
+
+#[cfg(test)]
+#[path = "share_snapshots_tests.rs"]
+mod tests;

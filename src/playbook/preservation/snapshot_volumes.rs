@@ -8,7 +8,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use crate::api::conditions::Reason;
 use crate::api::evidence_snapshot::Moment;
-use crate::api::ids::VolumeId;
+use crate::api::ids::{SnapshotId, VolumeId};
 use crate::playbook::EvidenceSnapshot;
 use crate::playbook::containment::isolate::unread;
 use crate::playbook::effect::{Created, Effect};
@@ -63,6 +63,12 @@ fn next(view: &View<'_, EvidenceSnapshot>) -> Turn<EvidenceSnapshot> {
 fn begin(view: &View<'_, EvidenceSnapshot>) -> Turn<EvidenceSnapshot> {
     if view.spec.moment == Moment::AfterIsolation && view.seen.isolated_at.is_none() {
         return Turn::new(State::working(Reason::Waiting, "waits until the Quarantine of this host has isolated it"));
+    }
+    if let Read::Absent { .. } = view.seen.instance {
+        return Turn::new(State::blocked(
+            Reason::InstanceNotFound,
+            "the instance is gone, and its volumes with it or detached: no set can be taken of it any more",
+        ));
     }
     let Some(effect) = create(view) else { return unread(&view.seen.instance) };
     if let Effect::CreateSnapshots { volumes, .. } = &effect
@@ -157,6 +163,15 @@ fn born_of<'a>(view: &View<'a, EvidenceSnapshot>, id: &OperationId) -> Option<Ve
     }
 }
 
+/// Whether a snapshot is gone: it is not shown when asked so long after the last call that could have made it that
+/// it would be shown if it stood.
+pub(super) fn is_gone(view: &View<'_, EvidenceSnapshot>, id: &SnapshotId) -> bool {
+    let Read::Found { asked_at, value } = &view.seen.snapshots else { return false };
+    let made = view.record.operations.values().filter(|o| !o.effect.is_idempotent()).map(|o| o.at.as_second()).max();
+    !value.iter().any(|snapshot| snapshot.id == *id)
+        && made.is_some_and(|made| asked_at.as_second() >= made + view.limits.settle_seconds)
+}
+
 /// The set is taken: how far it is, volume by volume.
 fn progress(view: &View<'_, EvidenceSnapshot>) -> Turn<EvidenceSnapshot> {
     let Some((canonical, set)) = &view.record.set else { return Turn::new(waiting()) };
@@ -169,6 +184,7 @@ fn progress(view: &View<'_, EvidenceSnapshot>) -> Turn<EvidenceSnapshot> {
     for (volume, id) in set {
         let found = seen.iter().find(|snapshot| snapshot.id == *id);
         let (state, message) = match found {
+            None if is_gone(view, id) => ("error".to_owned(), "somebody deleted it".to_owned()),
             None => ("pending".to_owned(), "not shown by AWS yet".to_owned()),
             Some(s) if s.state == SnapshotState::Error => {
                 ("error".to_owned(), s.state_message.clone().unwrap_or_else(|| "AWS gave no reason".to_owned()))
@@ -232,11 +248,13 @@ fn surplus(view: &View<'_, EvidenceSnapshot>, canonical: &OperationId, seen: &[S
 
 fn preserved(view: &View<'_, EvidenceSnapshot>) -> Turn<EvidenceSnapshot> {
     let Some((_, set)) = &view.record.set else { return Turn::new(waiting()) };
-    let good = set
-        .values()
-        .filter(|id| view.record.settled.get(*id).is_some_and(|state| state == "completed"))
-        .filter(|id| view.record.locked.contains_key(*id))
-        .count();
+    let complete: Vec<_> =
+        set.values().filter(|id| view.record.settled.get(*id).is_some_and(|state| state == "completed")).collect();
+    let good = complete.iter().filter(|id| view.record.locked.contains_key(**id)).count();
+    if good < complete.len() {
+        // Seen locked in this very look, and not written down yet.
+        return Turn::new(State::working(Reason::InProgress, "writes down that the set is locked")).again_in(0);
+    }
     Turn::new(if good == set.len() {
         State::done(format!("{good} of {good} snapshots complete and locked"))
     } else if good == 0 {
@@ -245,3 +263,7 @@ fn preserved(view: &View<'_, EvidenceSnapshot>) -> Turn<EvidenceSnapshot> {
         State::skipped(Reason::PartialFailure, format!("{good} of {} snapshots complete and locked", set.len()))
     })
 }
+
+#[cfg(test)]
+#[path = "snapshot_volumes_tests.rs"]
+mod tests;

@@ -4,6 +4,7 @@ use super::call::Outcome;
 use super::reply::Reply;
 use super::serve::Shared;
 use super::upstream::{Body, Error};
+use futures::StreamExt;
 use http_body_util::{BodyExt, Full, StreamBody};
 use hyper::Response;
 use hyper::body::{Bytes, Frame};
@@ -48,8 +49,13 @@ impl Answer {
             }
             Self::Cut(reply, bytes) => {
                 let begin = reply.body.slice(..bytes.min(reply.body.len()));
-                let frames: [Result<Frame<Bytes>, Error>; 2] = [Ok(Frame::data(begin)), Err(Error::other("cut"))];
-                let body = BodyExt::boxed_unsync(StreamBody::new(futures::stream::iter(frames)));
+                let begin = futures::stream::once(async { Ok(Frame::data(begin)) });
+                // The server sends what it has when there is nothing more for the moment, and only then.
+                let end = futures::stream::once(async {
+                    tokio::task::yield_now().await;
+                    Err(Error::other("cut"))
+                });
+                let body = BodyExt::boxed_unsync(StreamBody::new(begin.chain(end)));
                 let mut response = response(&reply, body);
                 response.headers_mut().insert(CONTENT_LENGTH, reply.body.len().into());
                 Ok(response)

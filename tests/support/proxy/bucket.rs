@@ -10,8 +10,11 @@ pub struct Bucket {
     capacity: f64,
     refill_per_second: f64,
     per_operation: bool,
-    levels: Mutex<BTreeMap<(String, String, String), (f64, Instant)>>,
+    levels: Mutex<BTreeMap<Key, (f64, Instant)>>,
 }
+
+/// Account, Region and action.
+type Key = (String, String, String);
 
 impl Bucket {
     /// Each action has its own.

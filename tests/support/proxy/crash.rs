@@ -64,7 +64,7 @@ impl Gate {
         let Some(point) = self.current() else { return self.fate(age) };
         let is_victim = point.when.takes(call) && point.victim.set(call.clone()).is_ok();
         if is_victim && point.mode != CrashMode::AfterApplied {
-            point.phase.send_if_modified(|phase| reach(phase));
+            point.phase.send_if_modified(reach);
         }
         point.stand_still().await;
         match (self.fate(age), &point.mode) {
@@ -77,7 +77,7 @@ impl Gate {
     pub async fn after(&self, call: &Call, age: u64) -> Verdict {
         let Some(point) = self.current() else { return self.fate(age) };
         if point.victim.get().is_some_and(|victim| victim.sequence == call.sequence) {
-            point.phase.send_if_modified(|phase| reach(phase));
+            point.phase.send_if_modified(reach);
         }
         point.stand_still().await;
         self.fate(age)
@@ -131,13 +131,16 @@ impl Crash {
     }
 
     /// The process is dead: what it had under way is lost, but for the chosen call where it is to be late. All
-    /// connections that are open now count as the dead process's own, so give other clients a proxy of their own.
+    /// connections that are open now count as the dead process's own, so give other clients a proxy of their own, and say
+    /// this before the process is started again.
     pub fn killed(self) {
         self.shared.gate.age.fetch_add(1, Ordering::SeqCst);
     }
 
     /// The process lives on (it was only stopped, say): everything that was held goes on.
-    pub fn pass(self) {}
+    pub fn pass(self) {
+        drop(self);
+    }
 }
 
 impl Drop for Crash {

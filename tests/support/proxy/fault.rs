@@ -27,7 +27,7 @@ pub enum Fault {
     HoldReply,
     /// Closes the connection at once and forwards later.
     ApplyLate(Late),
-    /// Answers a read with what the same request got before.
+    /// Answers a read with what the same request got at an earlier time, or else with the first that it got.
     Stale(AsOf),
     /// Answers a read as if what it asks for were not visible yet.
     Unseen,
@@ -45,7 +45,7 @@ pub enum Late {
     /// After the next read of this operation was answered by the upstream, and before its client sees the answer: the
     /// client holds a view that is out of date as it arrives.
     AfterRead(String),
-    /// The same with the next read whatever it reads, AssumeRole and GetCallerIdentity left out: they show no state.
+    /// The same with the next read whatever it reads, but not from STS: that shows no state.
     AfterAnyRead,
 }
 

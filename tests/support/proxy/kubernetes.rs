@@ -44,7 +44,7 @@ pub fn call(parts: &Parts) -> Call {
             parameters.insert(name.to_owned(), value.to_owned());
         }
     }
-    let mutates = !matches!(verb, "get" | "list" | "watch") && parameters.get("dryRun").is_none();
+    let mutates = !matches!(verb, "get" | "list" | "watch") && !parameters.contains_key("dryRun");
     Call {
         service: "kubernetes".into(),
         mutates,

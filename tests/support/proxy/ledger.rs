@@ -82,7 +82,8 @@ impl Ledger {
             }
         };
         tokio::time::timeout(limit, found).await.map_err(|_| {
-            let seen: Vec<_> = self.calls().iter().map(|call| format!("{} {:?}", call.operation, call.outcome)).collect();
+            let seen: Vec<_> =
+                self.calls().iter().map(|call| format!("{} {:?}", call.operation, call.outcome)).collect();
             NoSuchCall(format!("no such call within {limit:?} among:\n{}", seen.join("\n")))
         })
     }

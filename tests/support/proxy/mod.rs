@@ -65,11 +65,17 @@ impl Proxy {
     /// One before an AWS endpoint.
     pub fn before_aws(url: &str, principals: &Principals) -> Self {
         let client = Client::builder(TokioExecutor::new()).build_http();
-        Self::before(Upstream::Aws { url: url.trim_end_matches('/').to_owned(), client, principals: principals.clone() })
+        Self::before(Upstream::Aws {
+            url: url.trim_end_matches('/').to_owned(),
+            client,
+            principals: principals.clone(),
+        })
     }
 
     /// One before an API server. Clients speak plain HTTP to it and bring their own tokens.
-    pub fn before_kubernetes(config: kube::Config) -> Self {
+    pub fn before_kubernetes(mut config: kube::Config) -> Self {
+        // What the API server answers is for the client to judge, not for the proxy to try again.
+        config.default_retry = false;
         let _on_ours = RUNTIME.enter();
         Self::before(Upstream::Kubernetes(kube::Client::try_from(config).expect("a client for the API server")))
     }

@@ -1,4 +1,4 @@
-//! Who is behind an access key, learned from the bed's accounts and from AssumeRole replies that pass through.
+//! Who is behind an access key, learned from the bed's accounts and from `AssumeRole` replies that pass through.
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex};
@@ -12,7 +12,7 @@ pub struct Principal {
     pub account: Option<String>,
     /// Present for keys of a user.
     pub user_arn: Option<String>,
-    /// Present for keys that AssumeRole gave.
+    /// Present for keys that `AssumeRole` gave.
     pub role_arn: Option<String>,
     pub session_name: Option<String>,
 }
@@ -47,7 +47,7 @@ impl Principals {
         });
     }
 
-    /// Reads the keys that an AssumeRole reply hands out.
+    /// Reads the keys that an `AssumeRole` reply hands out.
     pub fn learn_assumed(&self, role_arn: &str, session_name: &str, reply: &str) {
         let (Some((_, rest)), account) = (reply.split_once("<AccessKeyId>"), role_arn.split(':').nth(4)) else {
             return;

@@ -22,10 +22,12 @@ impl Replay {
         replies.push_back((Instant::now(), reply.clone()));
     }
 
-    /// The last reply to this request that was no younger than that, where there is one.
-    pub fn find(&self, call: &Call, as_of: Instant) -> Option<Reply> {
+    /// What this request showed at that time, or, where it was first asked later, what it showed first. A request that
+    /// was never asked before `live` gets that: there is nothing older.
+    pub fn as_of(&self, call: &Call, as_of: Instant, live: Reply) -> Reply {
         let all = self.0.lock().expect("no holder panics");
-        let replies = all.get(&call.request())?;
-        replies.iter().rev().find(|(at, _)| *at <= as_of).map(|(_, reply)| reply.clone())
+        let replies = all.get(&call.request());
+        let then = replies.and_then(|replies| replies.iter().rev().find(|(at, _)| *at <= as_of).or(replies.front()));
+        then.map_or(live, |(_, reply)| reply.clone())
     }
 }

@@ -40,7 +40,8 @@ impl Reply {
             return None;
         }
         let text = self.text();
-        let in_xml = || text.split_once("<Code>").and_then(|(_, rest)| rest.split_once("</Code>")).map(|(code, _)| code);
+        let in_xml =
+            || text.split_once("<Code>").and_then(|(_, rest)| rest.split_once("</Code>")).map(|(code, _)| code);
         let json: Value = serde_json::from_slice(&self.body).unwrap_or(Value::Null);
         let in_json = || ["__type", "code", "Code", "reason"].iter().find_map(|name| json[name].as_str());
         let in_header = || self.headers.get("x-amzn-errortype").and_then(|value| value.to_str().ok());
@@ -79,9 +80,7 @@ impl Reply {
 <Error><Code>{code_text}</Code><Message>{message_text}</Message><RequestId>{id}</RequestId><HostId>bed</HostId></Error>"#
                 ),
             ),
-            Protocol::Json => {
-                ("application/x-amz-json-1.1", json!({"__type": code, "message": message}).to_string())
-            }
+            Protocol::Json => ("application/x-amz-json-1.1", json!({"__type": code, "message": message}).to_string()),
             Protocol::RestJson => ("application/json", json!({"message": message}).to_string()),
             Protocol::Kubernetes => (
                 "application/json",

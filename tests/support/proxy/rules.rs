@@ -1,10 +1,10 @@
 //! The rules in force, in the order in which they were added; the first that takes a call decides.
 
+use super::super::wait;
 use super::call::Call;
 use super::fault::Fault;
 use super::serve::Shared;
 use super::when::When;
-use super::super::wait;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
@@ -35,13 +35,8 @@ pub(super) struct Rules(Mutex<Vec<Arc<Rule>>>);
 
 impl Rules {
     pub fn add(&self, when: When, fault: Fault) -> Arc<Rule> {
-        let rule = Rule {
-            when,
-            fault,
-            hits: AtomicU64::new(0),
-            held: AtomicU64::new(0),
-            released: watch::Sender::new(false),
-        };
+        let rule =
+            Rule { when, fault, hits: AtomicU64::new(0), held: AtomicU64::new(0), released: watch::Sender::new(false) };
         let rule = Arc::new(rule);
         self.all().push(Arc::clone(&rule));
         rule

@@ -133,16 +133,10 @@ impl Passing<'_> {
                 answer
             }
             Fault::Stale(as_of) => {
+                self.mark("stale");
                 let as_of = as_of.instant();
                 // Asked all the same, so that there is something to be stale about later.
-                let live = self.forward().await;
-                match self.shared.replay.find(call, as_of) {
-                    Some(old) => {
-                        self.mark("stale");
-                        Answer::Reply(old)
-                    }
-                    None => live,
-                }
+                self.forward().await.map(|live| self.shared.replay.as_of(call, as_of, live))
             }
             Fault::Unseen => {
                 self.mark("unseen");

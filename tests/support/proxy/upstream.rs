@@ -40,7 +40,11 @@ impl Upstream {
                 *request.uri_mut() = format!("{url}{path}").parse().map_err(Error::other)?;
                 *request.method_mut() = parts.method.clone();
                 *request.headers_mut() = headers;
-                client.request(request).await.map_err(Error::other)?.map(|body| body.map_err(Error::other).boxed_unsync())
+                client
+                    .request(request)
+                    .await
+                    .map_err(Error::other)?
+                    .map(|body| body.map_err(Error::other).boxed_unsync())
             }
             Self::Kubernetes(client) => {
                 headers.remove(HOST);
@@ -64,11 +68,9 @@ impl Upstream {
     /// Learns what a reply tells about principals.
     pub fn learn(&self, call: &Call, reply: &str) {
         let Self::Aws { principals, .. } = self else { return };
-        if let (true, Some(role), Some(session)) = (
-            call.operation.starts_with("AssumeRole"),
-            call.parameter("RoleArn"),
-            call.parameter("RoleSessionName"),
-        ) {
+        if let (true, Some(role), Some(session)) =
+            (call.operation.starts_with("AssumeRole"), call.parameter("RoleArn"), call.parameter("RoleSessionName"))
+        {
             principals.learn_assumed(role, session, reply);
         }
     }

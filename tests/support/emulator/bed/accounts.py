@@ -8,6 +8,7 @@ import re
 from moto.core.base_backend import BackendDict, backend_lock
 from moto.core.utils import utcnow
 from moto.iam.models import iam_backends
+from moto.s3.models import s3_backends
 from moto.sts.models import sts_backends
 
 from bed import settings
@@ -65,6 +66,9 @@ def wipe(account):
     with backend_lock:
         for backends in list(BackendDict._instances):
             backends.pop(account, None)
+    for bucket, owner in list(s3_backends.bucket_accounts.items()):
+        if account in (owner, *(owner if isinstance(owner, (tuple, list)) else ())):
+            del s3_backends.bucket_accounts[bucket]  # names of buckets are known to all accounts
     settings.forget(account)
     for user in users:
         create(account, user)

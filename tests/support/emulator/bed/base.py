@@ -4,24 +4,22 @@ import functools
 import threading
 
 from moto.core.exceptions import ServiceException
-from moto.ec2.exceptions import EC2ClientError
 
 #: moto is not safe for threads: every AWS call and every control call holds this lock while it works.
 LOCK = threading.RLock()
 
 
+class Refusal(ServiceException):
+    """An error answer, in the protocol of the service that was called."""
+
+    def __init__(self, code, message, status=400):
+        super().__init__(code, message)
+        self.status = status
+
+
 def refuse(code, message, status=400):
-    """Answers an EC2 call with an error."""
-    error = EC2ClientError(code, message)
-    error.status = status
-    raise error
-
-
-def refuse_query(code, message, status=400):
-    """Answers a call of a service other than EC2 with an error."""
-    error = ServiceException(code, message)
-    error.status = status
-    raise error
+    """Answers a call with an error."""
+    raise Refusal(code, message, status)
 
 
 def wraps(owner, name):

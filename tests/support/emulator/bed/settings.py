@@ -4,7 +4,7 @@ import os
 
 from moto.moto_api._internal.models import MotoAPIBackend
 
-from bed.base import wraps
+from bed.base import LOCK, wraps
 
 
 def _seconds(name, default):
@@ -58,5 +58,6 @@ def forget(account):
 @wraps(MotoAPIBackend, "reset")
 def reset(former, self):
     """`POST /moto-api/reset` forgets the settings too."""
-    _values.clear()
-    return former(self)
+    with LOCK:
+        _values.clear()
+        return former(self)

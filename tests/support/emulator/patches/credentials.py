@@ -2,13 +2,12 @@
 
 import moto.iam.models
 from moto.core import DEFAULT_ACCOUNT_ID
-from moto.core.exceptions import ServiceException
 from moto.core.responses import BaseResponse
 from moto.core.utils import utcnow
 from moto.iam.models import iam_backends
 from moto.sts.models import sts_backends
 
-from bed.base import wraps
+from bed.base import refuse, wraps
 
 
 def account_of(access_key):
@@ -26,12 +25,6 @@ def get_account_id_from(access_key):
 
 
 moto.iam.models.get_account_id_from = get_account_id_from
-
-
-class Refused(ServiceException):
-    def __init__(self, code, message, status):
-        super().__init__(code, message)
-        self.status = status
 
 
 # https://docs.aws.amazon.com/AWSEC2/latest/APIReference/errors-overview.html (AuthFailure, RequestExpired)
@@ -61,12 +54,12 @@ def check(self):
         return
     account = account_of(self.access_key)
     if account is None:
-        raise Refused(*UNKNOWN.get(self.service_name, UNKNOWN_ELSEWHERE))
+        refuse(*UNKNOWN.get(self.service_name, UNKNOWN_ELSEWHERE))
     if not self.access_key.startswith("ASIA"):
         return
     for session in sts_backends[account][self.partition].assumed_roles:
         if session.access_key_id == self.access_key:
             if self.headers.get("X-Amz-Security-Token") != session.session_token:
-                raise Refused(*UNKNOWN.get(self.service_name, UNKNOWN_ELSEWHERE))
+                refuse(*UNKNOWN.get(self.service_name, UNKNOWN_ELSEWHERE))
             if session.expiration <= utcnow():
-                raise Refused(*EXPIRED.get(self.service_name, EXPIRED_ELSEWHERE))
+                refuse(*EXPIRED.get(self.service_name, EXPIRED_ELSEWHERE))

@@ -21,7 +21,8 @@ PLAIN = {"disableApiTermination": "disable_api_termination", "disableApiStop": "
          "instanceType": "instance_type", "kernel": "kernel", "ramdisk": "ramdisk", "ebsOptimized": "ebs_optimized",
          "sriovNetSupport": "sriov_net_support", "enaSupport": "ena_support"}
 BOOLEAN = ("disableApiTermination", "disableApiStop", "sourceDestCheck", "ebsOptimized", "enaSupport")
-#: To change these the instance must be stopped: …/AWSEC2/latest/UserGuide/Using_ChangingAttributesWhileInstanceStopped
+#: https://docs.aws.amazon.com/AWSEC2/latest/UserGuide/Using_ChangingAttributesWhileInstanceStopped.html
+#: To change these the instance must be stopped.
 STOPPED = ("instanceType", "kernel", "ramdisk", "userData", "sriovNetSupport", "enaSupport", "ebsOptimized")
 
 

@@ -1,6 +1,6 @@
 """RunInstances: client tokens, counts, the root volume, interfaces that end with the instance."""
 
-from moto.ec2.models.instances import Instance
+from moto.ec2.models.instances import Instance, InstanceBackend
 from moto.ec2.responses import EC2Response
 
 from bed.base import refuse, wraps
@@ -52,7 +52,6 @@ def launch(former, self):
             profile(self, instance)
         for interface in instance.nics.values():
             interface.add_tags(specified.get("network-interface", {}))
-        root(self.ec2_backend, instance, specified.get("volume", {}))
     return result
 
 
@@ -80,10 +79,26 @@ def root(backend, instance, tags):
         devices[other] = devices.pop(other)  # the root volume is shown first
 
 
-@wraps(Instance, "setup_defaults")
-def setup_defaults(former, self):
-    """The root volume is made by `root`, for launches of Auto Scaling too."""
-    root(self.ec2_backend, self, {})
+@wraps(InstanceBackend, "run_instances")
+def run(former, self, *args, **kwargs):
+    tags = (kwargs.get("tags") or {}).get("volume", {})
+    reservation = former(self, *args, **kwargs)
+    for instance in reservation.instances:
+        root(self, instance, tags)
+        platform(instance)
+    return reservation
+
+
+# https://docs.aws.amazon.com/AWSEC2/latest/APIReference/API_Instance.html
+# Platform is windows, or blank; PlatformDetails names the operating system in words.
+def platform(instance):
+    windows = (instance.platform or "").lower() == "windows"
+    instance.platform = "windows" if windows else None
+    instance.platform_details = "Windows" if windows else "Linux/UNIX"
+    instance.ena_support = True
+
+
+Instance.setup_defaults = lambda self: None
 
 
 @wraps(EC2Response, "_parse_block_device_mapping")

@@ -1,9 +1,9 @@
 """ModifyNetworkInterfaceAttribute: one attribute a call, the groups as a whole."""
 
+import moto.ec2.utils as utils
 from moto.core.responses import EmptyResult
 from moto.ec2.models.elastic_network_interfaces import NetworkInterface
 from moto.ec2.responses import EC2Response
-from moto.ec2.utils import random_public_ip
 
 from bed import groups
 from bed.base import adds, refuse
@@ -73,7 +73,7 @@ def change_public_address(self, interface):
     def apply():
         interface.public_ip_auto_assign = wanted
         if not elastic:
-            interface.public_ip = (interface.public_ip or random_public_ip()) if wanted else None
+            interface.public_ip = (interface.public_ip or utils.random_public_ip()) if wanted else None
 
     return apply
 

@@ -1,11 +1,10 @@
 """Who may use a KMS key, from its own account and from others, and in which state of the key."""
 
-from moto.core.exceptions import JsonRESTError
 from moto.kms.models import kms_backends
 from moto.kms.responses import KmsResponse
 
 from bed import identity, keys
-from bed.base import wraps
+from bed.base import refuse, wraps
 
 # https://docs.aws.amazon.com/kms/latest/developerguide/kms-api-permissions-reference.html ("Cross-account use")
 CROSS_ACCOUNT = {
@@ -21,12 +20,6 @@ USES = {
 }
 #: Operations whose KeyId is not that of an existing key to be checked.
 OTHERS = {"CreateKey", "ListKeys", "ListAliases", "CreateAlias", "UpdateAlias", "DeleteAlias", "RetireGrant"}
-
-
-class Refused(JsonRESTError):
-    def __init__(self, code, message, status=400):
-        super().__init__(code, message)
-        self.code = status
 
 
 def owner(self):
@@ -51,7 +44,7 @@ def call_action(former, self):
     if identifier and action not in OTHERS:
         checked(self, action, identifier)
     if action in USES | {"RevokeGrant", "RetireGrant"} and self._get_param("DryRun"):
-        raise Refused("DryRunOperationException",
+        refuse("DryRunOperationException",
                       "The request would have succeeded, but the DryRun option is set.", 412)
     return former(self)
 
@@ -61,25 +54,14 @@ def checked(self, action, identifier):
     caller = identity.of(self)
     if key is None:
         if self._get_param("KeyId").startswith("alias/"):
-            raise Refused("NotFoundException", f"Alias {self._display_arn(identifier)} is not found.")
-        raise Refused("NotFoundException", f"Key '{self._display_arn(identifier)}' does not exist")
+            refuse("NotFoundException", f"Alias {self._display_arn(identifier)} is not found.")
+        refuse("NotFoundException", f"Key '{self._display_arn(identifier)}' does not exist")
     if not keys.authorized(key, caller, action, {"kms:GrantIsForAWSResource": "false"}):
-        raise Refused("AccessDeniedException", f"User: {caller.arn} is not authorized to perform: kms:{action} on"
+        refuse("AccessDeniedException", f"User: {caller.arn} is not authorized to perform: kms:{action} on"
                                                f" resource: {key.arn} because no resource-based policy allows the"
                                                f" kms:{action} action")
     if action in USES:
         if key.key_state == "Disabled":
-            raise Refused("DisabledException", f"{key.arn} is disabled.")
+            refuse("DisabledException", f"{key.arn} is disabled.")
         if key.key_state == "PendingDeletion":
-            raise Refused("KMSInvalidStateException", f"{key.arn} is pending deletion.")
-
-
-# moto answers an HTTPException only when the method itself raises it.
-@wraps(KmsResponse, "_dispatch")
-def dispatch(former, self, request, full_url=None, headers=None):
-    try:
-        return former(self, request, full_url, headers)
-    except Refused as error:
-        headers, body = self._enrich_response(dict(error.get_headers()), error.get_body())
-        headers["status"] = str(error.code)
-        return error.code, headers, body
+            refuse("KMSInvalidStateException", f"{key.arn} is pending deletion.")

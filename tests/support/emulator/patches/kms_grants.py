@@ -2,13 +2,13 @@
 
 import json
 import re
+import secrets
 
 from moto.core.exceptions import JsonRESTError
 from moto.core.utils import unix_time
 from moto.iam.models import iam_backends
 from moto.kms.models import Grant
 from moto.kms.responses import KmsResponse
-from moto.moto_api._internal import mock_random
 
 from bed import identity
 from bed.base import adds, wraps
@@ -43,8 +43,10 @@ def create_grant(self):
     for grant in key.grants.values():
         if name and wanted == (grant.name, grant.grantee_principal, grant.retiring_principal,
                                sorted(grant.operations), grant.constraints):
-            return json.dumps({"GrantId": grant.id, "GrantToken": mock_random.get_random_hex()})
-    grant = key.add_grant(name, grantee, operations, constraints, retiring)
+            return json.dumps({"GrantId": grant.id, "GrantToken": secrets.token_urlsafe(128)})
+    grant = Grant(key.id, name, grantee, operations, constraints, retiring)
+    grant.id, grant.token = secrets.token_hex(32), secrets.token_urlsafe(128)
+    key.grants[grant.id] = grant
     grant.creation_date = unix_time()
     grant.issuer = identity.of(self).account
     grant.key_arn = key.arn

@@ -10,7 +10,6 @@ from moto.kms.utils import RESERVED_ALIASES
 from bed import identity, policy
 from bed.base import wraps
 
-
 # https://docs.aws.amazon.com/kms/latest/developerguide/concepts.html#aws-managed-cmk
 # Keys behind the aliases alias/aws/… are managed by AWS: DescribeKey shows KeyManager AWS.
 Key.key_manager = property(
@@ -55,6 +54,18 @@ def list_aliases(former, self):
     return json.dumps(answer)
 
 
+# https://docs.aws.amazon.com/kms/latest/APIReference/API_DisableKey.html and its sisters
+# The key is named by id or by ARN.
+def takes_arns(name):
+    @wraps(KmsBackend, name)
+    def method(former, self, key_id, *args, **kwargs):
+        return former(self, self.get_key_id(key_id), *args, **kwargs)
+
+
+for operation in ("disable_key", "enable_key", "cancel_key_deletion", "schedule_key_deletion"):
+    takes_arns(operation)
+
+
 # https://docs.aws.amazon.com/kms/latest/APIReference/API_ScheduleKeyDeletion.html
 # The answer has the key's state and its waiting period of 7 to 30 days (30 unless given).
 @wraps(KmsResponse, "schedule_key_deletion")
@@ -63,7 +74,8 @@ def schedule_key_deletion(former, self):
     if not 7 <= days <= 30:
         raise JsonRESTError("ValidationException", "PendingWindowInDays must be between 7 and 30")
     answer = json.loads(former(self))
-    answer.update({"KeyState": "PendingDeletion", "PendingWindowInDays": days})
+    answer.update({"KeyId": self._display_arn(answer["KeyId"]), "KeyState": "PendingDeletion",
+                   "PendingWindowInDays": days})
     return json.dumps(answer)
 
 

@@ -8,7 +8,6 @@ from moto.ec2.responses import EC2Response
 from bed import groups
 from bed.base import page, refuse, wraps
 
-
 # https://docs.aws.amazon.com/AWSEC2/latest/APIReference/API_NetworkInterface.html (Groups)
 # https://docs.aws.amazon.com/vpc/latest/userguide/vpc-security-groups.html
 # A security group is associated with an interface; the groups of an instance are those of its primary interface.
@@ -112,7 +111,6 @@ def get_filter_value(former, self, name, method_name=None):
         "attachment.delete-on-termination": attachment and attachment.delete_on_termination,
         "attachment.device-index": attachment and attachment.device_index,
         "attachment.status": attachment and attachment.status,
-        "group-name": [group.name for group in self._group_set],
         "addresses.private-ip-address": [address.get("PrivateIpAddress") for address in self.private_ip_addresses],
         "ipv6-addresses.ipv6-address": self.ipv6_addresses,
         "interface-type": self.interface_type,

@@ -2,9 +2,14 @@
 
 import re
 
+import boto3
 from moto.core.responses import BaseResponse
 
-from bed.base import wraps
+from bed.base import refuse, wraps
+
+_session = boto3.Session()
+KNOWN = {region for partition in _session.get_available_partitions()
+         for region in _session.get_available_regions("ec2", partition)}
 
 SCOPE = re.compile(r"Credential=[^/]+/\d{8}/([^/]+)/")
 
@@ -16,3 +21,12 @@ SCOPE = re.compile(r"Credential=[^/]+/\d{8}/([^/]+)/")
 def get_region_from_url(former, self, request, full_url):
     scope = SCOPE.search(request.headers.get("Authorization", ""))
     return scope.group(1) if scope else former(self, request, full_url)
+
+
+# A Region that does not exist makes no valid signature.
+@wraps(BaseResponse, "call_action")
+def call_action(former, self):
+    scope = SCOPE.search(self.headers.get("Authorization", ""))
+    if scope and scope.group(1) not in KNOWN:
+        refuse("SignatureDoesNotMatch", "Credential should be scoped to a valid region.", 403)
+    return former(self)

@@ -10,7 +10,7 @@ import moto.core.responses
 from moto.core.exceptions import ServiceException
 from moto.core.responses import ActionResult, BaseResponse
 
-from bed.base import LOCK, wraps
+from bed.base import LOCK, Refusal, wraps
 
 #: moto looks for its methods anew on each request; they do not change.
 moto.core.responses.method_names_from_class = functools.lru_cache(None)(moto.core.responses.method_names_from_class)
@@ -25,18 +25,18 @@ def dispatch(former, self, request, full_url=None, headers=None):
         try:
             return former(self, request, full_url, headers)
         except ServiceException as error:
-            return answer(self, error, getattr(error, "status", 400))
+            return answer(self, error)
         except NotImplementedError as error:
-            return answer(self, ServiceException("EmulatorLacksThis", f"moto: {error}"), 501)
+            return answer(self, Refusal("EmulatorLacksThis", f"moto: {error}", 501))
         except Exception as error:
             if not hasattr(self, "response_headers"):
                 raise
             traceback.print_exc(file=sys.stderr)
-            return answer(self, ServiceException("InternalFailure", f"the emulator failed: {error!r}"), 500)
+            return answer(self, Refusal("InternalFailure", f"the emulator failed: {error!r}", 500))
 
 
-def answer(self, error, status):
-    code, headers, body = self.serialized(ActionResult(error))
+def answer(self, error):
+    status, headers, body = self.serialized(ActionResult(error))
     headers["status"] = status
     headers, body = self._enrich_response(headers, body)
     return status, headers, body
@@ -46,8 +46,7 @@ def answer(self, error, status):
 def serialized(former, self, result):
     """An error that names its HTTP status is answered with it."""
     code, headers, body = former(self, result)
-    status = getattr(result.result, "status", None) if isinstance(result.result, ServiceException) else None
-    return (status if isinstance(status, int) else code), headers, body
+    return (result.result.status if isinstance(result.result, Refusal) else code), headers, body
 
 
 # https://docs.aws.amazon.com/AWSEC2/latest/APIReference/making-api-requests.html

@@ -6,7 +6,7 @@ from moto.iam.models import iam_backends
 from moto.sts.responses import TokenResponse
 
 from bed import identity, policy
-from bed.base import refuse_query, wraps
+from bed.base import refuse, wraps
 
 
 # https://docs.aws.amazon.com/STS/latest/APIReference/API_AssumeRole.html
@@ -22,18 +22,18 @@ def assume_role(former, self):
     role = trusted_role(self, arn, caller)
     name = self._get_param("RoleSessionName") or ""
     if not re.fullmatch(r"[\w+=,.@-]{2,64}", name):
-        refuse_query("ValidationError", f"1 validation error detected: Value '{name}' at 'roleSessionName' failed to"
+        refuse("ValidationError", f"1 validation error detected: Value '{name}' at 'roleSessionName' failed to"
                                         " satisfy constraint: Member must satisfy regular expression pattern:"
                                         " [\\w+=,.@-]*")
     duration = self._get_int_param("DurationSeconds", 3600)
     if not 900 <= duration <= 43200:
-        refuse_query("ValidationError", f"1 validation error detected: Value '{duration}' at 'durationSeconds' failed"
+        refuse("ValidationError", f"1 validation error detected: Value '{duration}' at 'durationSeconds' failed"
                                         " to satisfy constraint: Member must have value greater than or equal to 900")
-    if duration > role.max_session_duration:
-        refuse_query("ValidationError",
+    if duration > int(role.max_session_duration or 3600):
+        refuse("ValidationError",
                      "The requested DurationSeconds exceeds the MaxSessionDuration set for this role.")
     if caller.session and duration > 3600:
-        refuse_query("ValidationError", "The requested DurationSeconds exceeds the 1 hour session limit for roles"
+        refuse("ValidationError", "The requested DurationSeconds exceeds the 1 hour session limit for roles"
                                         " assumed by role chaining.")
     return former(self)
 
@@ -48,6 +48,6 @@ def trusted_role(self, arn, caller):
     if self._get_param("ExternalId") is not None:
         context["sts:ExternalId"] = self._get_param("ExternalId")
     if role is None or not policy.decide(role.assume_role_policy_document, "sts:AssumeRole", caller, context):
-        refuse_query("AccessDenied",
+        refuse("AccessDenied",
                      f"User: {caller.arn} is not authorized to perform: sts:AssumeRole on resource: {arn}", 403)
     return role

@@ -1,0 +1,57 @@
+# Every command that a person needs. `make help` lists them.
+# Build results and tools live outside the checkout, so that a fresh clone is quick.
+CACHE := $(or $(XDG_CACHE_HOME),$(HOME)/.cache)/sequester
+export CARGO_TARGET_DIR ?= $(CACHE)/target
+CARGO ?= cargo
+DENY_VERSION := 0.20.2
+DENY := $(CACHE)/tools/bin/cargo-deny
+
+.PHONY: help demo demo-down test test-core test-long model bench generate golden lint fmt deny clean-cache
+
+help: ## list the commands
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-12s %s\n", $$1, $$2}'
+
+demo: ## a whole case on a real API server and an AWS emulator; KEEP=1 leaves it up
+	@$(CARGO) build --quiet --bin sequester || $(CARGO) build --bin sequester
+	@$(CARGO) test --quiet --test demo
+
+demo-down: ## end what KEEP=1 left up
+	@sh tests/demo/down.sh
+
+test: ## all tests; minutes, and some more the first time (control plane, emulator, AWS SDK)
+	$(CARGO) test
+	$(MAKE) emulator-test
+
+emulator-test: ## the emulator's patches, each against the AWS page that it follows
+	"$$(sh tests/support/emulator.sh)" -m unittest discover -q -s tests/support/emulator/tests -t tests/support/emulator
+
+test-core: ## what needs neither AWS SDK nor servers; seconds
+	$(CARGO) test --no-default-features
+
+test-long: ## every crash point instead of a sample
+	SEQUESTER_CRASHES=all $(CARGO) test --test scenarios -- crash --nocapture
+
+model: ## the model checker on the shipped decisions, and the seeded bugs that it must find
+	$(CARGO) test --no-default-features --test model -- --nocapture
+
+bench: ## time to containment against its serial floor, measured in the same run
+	$(CARGO) test --test bench -- --nocapture
+
+generate: ## crds/ and docs/ from the source
+	$(CARGO) run --quiet --no-default-features --bin crdgen -- crds docs
+
+fmt: ## format
+	$(CARGO) fmt --all
+
+lint: ## format, clippy and rustdoc, warnings as errors
+	$(CARGO) fmt --all --check
+	$(CARGO) clippy --all-targets -- -D warnings
+	RUSTDOCFLAGS="-D warnings" $(CARGO) doc --no-deps --document-private-items
+
+deny: $(DENY) ## licences, banned crates, sources
+	$(DENY) --all-features check licenses bans sources
+
+$(DENY):
+	@echo "builds cargo-deny $(DENY_VERSION): about 4 minutes on 2 cores, once" >&2
+	CARGO_TARGET_DIR=$(CACHE)/tools/target $(CARGO) install cargo-deny --version $(DENY_VERSION) --locked --root $(CACHE)/tools
+	rm -rf $(CACHE)/tools/target

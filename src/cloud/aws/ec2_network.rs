@@ -1,0 +1,134 @@
+//! EC2 network interfaces: where a host is reachable, and the groups that close it.
+
+use std::collections::BTreeSet;
+
+use aws_sdk_ec2::types::{Filter, NetworkInterface, NetworkInterfaceAssociation, NetworkInterfaceAttachment};
+
+use super::calls::{Order, Question};
+use super::errors::Fault;
+use super::sessions::Session;
+use super::words::{id, text};
+use crate::api::ids::{InstanceId, InterfaceId, SecurityGroupId};
+use crate::cloud::error::CloudError;
+use crate::playbook::effect::Receipt;
+use crate::playbook::seen::Interface;
+
+const INTERFACES: Question = ("DescribeNetworkInterfaces", "ec2:DescribeNetworkInterfaces");
+
+/// Longest address: IPv6 with a prefix length.
+const ADDRESS: usize = 64;
+
+/// EC2 `DescribeNetworkInterfaces` of what is attached to the instance. An interface that can't be read makes the answer
+/// none: to leave it out would be to call a host closed that is open.
+pub(super) async fn interfaces(session: &Session, instance: &InstanceId) -> Result<Vec<Interface>, Fault> {
+    let attached = Filter::builder().name("attachment.instance-id").values(instance.as_str()).build();
+    let request = session.ec2.describe_network_interfaces().filters(attached).into_paginator().items().send();
+    let all = session.ask(INTERFACES, request.try_collect()).await?;
+    let mut found = Vec::with_capacity(all.len());
+    for interface in &all {
+        found.push(
+            ours(interface).ok_or_else(|| session.puzzled(INTERFACES, "an interface without id, VPC or group ids"))?,
+        );
+    }
+    found.sort_by(|a: &Interface, b| (a.device_index, &a.id).cmp(&(b.device_index, &b.id)));
+    Ok(found)
+}
+
+fn ours(found: &NetworkInterface) -> Option<Interface> {
+    let mut addresses: Vec<_> = found.private_ip_addresses().iter().collect();
+    addresses.sort_by_key(|address| !address.primary().unwrap_or_default());
+    let outside = found.association().into_iter().chain(addresses.iter().filter_map(|address| address.association()));
+    let outside: BTreeSet<String> = outside.flat_map(reachable_by).collect();
+    // A prefix is a range of addresses, each as reachable as a single one.
+    let prefixes = found.ipv6_prefixes().iter().filter_map(|prefix| prefix.ipv6_prefix());
+    let ipv6 = found.ipv6_addresses().iter().filter_map(|address| address.ipv6_address()).chain(prefixes);
+    Some(Interface {
+        id: id(found.network_interface_id())?,
+        vpc: id(found.vpc_id())?,
+        subnet: id(found.subnet_id()),
+        device_index: found.attachment().and_then(NetworkInterfaceAttachment::device_index).unwrap_or_default(),
+        groups: found.groups().iter().map(|group| id::<SecurityGroupId>(group.group_id())).collect::<Option<_>>()?,
+        private_ips: addresses
+            .iter()
+            .filter_map(|address| address.private_ip_address())
+            .map(|ip| text(Some(ip), ADDRESS))
+            .collect(),
+        ipv6: ipv6.map(|ip| text(Some(ip), ADDRESS)).collect(),
+        public_ips: outside.into_iter().collect(),
+    })
+}
+
+/// Elastic and automatic addresses, those of a carrier's network and of an Outpost's own: all lead in from outside.
+fn reachable_by(association: &NetworkInterfaceAssociation) -> impl Iterator<Item = String> {
+    [association.public_ip(), association.carrier_ip(), association.customer_owned_ip()]
+        .into_iter()
+        .flatten()
+        .filter(|ip| !ip.is_empty())
+        .map(|ip| text(Some(ip), ADDRESS))
+}
+
+/// EC2 `ModifyNetworkInterfaceAttribute`: these groups and no others.
+pub(super) async fn set_groups<'g>(
+    order: &Order<'_>,
+    interface: &InterfaceId,
+    groups: impl IntoIterator<Item = &'g SecurityGroupId>,
+) -> Result<Receipt, CloudError> {
+    let mark = order.mark();
+    let request = order
+        .session
+        .ec2_once
+        .modify_network_interface_attribute()
+        .network_interface_id(interface.as_str())
+        .set_groups(Some(groups.into_iter().map(ToString::to_string).collect()))
+        .customize()
+        .interceptor(mark.clone());
+    Ok(order.send("ModifyNetworkInterfaceAttribute", &mark, request.send()).await?.1)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use aws_sdk_ec2::types::{
+        GroupIdentifier, Ipv6PrefixSpecification, NetworkInterfaceIpv6Address, NetworkInterfacePrivateIpAddress,
+    };
+
+    fn group(id: &str) -> GroupIdentifier {
+        GroupIdentifier::builder().group_id(id).build()
+    }
+
+    fn whole() -> aws_sdk_ec2::types::builders::NetworkInterfaceBuilder {
+        NetworkInterface::builder()
+            .network_interface_id("eni-0123456789abcdef0")
+            .vpc_id("vpc-0123456789abcdef0")
+            .attachment(NetworkInterfaceAttachment::builder().device_index(1).build())
+            .groups(group("sg-0123456789abcdef0"))
+    }
+
+    #[test]
+    fn every_way_in_from_outside_counts() {
+        let elastic = NetworkInterfaceAssociation::builder().public_ip("198.51.100.1").build();
+        let carrier = NetworkInterfaceAssociation::builder().carrier_ip("198.51.100.2").build();
+        let second =
+            NetworkInterfacePrivateIpAddress::builder().private_ip_address("10.0.0.9").association(carrier).build();
+        let first = NetworkInterfacePrivateIpAddress::builder().private_ip_address("10.0.0.5").primary(true).build();
+        let found = whole()
+            .association(elastic)
+            .private_ip_addresses(second)
+            .private_ip_addresses(first)
+            .ipv6_addresses(NetworkInterfaceIpv6Address::builder().ipv6_address("2001:db8::1").build())
+            .ipv6_prefixes(Ipv6PrefixSpecification::builder().ipv6_prefix("2001:db8:1::/80").build())
+            .build();
+        let ours = ours(&found).unwrap();
+        assert_eq!(ours.private_ips, ["10.0.0.5", "10.0.0.9"]);
+        assert_eq!(ours.public_ips, ["198.51.100.1", "198.51.100.2"]);
+        assert_eq!(ours.ipv6, ["2001:db8::1", "2001:db8:1::/80"]);
+        assert_eq!(ours.device_index, 1);
+    }
+
+    #[test]
+    fn an_interface_that_is_half_read_is_not_read() {
+        assert!(ours(&whole().build()).is_some());
+        assert!(ours(&whole().groups(group("sg-future/format")).build()).is_none());
+        assert!(ours(&NetworkInterface::builder().network_interface_id("eni-0123456789abcdef0").build()).is_none());
+    }
+}

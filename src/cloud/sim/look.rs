@@ -1,0 +1,78 @@
+//! What AWS shows when it is asked, stamped with the time before the question.
+
+use std::collections::BTreeMap;
+
+use super::world::World;
+use crate::cloud::{AskEvidence, AskQuarantine};
+use crate::playbook::seen::{Read, Snapshot};
+use crate::playbook::{EvidenceSeen, QuarantineSeen, Time};
+
+fn found<T>(asked_at: Time, value: T) -> Read<T> {
+    Read::Found { asked_at, value }
+}
+
+fn maybe<T>(asked_at: Time, value: Option<T>) -> Read<T> {
+    value.map_or(Read::Absent { asked_at }, |value| found(asked_at, value))
+}
+
+impl World {
+    /// Answers the questions about a host. What Kubernetes knows (the hosts of the same case) is the caller's to add.
+    pub fn see_quarantine(&self, ask: &AskQuarantine, now: Time) -> QuarantineSeen {
+        let host = self.instances.get(&ask.instance);
+        let named = |name: &String| ask.group_names.contains(name);
+        let groups = self.groups.values().filter(|group| named(&group.name)).cloned().collect();
+        let former = self.groups.values().filter(|group| ask.former_groups.contains(&group.id)).cloned().collect();
+        QuarantineSeen {
+            instance: maybe(now, host.map(|host| host.instance.clone())),
+            interfaces: found(now, self.ports(&ask.instance).into_iter().cloned().collect()),
+            protections: maybe(now, host.map(|host| host.protections.clone())),
+            groups: found(now, groups),
+            surroundings: if ask.surroundings {
+                maybe(now, host.map(|host| host.surroundings.clone()))
+            } else {
+                Read::NotRead
+            },
+            former_groups: if ask.former_groups.is_empty() { Read::NotRead } else { found(now, former) },
+            siblings_open: 0,
+        }
+    }
+
+    /// Answers the questions about a moment's snapshots. When the host was isolated is the caller's to add.
+    pub fn see_evidence(&self, ask: &AskEvidence, now: Time) -> EvidenceSeen {
+        // Tags can be changed by others: what is known already is asked for by its id.
+        let asked = |snapshot: &Snapshot| {
+            let born_of = |operation: &String| ask.operations.iter().any(|id| id.0 == *operation);
+            snapshot.operation.as_ref().is_some_and(born_of) || ask.locks.contains(&snapshot.id)
+        };
+        let shown: Vec<Snapshot> =
+            self.snapshots.values().map(|exhibit| &exhibit.snapshot).filter(|s| asked(s)).cloned().collect();
+        let keys = if ask.keys {
+            let arns = shown.iter().filter_map(|snapshot| snapshot.key.clone());
+            arns.map(|arn| (arn.clone(), maybe(now, self.keys.get(&arn).cloned()))).collect()
+        } else {
+            BTreeMap::new()
+        };
+        let locks = self
+            .snapshots
+            .iter()
+            .filter(|(id, _)| ask.locks.contains(*id))
+            .filter_map(|(id, exhibit)| exhibit.lock.clone().map(|lock| (id.clone(), lock)))
+            .collect();
+        let permissions = ask
+            .permissions
+            .iter()
+            .map(|id| (id.clone(), maybe(now, self.snapshots.get(id).map(|exhibit| exhibit.permissions.clone()))))
+            .collect();
+        EvidenceSeen {
+            instance: match &ask.instance {
+                Some(id) => maybe(now, self.instances.get(id).map(|host| host.instance.clone())),
+                None => Read::NotRead,
+            },
+            snapshots: if ask.operations.is_empty() { Read::NotRead } else { found(now, shown) },
+            locks: if ask.locks.is_empty() { Read::NotRead } else { found(now, locks) },
+            permissions,
+            keys,
+            isolated_at: None,
+        }
+    }
+}

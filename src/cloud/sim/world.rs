@@ -1,0 +1,196 @@
+//! What stands in the in-memory AWS: plain data, small enough to be a part of a model checker's state.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use crate::api::ids::{AccountId, InstanceId, InterfaceId, KeyArn, SecurityGroupId, SnapshotId, VolumeId, VpcId};
+use crate::playbook::attribute::{Attribute, Value};
+use crate::playbook::seen::{
+    Instance, Interface, Key, Lock, Protections, SecurityGroup, ShutdownBehavior, Snapshot, SnapshotState, Surroundings,
+};
+
+/// One account in one Region.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct World {
+    /// The account.
+    pub account: AccountId,
+    /// Networks; true for those with an IPv6 range, whose groups are born with one rule more.
+    pub vpcs: BTreeMap<VpcId, bool>,
+    /// Instances.
+    pub instances: BTreeMap<InstanceId, Host>,
+    /// Interfaces, attached or not.
+    pub interfaces: BTreeMap<InterfaceId, Port>,
+    /// Security groups.
+    pub groups: BTreeMap<SecurityGroupId, SecurityGroup>,
+    /// Volumes.
+    pub volumes: BTreeMap<VolumeId, Disk>,
+    /// Snapshots.
+    pub snapshots: BTreeMap<SnapshotId, Exhibit>,
+    /// Keys, each with the names of its grants.
+    pub keys: BTreeMap<KeyArn, Key>,
+    /// How many things came into being: their ids are numbered.
+    pub made: u32,
+}
+
+/// An instance with what describe-instances does not show.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct Host {
+    /// The instance, its volumes included.
+    pub instance: Instance,
+    /// Its protections.
+    pub protections: Protections,
+    /// What is around it.
+    pub surroundings: Surroundings,
+}
+
+/// An interface and where it is attached.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct Port {
+    /// The interface.
+    pub interface: Interface,
+    /// The instance; none where it is detached.
+    pub attached: Option<InstanceId>,
+}
+
+/// A volume.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct Disk {
+    /// Size in GiB.
+    pub size_gib: i32,
+    /// The key, where it is encrypted.
+    pub key: Option<KeyArn>,
+}
+
+/// A snapshot with its lock and its permissions.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct Exhibit {
+    /// The snapshot, with the operation in its tag.
+    pub snapshot: Snapshot,
+    /// The tags it was born with, that of the operation included.
+    pub tags: BTreeMap<String, String>,
+    /// The CreateSnapshots call that made it, by its number: what is of one call is one set.
+    pub call: u32,
+    /// Its lock.
+    pub lock: Option<Lock>,
+    /// Accounts that may use it; `all` for the public.
+    pub permissions: BTreeSet<String>,
+}
+
+impl World {
+    /// An empty account.
+    pub const fn new(account: AccountId) -> Self {
+        Self {
+            account,
+            vpcs: BTreeMap::new(),
+            instances: BTreeMap::new(),
+            interfaces: BTreeMap::new(),
+            groups: BTreeMap::new(),
+            volumes: BTreeMap::new(),
+            snapshots: BTreeMap::new(),
+            keys: BTreeMap::new(),
+            made: 0,
+        }
+    }
+
+    /// Adds an instance.
+    #[must_use]
+    pub fn with_instance(mut self, instance: Instance, protections: Protections) -> Self {
+        for volume in &instance.volumes {
+            self.volumes.entry(volume.volume.clone()).or_insert(Disk { size_gib: 8, key: None });
+        }
+        let host = Host { protections, surroundings: Surroundings::default(), instance };
+        self.instances.insert(host.instance.id.clone(), host);
+        self
+    }
+
+    /// Adds an interface of an instance.
+    #[must_use]
+    pub fn with_interface(mut self, instance: &InstanceId, interface: Interface) -> Self {
+        self.vpcs.entry(interface.vpc.clone()).or_insert(false);
+        let port = Port { attached: Some(instance.clone()), interface };
+        self.interfaces.insert(port.interface.id.clone(), port);
+        self
+    }
+
+    /// Adds a group.
+    #[must_use]
+    pub fn with_group(mut self, group: SecurityGroup) -> Self {
+        self.vpcs.entry(group.vpc.clone()).or_insert(false);
+        self.groups.insert(group.id.clone(), group);
+        self
+    }
+
+    /// Adds a key.
+    #[must_use]
+    pub fn with_key(mut self, arn: KeyArn, key: Key) -> Self {
+        self.keys.insert(arn, key);
+        self
+    }
+
+    /// Encrypts a volume.
+    #[must_use]
+    pub fn with_encryption(mut self, volume: VolumeId, key: KeyArn) -> Self {
+        self.volumes.insert(volume, Disk { size_gib: 8, key: Some(key) });
+        self
+    }
+
+    /// Interfaces of an instance, the primary one first.
+    pub fn ports(&self, instance: &InstanceId) -> Vec<&Interface> {
+        let mut ports: Vec<&Interface> = self
+            .interfaces
+            .values()
+            .filter(|port| port.attached.as_ref() == Some(instance))
+            .map(|port| &port.interface)
+            .collect();
+        ports.sort_by_key(|interface| interface.device_index);
+        ports
+    }
+
+    /// A group by its name, which is unique in a network.
+    pub fn group_named(&self, vpc: &VpcId, name: &str) -> Option<&SecurityGroup> {
+        self.groups.values().find(|group| group.vpc == *vpc && group.name == name)
+    }
+
+    /// The value of an attribute, in the words of the playbook; none where the thing is not there.
+    pub fn value(&self, instance: &InstanceId, attribute: &Attribute) -> Option<Value> {
+        let host = self.instances.get(instance)?;
+        Some(match attribute {
+            Attribute::Groups(interface) => {
+                let groups = &self.interfaces.get(interface)?.interface.groups;
+                Value::Set(groups.iter().map(ToString::to_string).collect())
+            }
+            Attribute::TerminationProtection => Value::Flag(host.protections.termination),
+            Attribute::StopProtection => Value::Flag(host.protections.stop),
+            Attribute::ShutdownBehavior => Value::shutdown(host.protections.shutdown),
+            Attribute::DeleteOnTermination(volume) => {
+                let attached = host.instance.volumes.iter().find(|attached| attached.volume == *volume)?;
+                Value::Flag(attached.delete_on_termination)
+            }
+        })
+    }
+
+    /// AWS has uploaded every block of what was pending.
+    pub fn complete_snapshots(&mut self) {
+        for exhibit in self.snapshots.values_mut().filter(|e| e.snapshot.state == SnapshotState::Pending) {
+            exhibit.snapshot.state = SnapshotState::Completed;
+            exhibit.snapshot.progress = 100;
+        }
+    }
+
+    /// A snapshot fails; its lock vanishes with it (EBS guide, snapshot lock).
+    pub fn fail_snapshot(&mut self, id: &SnapshotId, message: &str) {
+        if let Some(exhibit) = self.snapshots.get_mut(id) {
+            exhibit.snapshot.state = SnapshotState::Error;
+            exhibit.snapshot.state_message = Some(message.to_owned());
+            exhibit.lock = None;
+        }
+    }
+
+    /// How many snapshot sets were made by operations of ours.
+    pub fn sets(&self) -> usize {
+        self.snapshots.values().map(|exhibit| exhibit.call).collect::<BTreeSet<_>>().len()
+    }
+}
+
+/// Nothing protected, as an instance is launched.
+pub const UNPROTECTED: Protections =
+    Protections { termination: false, stop: false, shutdown: ShutdownBehavior::Terminate };

@@ -1,0 +1,119 @@
+//! Approvals of an object or of its case: read fresh when one is awaited, counted only where the policies hold.
+
+use std::collections::BTreeMap;
+
+use kube::api::ListParams;
+use kube::{Api, ResourceExt};
+
+use super::cluster::ClusterError;
+use super::context::Context;
+use super::kind::Kind;
+use crate::api::approval::{Approval, ApprovalState, ApprovalStatus};
+use crate::api::forensic_case::ForensicCase;
+use crate::cloud::Cloud;
+use crate::playbook::approval::{Candidate, Worth, worth};
+use crate::playbook::record::Record;
+use crate::playbook::step::Subject;
+
+/// Approvals that name an object or its case.
+#[derive(Debug, Default)]
+pub struct Found {
+    /// As the decision wants them; empty where the policies are not enforced.
+    pub candidates: Vec<Candidate>,
+    /// Those about the object itself, to be told what they are worth.
+    pub own: Vec<(Approval, Candidate)>,
+}
+
+/// Whether a plan waits for a person.
+fn awaited(record: &Record) -> bool {
+    record.plans.iter().any(|(action, plan)| {
+        record.decisions.get(action).is_none_or(|decision| decision.plan_hash != plan.hash)
+    })
+}
+
+/// Reads what matters for an object now.
+pub async fn find<K: Kind, C: Cloud>(ctx: &Context<C>, subject: &Subject, record: &Record) -> Result<Found, ClusterError> {
+    let Some(namespace) = subject.namespace.as_deref() else { return Ok(Found::default()) };
+    if !awaited(record) || !K::CHAIN {
+        return Ok(Found::default());
+    }
+    let case = match &subject.case {
+        Some(name) => {
+            let api: Api<ForensicCase> = Api::namespaced(ctx.cluster.client(), namespace);
+            ctx.cluster.fetch(&api, name).await?
+        }
+        None => None,
+    };
+    let case_uid = case.as_ref().and_then(ResourceExt::uid);
+    let leaves: BTreeMap<_, _> = case
+        .and_then(|case| case.status)
+        .and_then(|status| status.plan)
+        .map(|plan| plan.leaves.into_iter().map(|leaf| (leaf.uid, leaf.hash)).collect())
+        .unwrap_or_default();
+
+    let api: Api<Approval> = Api::namespaced(ctx.cluster.client(), namespace);
+    let mut found = Found::default();
+    for approval in ctx.cluster.list(&api, &ListParams::default()).await? {
+        let about_case = case_uid.as_deref() == Some(approval.spec.subject.uid.as_str());
+        let about_me = approval.spec.subject.uid == subject.uid;
+        if !about_me && !about_case {
+            continue;
+        }
+        let candidate = candidate(&approval, if about_case { leaves.clone() } else { BTreeMap::new() });
+        if about_me {
+            found.own.push((approval, candidate.clone()));
+        }
+        found.candidates.push(candidate);
+    }
+    if !found.candidates.is_empty() && ctx.policies(namespace, true).await.is_err() {
+        found.candidates.clear();
+    }
+    Ok(found)
+}
+
+fn candidate(approval: &Approval, leaves: BTreeMap<String, crate::api::ids::Digest>) -> Candidate {
+    let spec = &approval.spec;
+    Candidate {
+        name: approval.name_any(),
+        uid: approval.uid().unwrap_or_default(),
+        subject_uid: spec.subject.uid.clone(),
+        action: spec.action,
+        plan_hash: spec.plan_hash.clone(),
+        requester: spec.requester.clone(),
+        approver: spec.approver.clone(),
+        verdict: spec.decision,
+        break_glass: spec.break_glass,
+        leaves,
+    }
+}
+
+/// Tells each Approval of an object what it is worth. What was accepted stays accepted: it was.
+pub async fn judge<C: Cloud>(ctx: &Context<C>, subject: &Subject, record: &Record, found: &Found) -> Result<(), ClusterError> {
+    let enforced = !found.candidates.is_empty();
+    for (approval, candidate) in &found.own {
+        let standing = approval.status.clone().unwrap_or_default();
+        if standing.state == Some(ApprovalState::Accepted) {
+            continue;
+        }
+        let (state, reason, message) = if enforced {
+            match worth(candidate, &subject.uid, subject.requested_by.as_deref(), record) {
+                Worth::Counts => (ApprovalState::Accepted, "Counts", "it counts for the plan that it names".to_owned()),
+                Worth::Stale(why) => (ApprovalState::Stale, "PlanChanged", why),
+                Worth::Rejected(why) => (ApprovalState::Rejected, "Refused", why),
+            }
+        } else {
+            let why = "the admission policies are not enforced: nobody vouches for spec.approver. Apply crds/policies.yaml";
+            (ApprovalState::Rejected, "PoliciesNotEnforced", why.to_owned())
+        };
+        let status = ApprovalStatus {
+            state: Some(state),
+            reason: reason.to_owned(),
+            message,
+            observed_generation: approval.metadata.generation,
+        };
+        if status != standing {
+            ctx.cluster.judge(approval, &status).await?;
+        }
+    }
+    Ok(())
+}

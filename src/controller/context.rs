@@ -1,0 +1,132 @@
+//! What reconciles share: few things, each with one purpose.
+
+use std::any::Any;
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Instant;
+
+use kube::runtime::reflector::Store;
+
+use super::cluster::Cluster;
+use super::lease::Fence;
+use super::settings::Settings;
+use crate::api::conditions::Reason;
+use crate::api::ids::InstanceId;
+use crate::api::{AwsAccount, EvidenceSnapshot, Quarantine};
+use crate::cloud::{Access, Cloud};
+use crate::metrics::Metrics;
+use crate::playbook::Time;
+use crate::playbook::chain::Writer;
+use crate::playbook::step::Refusal;
+
+/// Shared by all reconciles of one replica.
+#[derive(Debug)]
+pub struct Context<C: Cloud> {
+    /// AWS.
+    pub cloud: C,
+    /// Kubernetes.
+    pub cluster: Cluster,
+    /// Times.
+    pub settings: Settings,
+    /// Whether we may act.
+    pub fence: Fence,
+    /// Who we are, in every record.
+    pub writer: Writer,
+    /// Namespaces that we work in; empty for all.
+    pub namespaces: Vec<String>,
+    /// Accounts, as last watched.
+    pub accounts: Store<AwsAccount>,
+    /// Quarantines, as last watched.
+    pub quarantines: Store<Quarantine>,
+    /// Evidence, as last watched.
+    pub evidence: Store<EvidenceSnapshot>,
+    /// When each host was closed, by namespace and instance: from the chains, not from a status.
+    pub contained: Shared<(String, InstanceId), Time>,
+    /// Whether STS confirmed an account, by all that the answer depends on.
+    pub identities: Shared<Access, Result<String, Refusal>>,
+    /// When the admission policies were last proved, and how it went.
+    pub proof: Mutex<Option<(Instant, Result<(), String>)>>,
+    /// What each object's executor remembers, by uid.
+    pub memories: Mutex<HashMap<String, Arc<dyn Any + Send + Sync>>>,
+    /// Counters.
+    pub metrics: Metrics,
+}
+
+/// A small map behind a lock that is never held across an await.
+#[derive(Debug)]
+pub struct Shared<K, V>(Mutex<HashMap<K, V>>);
+
+impl<K, V> Default for Shared<K, V> {
+    fn default() -> Self {
+        Self(Mutex::default())
+    }
+}
+
+impl<K: std::hash::Hash + Eq, V: Clone> Shared<K, V> {
+    /// The value of a key.
+    pub fn get(&self, key: &K) -> Option<V> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).get(key).cloned()
+    }
+
+    /// Sets or removes the value of a key.
+    pub fn put(&self, key: K, value: Option<V>) {
+        let mut map = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        match value {
+            Some(value) => map.insert(key, value),
+            None => map.remove(&key),
+        };
+    }
+}
+
+impl<C: Cloud> Context<C> {
+    /// What a replica remembers of an object.
+    pub fn memory<M: Default + Send + Sync + 'static>(&self, uid: &str) -> Arc<tokio::sync::Mutex<M>> {
+        let mut memories = self.memories.lock().unwrap_or_else(PoisonError::into_inner);
+        let known = memories.get(uid).cloned().and_then(|any| any.downcast::<tokio::sync::Mutex<M>>().ok());
+        known.unwrap_or_else(|| {
+            let fresh = Arc::new(tokio::sync::Mutex::new(M::default()));
+            let any: Arc<dyn Any + Send + Sync> = fresh.clone();
+            memories.insert(uid.to_owned(), any);
+            fresh
+        })
+    }
+
+    /// Forgets an object that is gone.
+    pub fn forget(&self, uid: &str) {
+        self.memories.lock().unwrap_or_else(PoisonError::into_inner).remove(uid);
+    }
+
+    /// Asks STS who we are in an account, unless that is known.
+    pub async fn identity(&self, access: &Access) -> Result<String, Refusal> {
+        if let Some(known) = self.identities.get(access).filter(Result::is_ok) {
+            return known;
+        }
+        let answer = match self.cloud.identify(access).await {
+            Ok(identity) if identity.account == access.account => Ok(identity.arn),
+            Ok(identity) => Err(Refusal::new(
+                Reason::IdentityMismatch,
+                format!(
+                    "STS says that the credentials for AwsAccount {} are of account {}, not of {}; nothing is done there",
+                    access.account_ref, identity.account, access.account
+                ),
+            )),
+            Err(error) => Err(Refusal::new(error.reason(), error.advice())),
+        };
+        self.identities.put(access.clone(), Some(answer.clone()));
+        answer
+    }
+
+    /// Proves that the admission policies are enforced, unless that was done a short time ago.
+    pub async fn policies(&self, namespace: &str, afresh: bool) -> Result<(), String> {
+        let known = self.proof.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        if let Some((at, Ok(()))) = known
+            && !afresh
+            && at.elapsed() < self.settings.proof
+        {
+            return Ok(());
+        }
+        let answer = self.cluster.forge(namespace).await;
+        *self.proof.lock().unwrap_or_else(PoisonError::into_inner) = Some((Instant::now(), answer.clone()));
+        answer
+    }
+}

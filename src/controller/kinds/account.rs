@@ -1,0 +1,119 @@
+//! `AwsAccount`: who we are there. It changes nothing.
+
+use kube::{Api, Client, ResourceExt};
+use serde_json::Value as Json;
+
+use super::super::accounts::access;
+use super::super::context::Context;
+use super::super::kind::{Kind, Site, Told};
+use crate::api::aws_account::{self as api, AwsAccountStatus, AwsAccountSummary};
+use crate::api::conditions::Condition;
+use crate::clock::now;
+use crate::cloud::error::CloudError;
+use crate::cloud::{Cloud, Place, Witness};
+use crate::playbook::effect::Receipt;
+use crate::playbook::executor::Send as Sending;
+use crate::playbook::record::Record;
+use crate::playbook::seen::{Read, ReadFailure};
+use crate::playbook::step::Account;
+use crate::playbook::{AccountSeen, AwsAccount, Identity, Nothing};
+
+impl Kind for AwsAccount {
+    type Object = api::AwsAccount;
+
+    const KIND: &'static str = "AwsAccount";
+    const SHORT: &'static str = "awsacct";
+    const CHAIN: bool = false;
+    const HOLDS: bool = false;
+
+    fn api(client: Client, _namespace: Option<&str>) -> Api<Self::Object> {
+        Api::all(client)
+    }
+
+    fn spec(object: &Self::Object) -> &Self::Spec {
+        &object.spec
+    }
+
+    fn requested_by(_spec: &Self::Spec) -> Option<String> {
+        None
+    }
+
+    fn site(_object: &Self::Object) -> Option<Site> {
+        None
+    }
+
+    fn nothing() -> AccountSeen {
+        AccountSeen { identity: Read::NotRead, policies_enforced: None }
+    }
+
+    async fn observe<C: Cloud>(
+        ctx: &Context<C>,
+        object: &Self::Object,
+        _place: Option<&Place>,
+        _account: &Account,
+        _record: &Record,
+    ) -> AccountSeen {
+        let asked_at = now();
+        let access = access(object);
+        // Asked afresh at each look: a role can be taken away at any time.
+        ctx.identities.put(access.clone(), None);
+        let namespace = ctx.namespaces.first().or(object.spec.allowed_namespaces.first());
+        let proof = async {
+            match namespace {
+                Some(namespace) => Some(ctx.policies(namespace, false).await),
+                None => None,
+            }
+        };
+        let (identity, policies_enforced) = tokio::join!(ctx.cloud.identify(&access), proof);
+        let identity = match identity {
+            Ok(identity) => Read::Found { asked_at, value: identity },
+            Err(error) => Read::Failed(ReadFailure { reason: error.reason(), message: error.advice() }),
+        };
+        if let Read::Found { value: Identity { account, arn }, .. } = &identity
+            && *account == object.spec.account_id
+        {
+            ctx.identities.put(access, Some(Ok(arn.clone())));
+        }
+        AccountSeen { identity, policies_enforced }
+    }
+
+    async fn perform<C: Cloud>(
+        _ctx: &Context<C>,
+        _object: &Self::Object,
+        _place: Option<&Place>,
+        sending: &Sending<Nothing>,
+        _witness: Option<&Witness>,
+    ) -> Result<Receipt, CloudError> {
+        match sending.order.change {}
+    }
+
+    fn status(told: Told<'_, Self>) -> Json {
+        let status = AwsAccountStatus {
+            observed_generation: Some(told.generation),
+            conditions: told.conditions.clone(),
+            caller_arn: told.seen.identity.value().map(|identity| identity.arn.clone()),
+            summary: AwsAccountSummary {
+                ready: told.ready(),
+                namespaces: super::clip(&told.spec.allowed_namespaces.join(","), 64),
+                regions: super::clip(
+                    &told.spec.regions.iter().map(ToString::to_string).collect::<Vec<_>>().join(","),
+                    64,
+                ),
+            },
+        };
+        serde_json::to_value(status).unwrap_or_default()
+    }
+
+    fn standing(object: &Self::Object) -> (Json, Vec<Condition>) {
+        super::standing(object.status.as_ref(), |status| &status.conditions)
+    }
+
+    fn is_ours(object: &Self::Object, namespaces: &[String]) -> bool {
+        let allowed = &object.spec.allowed_namespaces;
+        namespaces.is_empty() || allowed.iter().any(|namespace| namespaces.contains(namespace))
+    }
+
+    fn may_go(object: &Self::Object, _record: &Record) -> bool {
+        object.finalizers().is_empty()
+    }
+}

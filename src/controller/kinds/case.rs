@@ -1,0 +1,224 @@
+//! `ForensicCase`: the incident. It touches Kubernetes alone.
+
+use kube::{Api, Client, ResourceExt};
+use serde_json::Value as Json;
+
+use super::super::cluster::meta_time;
+use super::super::context::Context;
+use super::super::kind::{Kind, Site, Told};
+use crate::api::conditions::Condition;
+use crate::api::evidence_snapshot::EvidenceSnapshot as EvidenceObject;
+use crate::api::forensic_case::{self as api, CasePlanStatus, CaseSummary, ChildStatus, ForensicCaseStatus, PlanLeaf};
+use crate::api::quarantine::{Level, Quarantine as QuarantineObject};
+use crate::cloud::error::{CloudError, ErrorClass};
+use crate::cloud::{Cloud, Place, Witness};
+use crate::playbook::effect::Receipt;
+use crate::playbook::executor::Send as Sending;
+use crate::playbook::record::{PublishedPlan, Record};
+use crate::playbook::step::{Account, State};
+use crate::playbook::{CaseEffect, CaseSeen, Child, ChildKind, ForensicCase};
+
+impl Kind for ForensicCase {
+    type Object = api::ForensicCase;
+
+    const KIND: &'static str = "ForensicCase";
+    const SHORT: &'static str = "fcase";
+    const CHAIN: bool = true;
+    const HOLDS: bool = false;
+
+    fn api(client: Client, namespace: Option<&str>) -> Api<Self::Object> {
+        namespace.map_or_else(|| Api::all(client.clone()), |ns| Api::namespaced(client.clone(), ns))
+    }
+
+    fn spec(object: &Self::Object) -> &Self::Spec {
+        &object.spec
+    }
+
+    fn requested_by(spec: &Self::Spec) -> Option<String> {
+        spec.requested_by.clone()
+    }
+
+    fn site(_object: &Self::Object) -> Option<Site> {
+        None
+    }
+
+    fn nothing() -> CaseSeen {
+        CaseSeen::default()
+    }
+
+    async fn observe<C: Cloud>(
+        ctx: &Context<C>,
+        object: &Self::Object,
+        _place: Option<&Place>,
+        _account: &Account,
+        _record: &Record,
+    ) -> CaseSeen {
+        let (case, namespace) = (object.name_any(), object.namespace());
+        let quarantines = ctx.quarantines.state();
+        let evidence = ctx.evidence.state();
+        let held = quarantines
+            .iter()
+            .filter(|child| child.namespace() == namespace)
+            .filter(|child| child.spec.case_ref.as_ref().is_some_and(|of| of.name == case))
+            .map(|child| held(child));
+        let kept = evidence
+            .iter()
+            .filter(|child| child.namespace() == namespace)
+            .filter(|child| child.spec.case_ref.as_ref().is_some_and(|of| of.name == case))
+            .map(|child| kept(child));
+        let mut children: Vec<Child> = held.chain(kept).collect();
+        children.sort_by(|a, b| a.name.cmp(&b.name));
+        CaseSeen { children }
+    }
+
+    async fn perform<C: Cloud>(
+        ctx: &Context<C>,
+        object: &Self::Object,
+        _place: Option<&Place>,
+        sending: &Sending<CaseEffect>,
+        _witness: Option<&Witness>,
+    ) -> Result<Receipt, CloudError> {
+        let CaseEffect::Ensure { name, kind } = &sending.order.change;
+        let (client, namespace) = (ctx.cluster.client(), object.namespace().unwrap_or_default());
+        let case = object.name_any();
+        let done = match kind.as_ref() {
+            ChildKind::Quarantine(spec) => {
+                let api: Api<QuarantineObject> = Api::namespaced(client, &namespace);
+                ctx.cluster.ensure(&api, name, &case, "Quarantine", spec).await
+            }
+            ChildKind::Evidence(spec) => {
+                let api: Api<EvidenceObject> = Api::namespaced(client, &namespace);
+                ctx.cluster.ensure(&api, name, &case, "EvidenceSnapshot", spec).await
+            }
+        };
+        done.map(|()| Receipt::default()).map_err(|error| CloudError {
+            class: if error.is_refusal() { ErrorClass::Invalid } else { ErrorClass::Unavailable },
+            operation: format!("apply {name}"),
+            code: "KubernetesRefused".to_owned(),
+            message: error.told(),
+            action: None,
+        })
+    }
+
+    fn status(told: Told<'_, Self>) -> Json {
+        let children = &told.seen.children;
+        let count = |evidence: bool| {
+            let of: Vec<&Child> =
+                children.iter().filter(|child| matches!(child.kind, ChildKind::Evidence(_)) == evidence).collect();
+            format!("{}/{}", of.iter().filter(|child| child.reached).count(), of.len())
+        };
+        let waiting = told.plan.steps.iter().find_map(|step| match step.state {
+            Some(State::Awaiting(action)) => Some(action),
+            _ => None,
+        });
+        let plan = waiting.and_then(|action| told.record.plans.get(&action));
+        let summary = CaseSummary {
+            title: super::clip(&told.spec.title, 128),
+            severity: told.spec.severity.as_str().to_owned(),
+            targets: told.spec.targets.len().to_string(),
+            contained: count(false),
+            evidence: count(true),
+            waiting_for: match waiting {
+                Some(action) => format!("approval of {action}"),
+                None if told.verdict.ready => "-".to_owned(),
+                None => "the controller".to_owned(),
+            },
+            ready: told.ready(),
+        };
+        let status = ForensicCaseStatus {
+            observed_generation: Some(told.generation),
+            conditions: told.conditions.clone(),
+            summary,
+            plan: plan.map(|plan| case_plan(&told, plan)),
+            children: children.iter().map(child_status).collect(),
+            exposed_since: Some(meta_time(told.subject.created)),
+            contained_at: told.record.contained_at.map(meta_time),
+            evidence_safe_at: told.record.preserved_at.map(meta_time),
+            record: told.chain(),
+        };
+        serde_json::to_value(status).unwrap_or_default()
+    }
+
+    fn standing(object: &Self::Object) -> (Json, Vec<Condition>) {
+        super::standing(object.status.as_ref(), |status| &status.conditions)
+    }
+
+    /// Evidence and quarantines outlive the case.
+    fn may_go(_object: &Self::Object, _record: &Record) -> bool {
+        true
+    }
+}
+
+fn holds(conditions: &[Condition], name: &str) -> bool {
+    conditions.iter().any(|condition| condition.type_ == name && condition.status == "True")
+}
+
+fn said(conditions: &[Condition]) -> String {
+    let ready = conditions.iter().find(|condition| condition.type_ == "Ready");
+    ready.map_or_else(|| "not looked at yet".to_owned(), |ready| format!("{}: {}", ready.reason, ready.message))
+}
+
+fn held(child: &QuarantineObject) -> Child {
+    let status = child.status.clone().unwrap_or_default();
+    let current = status.observed_generation == child.metadata.generation;
+    let ready = current && holds(&status.conditions, "Ready");
+    let reached = match child.spec.level {
+        Level::Isolated => current && holds(&status.conditions, "Isolated"),
+        Level::Protected | Level::Detached | Level::Released => ready,
+    };
+    Child {
+        name: child.name_any(),
+        uid: child.uid().unwrap_or_default(),
+        kind: ChildKind::Quarantine(child.spec.clone()),
+        ready,
+        reached,
+        message: said(&status.conditions),
+        plan: status.plan.map(|plan| (plan.action, plan.hash, plan.lines)),
+        reached_at: status.contained_at.map(|time| time.0),
+    }
+}
+
+fn kept(child: &EvidenceObject) -> Child {
+    let status = child.status.clone().unwrap_or_default();
+    let current = status.observed_generation == child.metadata.generation;
+    Child {
+        name: child.name_any(),
+        uid: child.uid().unwrap_or_default(),
+        kind: ChildKind::Evidence(child.spec.clone()),
+        ready: current && holds(&status.conditions, "Ready"),
+        reached: holds(&status.conditions, "Preserved"),
+        message: said(&status.conditions),
+        plan: status.plan.map(|plan| (plan.action, plan.hash, plan.lines)),
+        reached_at: status.evidence_safe_at.map(|time| time.0),
+    }
+}
+
+fn case_plan(told: &Told<'_, ForensicCase>, plan: &PublishedPlan) -> CasePlanStatus {
+    let name = |uid: &String| {
+        told.seen.children.iter().find(|child| child.uid == *uid).map(|child| child.name.clone()).unwrap_or_default()
+    };
+    CasePlanStatus {
+        hash: plan.hash.clone(),
+        action: plan.action,
+        lines: super::lines(plan),
+        leaves: plan
+            .leaves
+            .iter()
+            .map(|(uid, hash)| PlanLeaf { uid: uid.clone(), name: name(uid), hash: hash.clone() })
+            .collect(),
+        approve_with: super::approve_with(told.subject, plan),
+    }
+}
+
+fn child_status(child: &Child) -> ChildStatus {
+    ChildStatus {
+        kind: match child.kind {
+            ChildKind::Quarantine(_) => "Quarantine",
+            ChildKind::Evidence(_) => "EvidenceSnapshot",
+        }
+        .to_owned(),
+        name: child.name.clone(),
+        ready: if child.ready { "True" } else { "False" }.to_owned(),
+        message: super::clip(&child.message, 256),
+    }
+}

@@ -1,0 +1,198 @@
+//! `EvidenceSnapshot`: one moment of one host.
+
+use std::collections::BTreeSet;
+
+use kube::{Api, Client, ResourceExt};
+use serde_json::Value as Json;
+
+use super::super::cluster::meta_time;
+use super::super::context::Context;
+use super::super::kind::{Kind, Site, Told};
+use crate::api::conditions::Condition;
+use crate::api::evidence_snapshot::{self as api, EvidenceSnapshotStatus, EvidenceSnapshotSummary, Moment, SnapshotStatus};
+use crate::api::ids::{SnapshotId, VolumeId};
+use crate::clock::now;
+use crate::cloud::error::CloudError;
+use crate::cloud::{AskEvidence, Cloud, Place, Witness};
+use crate::playbook::effect::{Effect, Receipt};
+use crate::playbook::executor::Send as Sending;
+use crate::playbook::record::Record;
+use crate::playbook::seen::{Snapshot, SnapshotState};
+use crate::playbook::step::{Account, State};
+use crate::playbook::{EvidenceSeen, EvidenceSnapshot};
+
+impl Kind for EvidenceSnapshot {
+    type Object = api::EvidenceSnapshot;
+
+    const KIND: &'static str = "EvidenceSnapshot";
+    const SHORT: &'static str = "evsnap";
+    const CHAIN: bool = true;
+    const HOLDS: bool = false;
+
+    fn api(client: Client, namespace: Option<&str>) -> Api<Self::Object> {
+        namespace.map_or_else(|| Api::all(client.clone()), |ns| Api::namespaced(client.clone(), ns))
+    }
+
+    fn spec(object: &Self::Object) -> &Self::Spec {
+        &object.spec
+    }
+
+    fn requested_by(spec: &Self::Spec) -> Option<String> {
+        spec.requested_by.clone()
+    }
+
+    fn case(spec: &Self::Spec) -> Option<String> {
+        spec.case_ref.as_ref().map(|case| case.name.clone())
+    }
+
+    fn site(object: &Self::Object) -> Option<Site> {
+        let source = &object.spec.source.instance;
+        Some(Site {
+            account_ref: source.account_ref.clone(),
+            region: Some(source.region.clone()),
+            instance: Some(source.instance_id.clone()),
+        })
+    }
+
+    fn nothing() -> EvidenceSeen {
+        EvidenceSeen::nothing()
+    }
+
+    async fn observe<C: Cloud>(
+        ctx: &Context<C>,
+        object: &Self::Object,
+        place: Option<&Place>,
+        account: &Account,
+        record: &Record,
+    ) -> EvidenceSeen {
+        let Some(place) = place else { return EvidenceSeen::nothing() };
+        let source = &object.spec.source.instance;
+        let isolated_at = ctx.contained.get(&(object.namespace().unwrap_or_default(), source.instance_id.clone()));
+        let waits = object.spec.moment == Moment::AfterIsolation && isolated_at.is_none();
+        if waits && record.opened.is_none() && record.operations.is_empty() {
+            // Nothing to look at yet, but the host: a wrong id is told at once.
+            let ask = ask(account, record, Some(source.instance_id.clone()));
+            let mut seen = ctx.cloud.observe_evidence(place, &ask).await;
+            seen.isolated_at = isolated_at;
+            return seen;
+        }
+        let instance = record.set.is_none().then(|| source.instance_id.clone());
+        let mut seen = ctx.cloud.observe_evidence(place, &ask(account, record, instance)).await;
+        seen.isolated_at = isolated_at;
+        seen
+    }
+
+    async fn perform<C: Cloud>(
+        ctx: &Context<C>,
+        _object: &Self::Object,
+        place: Option<&Place>,
+        sending: &Sending<Effect>,
+        witness: Option<&Witness>,
+    ) -> Result<Receipt, CloudError> {
+        super::super::perform::aws(ctx, place, sending, witness).await
+    }
+
+    fn status(told: Told<'_, Self>) -> Json {
+        let set = told.record.set.as_ref().map(|(_, set)| set);
+        let snapshots: Vec<SnapshotStatus> = set
+            .into_iter()
+            .flatten()
+            .take(128)
+            .map(|(volume, id)| snapshot(&told, volume, id))
+            .collect();
+        let all = snapshots.len();
+        let count = |of: usize, step: &str| match told.step(step).map(|step| &step.state) {
+            _ if all > 0 => format!("{of}/{all}"),
+            Some(Some(State::Working(_))) => "Waiting".to_owned(),
+            _ => told.ready(),
+        };
+        let completed = snapshots.iter().filter(|s| s.state == "completed").count();
+        let locked = snapshots.iter().filter(|s| s.locked_until.is_some()).count();
+        let shared = snapshots.iter().filter(|s| !s.shared_with.is_empty()).count();
+        let summary = EvidenceSnapshotSummary {
+            instance: told.instance(),
+            account: told.account.id.to_string(),
+            volumes: count(completed, "VolumesSnapshotted"),
+            locked: count(locked, "Locked"),
+            shared: match told.step("Shared").and_then(|step| step.state.as_ref()) {
+                None => "-".to_owned(),
+                Some(_) => count(shared, "Shared"),
+            },
+            ready: told.ready(),
+        };
+        let status = EvidenceSnapshotStatus {
+            observed_generation: Some(told.generation),
+            conditions: told.conditions.clone(),
+            summary,
+            plan: super::plan_status(&told),
+            snapshots,
+            evidence_safe_at: told.record.preserved_at.map(meta_time),
+            // Lifting a hold is a wish until persons approve it.
+            legal_hold: Some(told.spec.legal_hold || told.standing["legalHold"] == true),
+            record: told.chain(),
+        };
+        serde_json::to_value(status).unwrap_or_default()
+    }
+
+    fn standing(object: &Self::Object) -> (Json, Vec<Condition>) {
+        super::standing(object.status.as_ref(), |status| &status.conditions)
+    }
+
+    /// What is under hold or retention stays; lifting a hold needs an approval that this version does not take yet.
+    fn may_go(object: &Self::Object, record: &Record) -> bool {
+        let retained = object.spec.retain_until.as_ref().is_some_and(|until| until.0 > now());
+        record.opened.is_none() || !object.spec.legal_hold && !retained && object.status.as_ref().and_then(|s| s.legal_hold) != Some(true)
+    }
+}
+
+fn ask(account: &Account, record: &Record, instance: Option<crate::api::ids::InstanceId>) -> AskEvidence {
+    let known: BTreeSet<SnapshotId> = record
+        .set
+        .iter()
+        .flat_map(|(_, set)| set.values())
+        .chain(&record.surplus)
+        .filter(|id| record.settled.get(*id).is_none_or(|state| !state.starts_with("error")))
+        .cloned()
+        .collect();
+    let locked = known.iter().filter(|id| record.locked.contains_key(*id)).cloned().collect();
+    AskEvidence {
+        instance,
+        tag_prefix: account.tag_prefix.clone(),
+        operations: record
+            .operations
+            .iter()
+            .filter(|(_, operation)| matches!(operation.effect, Effect::CreateSnapshots { .. }))
+            .map(|(id, _)| id.clone())
+            .collect(),
+        keys: record.set.is_some(),
+        permissions: locked,
+        locks: known,
+    }
+}
+
+fn snapshot(told: &Told<'_, EvidenceSnapshot>, volume: &VolumeId, id: &SnapshotId) -> SnapshotStatus {
+    let seen: Option<&Snapshot> =
+        told.seen.snapshots.value().and_then(|all| all.iter().find(|snapshot| snapshot.id == *id));
+    let settled = told.record.settled.get(id);
+    let state = match (settled.map(String::as_str), seen.map(|s| s.state)) {
+        (Some("completed"), _) | (None, Some(SnapshotState::Completed)) => "completed",
+        (Some(_), _) | (None, Some(SnapshotState::Error)) => "error",
+        _ => "pending",
+    };
+    // Whole quarters: a status that is written at each percent would be written a hundred times.
+    let progress = seen.map(|snapshot| if state == "completed" { 100 } else { snapshot.progress / 25 * 25 });
+    let message = told.record.given_up.get(&format!("Shared/{id}")).or(settled.filter(|s| s.as_str() != "completed"));
+    SnapshotStatus {
+        volume_id: volume.clone(),
+        snapshot_id: Some(id.clone()),
+        device: None,
+        size_gib: seen.and_then(|snapshot| u32::try_from(snapshot.size_gib).ok()),
+        state: state.to_owned(),
+        progress_percent: progress.or_else(|| settled.filter(|s| s.as_str() == "completed").map(|_| 100)),
+        encrypted: seen.map(|snapshot| snapshot.key.is_some()),
+        kms_key_arn: seen.and_then(|snapshot| snapshot.key.clone()),
+        locked_until: told.record.locked.get(id).copied().flatten().map(meta_time),
+        shared_with: told.record.shared.get(id).into_iter().flatten().take(16).cloned().collect(),
+        message: message.map(|message| super::clip(message, 512)).unwrap_or_default(),
+    }
+}

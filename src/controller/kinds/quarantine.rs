@@ -1,0 +1,198 @@
+//! Quarantine: one host.
+
+use std::collections::BTreeSet;
+
+use kube::{Api, Client, ResourceExt};
+use serde_json::Value as Json;
+
+use super::super::cluster::meta_time;
+use super::super::context::Context;
+use super::super::kind::{Kind, Site, Told};
+use crate::api::conditions::Condition;
+use crate::api::ids::SecurityGroupId;
+use crate::api::quarantine::{self as api, Level, PartStatus, QuarantineStatus, QuarantineSummary};
+use crate::cloud::error::CloudError;
+use crate::cloud::{AskQuarantine, Cloud, Place, Witness};
+use crate::playbook::attribute::{Attribute, Value};
+use crate::playbook::effect::{Effect, GroupRole, Receipt};
+use crate::playbook::executor::Send as Sending;
+use crate::playbook::record::Record;
+use crate::playbook::step::{Account, State};
+use crate::playbook::{Quarantine, QuarantineSeen, group_name};
+
+impl Kind for Quarantine {
+    type Object = api::Quarantine;
+
+    const KIND: &'static str = "Quarantine";
+    const SHORT: &'static str = "quar";
+    const CHAIN: bool = true;
+    const HOLDS: bool = true;
+
+    fn api(client: Client, namespace: Option<&str>) -> Api<Self::Object> {
+        namespace.map_or_else(|| Api::all(client.clone()), |ns| Api::namespaced(client.clone(), ns))
+    }
+
+    fn spec(object: &Self::Object) -> &Self::Spec {
+        &object.spec
+    }
+
+    fn requested_by(spec: &Self::Spec) -> Option<String> {
+        spec.requested_by.clone()
+    }
+
+    fn case(spec: &Self::Spec) -> Option<String> {
+        spec.case_ref.as_ref().map(|case| case.name.clone())
+    }
+
+    fn site(object: &Self::Object) -> Option<Site> {
+        let target = &object.spec.target;
+        Some(Site {
+            account_ref: target.account_ref.clone(),
+            region: Some(target.region.clone()),
+            instance: Some(target.instance_id.clone()),
+        })
+    }
+
+    fn nothing() -> QuarantineSeen {
+        QuarantineSeen::nothing()
+    }
+
+    async fn observe<C: Cloud>(
+        ctx: &Context<C>,
+        object: &Self::Object,
+        place: Option<&Place>,
+        account: &Account,
+        record: &Record,
+    ) -> QuarantineSeen {
+        let Some(place) = place.filter(|_| !record.released) else { return QuarantineSeen::nothing() };
+        let around = record.metadata && !record.surroundings;
+        let pulses = object.spec.isolation.pulse == api::Pulse::Auto && record.contained_at.is_some();
+        let ask = AskQuarantine {
+            instance: object.spec.target.instance_id.clone(),
+            group_names: [GroupRole::Closed, GroupRole::Open]
+                .into_iter()
+                .map(|role| group_name(&account.group_prefix, role))
+                .collect(),
+            surroundings: around,
+            former_groups: if pulses { unpulsed(record) } else { BTreeSet::new() },
+        };
+        let mut seen = ctx.cloud.observe_quarantine(place, &ask).await;
+        seen.siblings_open = siblings_open(ctx, object);
+        seen
+    }
+
+    async fn perform<C: Cloud>(
+        ctx: &Context<C>,
+        _object: &Self::Object,
+        place: Option<&Place>,
+        sending: &Sending<Effect>,
+        witness: Option<&Witness>,
+    ) -> Result<Receipt, CloudError> {
+        super::super::perform::aws(ctx, place, sending, witness).await
+    }
+
+    fn remember<C: Cloud>(ctx: &Context<C>, object: &Self::Object, record: &Record) {
+        let key = (object.namespace().unwrap_or_default(), object.spec.target.instance_id.clone());
+        ctx.contained.put(key, record.contained_at.filter(|_| !record.released));
+    }
+
+    fn status(told: Told<'_, Self>) -> Json {
+        let isolated = told.step("Isolated");
+        let interfaces = isolated.map(|step| step.parts.as_slice()).unwrap_or_default();
+        let closed = interfaces.iter().filter(|part| part.state == "Closed").count();
+        let state = isolated.and_then(|step| step.state.as_ref());
+        let summary = QuarantineSummary {
+            instance: told.instance(),
+            account: told.account.id.to_string(),
+            region: told.region(),
+            level: told.reached(),
+            isolated: match state {
+                None if told.record.released => "Released".to_owned(),
+                None => "No".to_owned(),
+                Some(State::Awaiting(_)) => "AwaitingApproval".to_owned(),
+                Some(_) if interfaces.is_empty() => told.ready(),
+                Some(_) => format!("{closed}/{}", interfaces.len()),
+            },
+            flows: match state {
+                Some(State::Done(_)) => "NotObserved".to_owned(),
+                _ => "Open".to_owned(),
+            },
+            ready: told.ready(),
+        };
+        let parts = told.plan.steps.iter().flat_map(|step| &step.parts).take(128).map(|part| PartStatus {
+            name: part.name.clone(),
+            kind: part.kind.to_owned(),
+            state: part.state.clone(),
+            message: part.message.clone(),
+        });
+        let status = QuarantineStatus {
+            observed_generation: Some(told.generation),
+            conditions: told.conditions.clone(),
+            summary,
+            plan: super::plan_status(&told),
+            parts: parts.collect(),
+            exposed_since: Some(meta_time(told.subject.created)),
+            contained_at: told.record.contained_at.map(meta_time),
+            record: told.chain(),
+        };
+        serde_json::to_value(status).unwrap_or_default()
+    }
+
+    fn standing(object: &Self::Object) -> (Json, Vec<Condition>) {
+        super::standing(object.status.as_ref(), |status| &status.conditions)
+    }
+
+    /// Only what never held anything, or holds nothing any more.
+    fn may_go(_object: &Self::Object, record: &Record) -> bool {
+        record.released || record.opened.is_none()
+    }
+}
+
+impl Told<'_, Quarantine> {
+    /// The level that is reached, which may lag behind the declared one.
+    fn reached(&self) -> String {
+        let done = |name: &str| {
+            self.step(name).and_then(|step| step.state.as_ref()).is_some_and(State::is_settled)
+        };
+        let level = if self.record.released {
+            Level::Released
+        } else if done("Isolated") {
+            Level::Isolated
+        } else if done("Protected") {
+            Level::Protected
+        } else {
+            return "None".to_owned();
+        };
+        level.as_str().to_owned()
+    }
+}
+
+/// Groups that interfaces had before, as long as a pulse may still be due on them.
+fn unpulsed(record: &Record) -> BTreeSet<SecurityGroupId> {
+    record
+        .baseline
+        .iter()
+        .filter_map(|(attribute, value)| match (attribute, value) {
+            (Attribute::Groups(interface), Value::Set(groups)) if !record.pulsed.contains(interface) => Some(groups),
+            _ => None,
+        })
+        .flatten()
+        .filter_map(|group| SecurityGroupId::parse(group).ok())
+        .collect()
+}
+
+/// Hosts of the same case that are to be isolated and are not closed yet.
+fn siblings_open<C: Cloud>(ctx: &Context<C>, object: &api::Quarantine) -> usize {
+    let Some(case) = &object.spec.case_ref else { return 0 };
+    let namespace = object.namespace();
+    ctx.quarantines
+        .state()
+        .iter()
+        .filter(|other| other.uid() != object.uid() && other.namespace() == namespace)
+        .filter(|other| other.spec.case_ref.as_ref() == Some(case) && other.spec.level == Level::Isolated)
+        .filter(|other| {
+            let key = (namespace.clone().unwrap_or_default(), other.spec.target.instance_id.clone());
+            ctx.contained.get(&key).is_none()
+        })
+        .count()
+}

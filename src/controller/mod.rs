@@ -1,0 +1,20 @@
+//! The shell: observe, decide, record, perform, project, requeue.
+//!
+//! Nothing depends on this room, and only [`cluster`] changes Kubernetes.
+
+mod accounts;
+mod approvals;
+pub mod cluster;
+mod context;
+mod custody;
+mod events;
+mod kind;
+mod kinds;
+mod lease;
+mod perform;
+mod reconcile;
+mod run;
+pub mod settings;
+mod turn;
+
+pub use run::{Options, RunError, run};

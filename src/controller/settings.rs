@@ -1,0 +1,157 @@
+//! Times are settings: one place, sane defaults, checked at start.
+
+use std::time::Duration;
+
+use crate::playbook::step::Limits;
+
+/// All times and bounds of the controller.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Settings {
+    /// How long a lease is valid after its renewal. Another replica may act after that. Default 30 s.
+    pub lease: Duration,
+    /// How long before its end the lease is renewed; longer than a request may take, so that what may not be sent
+    /// twice never has to wait for a renewal. Default 20 s.
+    pub lease_margin: Duration,
+    /// Longest time that one request to AWS or to the API server may take. Default 10 s.
+    pub request_deadline: Duration,
+    /// How far AWS's answers may lag behind its state. Default 30 s.
+    pub visibility_lag: Duration,
+    /// How far clocks of replicas may differ. Default 5 s.
+    pub clock_skew: Duration,
+    /// W: how old an intent without a token must be before its absence in AWS means that it may be sent again.
+    /// Longer than lease + request deadline + visibility lag + clock skew. Default 90 s.
+    pub settle: Duration,
+    /// How often AWS is asked about work that it does by itself. Default 5 s.
+    pub poll: Duration,
+    /// How often a repeated foreign change is written down. Default 1 h.
+    pub coalesce: Duration,
+    /// First wait after an error; doubles. Default 1 s.
+    pub backoff: Duration,
+    /// Longest wait after an error that may pass by itself. Default 60 s.
+    pub backoff_limit: Duration,
+    /// Wait after an error that a person must mend, unless something changes before. Default 5 min.
+    pub patience: Duration,
+    /// How often it is proved that the admission policies are enforced. Default 1 h.
+    pub proof: Duration,
+    /// How many objects of a kind are worked on side by side. Default 32.
+    pub concurrency: u16,
+    /// Length of a hold on what is settled, in per cent of the account's recheck: re-checks are spread out. Default 10.
+    pub jitter_percent: u32,
+}
+
+impl Default for Settings {
+    fn default() -> Self {
+        Self {
+            lease: Duration::from_secs(30),
+            lease_margin: Duration::from_secs(20),
+            request_deadline: Duration::from_secs(10),
+            visibility_lag: Duration::from_secs(30),
+            clock_skew: Duration::from_secs(5),
+            settle: Duration::from_secs(90),
+            poll: Duration::from_secs(5),
+            coalesce: Duration::from_secs(3600),
+            backoff: Duration::from_secs(1),
+            backoff_limit: Duration::from_secs(60),
+            patience: Duration::from_secs(300),
+            proof: Duration::from_secs(3600),
+            concurrency: 32,
+            jitter_percent: 10,
+        }
+    }
+}
+
+/// Settings under which evidence could be taken twice, or a lease could not be kept.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum Unsafe {
+    /// W is too short.
+    #[error(
+        "settle is {settle:?}, but must be longer than lease + request-deadline + visibility-lag + clock-skew = {least:?}: \
+         a set whose reply was lost could be taken twice"
+    )]
+    SettleTooShort {
+        /// As set.
+        settle: Duration,
+        /// What it must exceed.
+        least: Duration,
+    },
+    /// The lease is renewed too late.
+    #[error(
+        "lease-margin is {margin:?}, but must be longer than request-deadline = {deadline:?} and shorter than lease = {lease:?}"
+    )]
+    MarginOutOfRange {
+        /// As set.
+        margin: Duration,
+        /// The request deadline.
+        deadline: Duration,
+        /// The lease.
+        lease: Duration,
+    },
+    /// The lease is not a number of whole seconds: the Lease object holds no other.
+    #[error("{name} is {value:?}, but must be whole seconds and at least one")]
+    NotWholeSeconds {
+        /// Which.
+        name: &'static str,
+        /// As set.
+        value: Duration,
+    },
+}
+
+impl Settings {
+    /// Refuses settings that are not safe.
+    pub fn check(&self) -> Result<(), Unsafe> {
+        for (name, value) in [("lease", self.lease), ("lease-margin", self.lease_margin)] {
+            if value.subsec_nanos() != 0 || value.is_zero() {
+                return Err(Unsafe::NotWholeSeconds { name, value });
+            }
+        }
+        if self.lease_margin <= self.request_deadline || self.lease_margin >= self.lease {
+            return Err(Unsafe::MarginOutOfRange {
+                margin: self.lease_margin,
+                deadline: self.request_deadline,
+                lease: self.lease,
+            });
+        }
+        let least = self.lease + self.request_deadline + self.visibility_lag + self.clock_skew;
+        if self.settle <= least {
+            return Err(Unsafe::SettleTooShort { settle: self.settle, least });
+        }
+        Ok(())
+    }
+
+    /// The times that decisions depend on.
+    pub fn limits(&self) -> Limits {
+        Limits {
+            // Times in the chain are compared by whole seconds: round up, never down.
+            settle_seconds: i64::try_from(self.settle.as_secs()).unwrap_or(i64::MAX - 1) + 1,
+            coalesce_seconds: i64::try_from(self.coalesce.as_secs()).unwrap_or(i64::MAX),
+            poll_seconds: u32::try_from(self.poll.as_secs().max(1)).unwrap_or(u32::MAX),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_defaults_are_safe() {
+        assert_eq!(Settings::default().check(), Ok(()));
+    }
+
+    #[test]
+    fn a_wait_that_lease_and_lags_can_outlast_is_refused() {
+        let settings = Settings { settle: Duration::from_secs(75), ..Settings::default() };
+        let refusal = settings.check().unwrap_err();
+        assert_eq!(
+            refusal,
+            Unsafe::SettleTooShort { settle: Duration::from_secs(75), least: Duration::from_secs(75) }
+        );
+        assert!(refusal.to_string().contains("taken twice"), "{refusal}");
+    }
+
+    #[test]
+    fn a_lease_renewed_within_a_request_deadline_is_refused() {
+        let settings = Settings { lease_margin: Duration::from_secs(10), ..Settings::default() };
+        assert!(matches!(settings.check(), Err(Unsafe::MarginOutOfRange { .. })));
+    }
+}

@@ -1,0 +1,162 @@
+//! Arguments, telemetry, lease, run.
+
+use std::net::SocketAddr;
+use std::process::ExitCode;
+use std::time::Duration;
+
+use clap::Parser;
+use kube::Config;
+use sequester::cloud::aws::{Aws, AwsSettings};
+use sequester::controller::settings::Settings;
+use sequester::controller::{Options, run};
+use sequester::health::{self, Health};
+use sequester::metrics::Metrics;
+use sequester::telemetry::{self, LogFormat};
+
+/// Declares the AWS EC2 forensics playbook as Kubernetes state: contains a host, keeps its evidence, proves both.
+///
+/// AWS credentials come from where the AWS SDK looks: environment, web identity, Pod Identity, instance profile.
+/// Kubernetes from the pod's service account, or KUBECONFIG.
+#[derive(Debug, Parser)]
+#[command(version, max_term_width = 100)]
+struct Arguments {
+    /// Namespaces to work in, separated by commas. Default: all.
+    #[arg(long, env = "SEQUESTER_NAMESPACES", value_delimiter = ',')]
+    namespaces: Vec<String>,
+    /// Namespace of the Lease.
+    #[arg(long, env = "POD_NAMESPACE", default_value = "sequester-system")]
+    lease_namespace: String,
+    /// Name of the Lease: replicas with the same one take turns.
+    #[arg(long, default_value = "sequester")]
+    lease_name: String,
+    /// Run without a Lease. Only where nothing else can run a second replica.
+    #[arg(long)]
+    no_lease: bool,
+    /// Stable identity of this replica, for the Lease and the records.
+    #[arg(long, env = "POD_NAME", default_value = "sequester")]
+    identity: String,
+    /// Digest of the container image, for the records.
+    #[arg(long, env = "IMAGE_DIGEST")]
+    image_digest: Option<String>,
+    /// Where to serve /healthz, /readyz and /metrics.
+    #[arg(long, default_value = "127.0.0.1:8080")]
+    listen: SocketAddr,
+    /// Form of the logs.
+    #[arg(long, value_enum, default_value = "json")]
+    log: LogFormat,
+    #[command(flatten)]
+    times: Times,
+}
+
+/// Times, each in seconds; `src/controller/settings.rs` says what depends on them.
+#[derive(Debug, clap::Args)]
+struct Times {
+    /// How long a lease is valid.
+    #[arg(long, default_value_t = 30.0)]
+    lease: f64,
+    /// How long before its end it is renewed; longer than a request may take.
+    #[arg(long, default_value_t = 20.0)]
+    lease_margin: f64,
+    /// Longest time of one request.
+    #[arg(long, default_value_t = 10.0)]
+    request_deadline: f64,
+    /// How far AWS's answers may lag behind.
+    #[arg(long, default_value_t = 30.0)]
+    visibility_lag: f64,
+    /// How far clocks may differ.
+    #[arg(long, default_value_t = 5.0)]
+    clock_skew: f64,
+    /// W: the wait before what has no token may be sent again; longer than lease, deadline, lag and skew together.
+    #[arg(long, default_value_t = 90.0)]
+    settle: f64,
+    /// How often AWS is asked about work that it does by itself.
+    #[arg(long, default_value_t = 5.0)]
+    poll: f64,
+    /// How often a repeated foreign change is written down.
+    #[arg(long, default_value_t = 3600.0)]
+    coalesce: f64,
+    /// First wait after an error; doubles.
+    #[arg(long, default_value_t = 1.0)]
+    backoff: f64,
+    /// Longest wait after an error that may pass by itself.
+    #[arg(long, default_value_t = 60.0)]
+    backoff_limit: f64,
+    /// Longest wait after an error that a person must mend.
+    #[arg(long, default_value_t = 300.0)]
+    patience: f64,
+}
+
+impl Times {
+    fn settings(&self) -> Settings {
+        let seconds = |value: f64| Duration::try_from_secs_f64(value).unwrap_or_default();
+        Settings {
+            lease: seconds(self.lease),
+            lease_margin: seconds(self.lease_margin),
+            request_deadline: seconds(self.request_deadline),
+            visibility_lag: seconds(self.visibility_lag),
+            clock_skew: seconds(self.clock_skew),
+            settle: seconds(self.settle),
+            poll: seconds(self.poll),
+            coalesce: seconds(self.coalesce),
+            backoff: seconds(self.backoff),
+            backoff_limit: seconds(self.backoff_limit),
+            patience: seconds(self.patience),
+            ..Settings::default()
+        }
+    }
+}
+
+#[tokio::main]
+async fn main() -> ExitCode {
+    let arguments = Arguments::parse();
+    telemetry::start(arguments.log);
+    match start(arguments).await {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            tracing::error!(%error, "ends");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+async fn start(arguments: Arguments) -> Result<(), Box<dyn std::error::Error>> {
+    let settings = arguments.times.settings();
+    settings.check()?;
+    let config = Config::infer().await?;
+    let cloud = Aws::new(AwsSettings {
+        session_name: arguments.lease_name.clone(),
+        attempt_timeout: settings.request_deadline,
+        operation_timeout: settings.request_deadline * 3,
+        read_attempts: 3,
+        app_version: env!("CARGO_PKG_VERSION").to_owned(),
+    });
+    let (health, metrics) = (Health::default(), Metrics::default());
+    let server = tokio::spawn(health::serve(arguments.listen, health.clone(), metrics.clone()));
+    let options = Options {
+        settings,
+        namespaces: arguments.namespaces,
+        lease_namespace: arguments.lease_namespace,
+        lease_name: (!arguments.no_lease).then_some(arguments.lease_name),
+        identity: arguments.identity,
+        image: arguments.image_digest,
+    };
+    let ended = run(options, config, cloud, health, metrics, stop()).await;
+    server.abort();
+    Ok(ended?)
+}
+
+/// SIGTERM or Ctrl-C.
+async fn stop() {
+    let terminated = async {
+        match tokio::signal::unix::signal(tokio::signal::unix::SignalKind::terminate()) {
+            Ok(mut signal) => {
+                signal.recv().await;
+            }
+            Err(_) => std::future::pending().await,
+        }
+    };
+    tokio::select! {
+        () = terminated => {}
+        _ = tokio::signal::ctrl_c() => {}
+    }
+}

@@ -1,0 +1,209 @@
+//! Given a case and the children that are there, expect those that are missing, and one plan over those that wait.
+
+use super::*;
+use crate::api::approval::Action;
+use crate::api::forensic_case::{ContainmentSpec, EvidenceSpec, ForensicCaseSpec, Severity};
+use crate::api::ids::InstanceId;
+use crate::playbook::chain::sha256;
+use crate::playbook::decide::{Plan, decide};
+use crate::playbook::record::Record;
+use crate::playbook::sample::{self, at};
+use crate::playbook::step::{Account, Holder, Limits, Subject};
+use crate::playbook::{CaseSeen, CaseSpec};
+
+struct Desk {
+    subject: Subject,
+    spec: CaseSpec,
+    account: Account,
+    seen: CaseSeen,
+    record: Record,
+    limits: Limits,
+}
+
+impl Desk {
+    fn new(hosts: usize) -> Self {
+        let target = |n: usize| Target {
+            account_ref: "prod".to_owned(),
+            region: sample::region(),
+            instance_id: InstanceId::parse(&format!("i-{n:08x}")).unwrap(),
+        };
+        let spec = ForensicCaseSpec {
+            requested_by: Some("alice".to_owned()),
+            title: "t".to_owned(),
+            severity: Severity::High,
+            targets: (0..hosts).map(target).collect(),
+            containment: ContainmentSpec::default(),
+            evidence: EvidenceSpec::default(),
+        };
+        Self {
+            subject: sample::subject("ForensicCase"),
+            spec,
+            account: sample::account(),
+            seen: CaseSeen::default(),
+            record: Record::default(),
+            limits: sample::limits(),
+        }
+    }
+
+    fn plan(&self) -> Plan<ForensicCase> {
+        decide(&View {
+            subject: &self.subject,
+            spec: &self.spec,
+            account: &self.account,
+            holder: &Holder::Unasked,
+            approvals: &[],
+            seen: &self.seen,
+            record: &self.record,
+            next_index: 4,
+            now: at(9),
+            limits: &self.limits,
+        })
+    }
+
+    fn ensured(&self) -> Vec<(String, ChildKind)> {
+        let plan = self.plan();
+        let effects = plan.tracks.into_iter().flat_map(|track| track.stages).flatten();
+        effects.map(|CaseEffect::Ensure { name, kind }| (name, *kind)).collect()
+    }
+
+    /// The API server has what was asked for; the plan's facts are in the chain.
+    fn carry_out(&mut self) {
+        for (name, kind) in self.ensured() {
+            self.seen.children.retain(|child| child.name != name);
+            self.seen.children.push(Child {
+                uid: format!("uid-{name}"),
+                name,
+                kind,
+                ready: false,
+                reached: false,
+                message: "m".to_owned(),
+                plan: None,
+                reached_at: None,
+            });
+        }
+        let facts: Vec<_> = self.plan().facts.into_iter().map(crate::playbook::record::Entry::Fact).collect();
+        self.record.fold(&facts, at(9));
+    }
+
+    fn state(&self, name: &str) -> State {
+        self.plan().steps.into_iter().find(|step| step.name == name).unwrap().state.unwrap()
+    }
+
+    fn child(&mut self, name: &str) -> &mut Child {
+        self.seen.children.iter_mut().find(|child| child.name == name).unwrap()
+    }
+}
+
+#[test]
+fn a_quarantine_and_two_moments_for_each_host_at_their_final_level() {
+    let mut desk = Desk::new(2);
+    let names: Vec<String> = desk.ensured().into_iter().map(|(name, _)| name).collect();
+    assert_eq!(
+        names,
+        [
+            "one-i-00000000",
+            "one-i-00000000-at-once",
+            "one-i-00000000-after-isolation",
+            "one-i-00000001",
+            "one-i-00000001-at-once",
+            "one-i-00000001-after-isolation"
+        ]
+    );
+    for (_, kind) in desk.ensured() {
+        match kind {
+            ChildKind::Quarantine(spec) => assert_eq!((spec.level, spec.case_ref.unwrap().name.as_str()), (Level::Isolated, "one")),
+            ChildKind::Evidence(spec) => assert_eq!((spec.legal_hold, spec.requested_by.as_deref()), (true, Some("alice"))),
+        }
+    }
+    desk.carry_out();
+    assert!(desk.ensured().is_empty(), "and then nothing");
+    assert_eq!(desk.state("PlanReady"), State::done("2 targets, 6 children"));
+}
+
+#[test]
+fn no_moment_after_an_isolation_that_is_not_declared_and_none_lost_by_a_release() {
+    let mut desk = Desk::new(1);
+    desk.spec.containment.level = Level::Protected;
+    assert_eq!(desk.ensured().len(), 2);
+    desk.record.contained_at = Some(at(1));
+    desk.spec.containment.level = Level::Released;
+    assert_eq!(desk.ensured().len(), 3);
+}
+
+#[test]
+fn a_child_that_says_something_else_is_set_right_and_one_that_went_further_is_left() {
+    type Change = fn(&mut CaseSpec, &mut ChildKind);
+    fn quarantine(kind: &mut ChildKind) -> &mut QuarantineSpec {
+        let ChildKind::Quarantine(spec) = kind else { panic!("{kind:?}") };
+        spec
+    }
+    let table: [(&str, Change, usize); 6] = [
+        ("as declared", |_, _| {}, 0),
+        ("lower", |_, child| quarantine(child).level = Level::Protected, 1),
+        ("raised by a person", |case, _| case.containment.level = Level::Protected, 0),
+        ("released by a person", |_, child| quarantine(child).level = Level::Released, 0),
+        ("the case is released", |case, _| case.containment.level = Level::Released, 1),
+        ("another pulse", |_, child| quarantine(child).isolation.pulse = crate::api::quarantine::Pulse::Never, 1),
+    ];
+    for (given, change, expected) in table {
+        let mut desk = Desk::new(1);
+        desk.spec.evidence.moments.clear();
+        desk.carry_out();
+        change(&mut desk.spec, &mut desk.seen.children[0].kind);
+        assert_eq!(desk.ensured().len(), expected, "{given}");
+    }
+    let mut desk = Desk::new(1);
+    desk.carry_out();
+    desk.spec.evidence.share = sample::shared_with_forensics();
+    assert_eq!(desk.ensured().len(), 2, "evidence follows what the case declares");
+    desk.carry_out();
+    desk.spec.evidence.legal_hold = false;
+    assert_eq!(desk.ensured().len(), 2);
+}
+
+#[test]
+fn one_signature_covers_the_plans_of_those_that_wait() {
+    let mut desk = Desk::new(2);
+    desk.carry_out();
+    let hash = |text: &str| sha256(text.as_bytes());
+    desk.child("one-i-00000000").plan = Some((Action::Isolate, hash("a"), vec!["cut a".to_owned()]));
+    desk.child("one-i-00000001").plan = Some((Action::Isolate, hash("b"), vec!["cut b".to_owned()]));
+    assert_eq!(desk.state("PlanReady"), State::Awaiting(Action::Isolate));
+    desk.carry_out();
+    let plan = desk.record.plans[&Action::Isolate].clone();
+    assert_eq!(plan.hash, hash_of_leaves(&plan.leaves));
+    assert_eq!((plan.leaves.len(), plan.lines.join(" "), plan.index), (2, "cut a cut b".to_owned(), 4));
+    desk.carry_out();
+    assert_eq!(desk.record.plans[&Action::Isolate], plan, "published once");
+    assert!(desk.plan().facts.is_empty());
+    // A child's plan changed: what was signed does not cover it.
+    desk.child("one-i-00000001").plan = Some((Action::Isolate, hash("c"), Vec::new()));
+    desk.carry_out();
+    assert_ne!(desk.record.plans[&Action::Isolate].hash, plan.hash);
+    // Different actions are different signatures.
+    desk.child("one-i-00000001").plan = Some((Action::Release, hash("d"), Vec::new()));
+    desk.carry_out();
+    assert_eq!(desk.record.plans.len(), 2);
+}
+
+#[test]
+fn contained_and_preserved_when_every_child_says_so() {
+    let mut desk = Desk::new(2);
+    desk.carry_out();
+    desk.child("one-i-00000000").reached = true;
+    let State::Working(refusal) = desk.state("Contained") else { panic!() };
+    assert_eq!(refusal.message, "1 of 2 hosts; one-i-00000001: m", "and who is waited for");
+    desk.child("one-i-00000001").reached = true;
+    assert!(matches!(desk.state("Contained"), State::Done(_)));
+    assert!(!desk.state("EvidencePreserved").is_settled());
+    for child in &mut desk.seen.children {
+        child.reached = true;
+    }
+    desk.carry_out();
+    assert_eq!((desk.record.contained_at, desk.record.preserved_at), (Some(at(9)), Some(at(9))));
+    assert!(desk.plan().facts.is_empty(), "said once");
+    desk.spec.containment.level = Level::Released;
+    assert!(matches!(desk.state("Contained"), State::Skipped(r) if r.reason == Reason::Released));
+    desk.spec.evidence.moments.clear();
+    assert!(matches!(desk.state("EvidencePreserved"), State::Skipped(r) if r.reason == Reason::NotDeclared));
+}

@@ -1,0 +1,89 @@
+//! The rows of the playbook that work, whole, and where: the source of `docs/playbook.md`.
+//!
+//! A row stands here when all of it works. One half of which works stands nowhere.
+
+use std::fmt::Write as _;
+
+/// One row.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Row {
+    /// Its number in the design.
+    pub number: &'static str,
+    /// What the playbook says, in our words.
+    pub says: &'static str,
+    /// What is done for it.
+    pub does: &'static str,
+    /// The kind that does it.
+    pub kind: &'static str,
+    /// The step file under `src/playbook/`.
+    pub step: &'static str,
+    /// Condition type of the step.
+    pub condition: &'static str,
+    /// Date of the conformance run on AWS, where there was one.
+    pub observed_on_aws: Option<&'static str>,
+}
+
+/// All rows that work on the emulator.
+pub const ROWS: &[Row] = &[
+    Row {
+        number: "D7",
+        says: "capture metadata: type, id, addresses, groups, VPC, subnet, Region, AMI, launch time",
+        does: "all of it, and volumes, interfaces, profile, tags, membership of Auto Scaling groups and load balancers, \
+               and the digests of user data, console output and screenshot, into the chain of custody",
+        kind: "Quarantine",
+        step: "acquisition/capture_metadata",
+        condition: "MetadataCaptured",
+        observed_on_aws: None,
+    },
+    Row {
+        number: "C2",
+        says: "disable termination, set the shutdown behaviour to stop, turn DeleteOnTermination off for all volumes",
+        does: "those three, and stop protection; given back at release where our value still stands",
+        kind: "Quarantine",
+        step: "containment/protect",
+        condition: "Protected",
+        observed_on_aws: None,
+    },
+];
+
+/// The document.
+pub fn document() -> String {
+    let mut text = String::from(
+        "# The playbook, row by row\n\n\
+         Generated from `src/playbook/contents.rs`; do not edit. A row is listed when all of it works; what was only seen on \
+         an emulator is not called observed on AWS.\n\n\
+         | row | the playbook says | what is done | kind, step | works on the emulator | observed on AWS |\n\
+         |---|---|---|---|---|---|\n",
+    );
+    for row in ROWS {
+        // Writing to a String can't fail.
+        let _ = writeln!(
+            text,
+            "| {} | {} | {} | {}, `{}` | yes | {} |",
+            row.number,
+            row.says,
+            row.does,
+            row.kind,
+            row.step,
+            row.observed_on_aws.unwrap_or("no")
+        );
+    }
+    text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_row_names_a_step_that_is_in_a_table() {
+        for row in ROWS {
+            let known = crate::playbook::QUARANTINE
+                .iter()
+                .map(|step| step.name)
+                .chain(crate::playbook::EVIDENCE_SNAPSHOT.iter().map(|step| step.name))
+                .any(|name| name == row.condition);
+            assert!(known, "{}: no step is called {}", row.number, row.condition);
+        }
+    }
+}

@@ -1,0 +1,123 @@
+//! Given a set, expect a lock on each, as long and as firm as declared, and never a weaker one.
+
+use super::*;
+use crate::api::evidence_snapshot::LockSpec;
+use crate::playbook::sample::{self, Bench, at};
+use crate::playbook::seen::SnapshotState;
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time as MetaTime;
+
+fn taken() -> Bench<EvidenceSnapshot> {
+    let mut bench = Bench::evidence(sample::world(1, 2));
+    bench.turn();
+    bench
+}
+
+#[test]
+fn locked_while_still_pending() {
+    let mut bench = taken();
+    bench.settle();
+    assert!(bench.world.snapshots.values().all(|e| e.lock.is_some() && e.snapshot.state == SnapshotState::Pending));
+    assert!(matches!(bench.state("Locked"), Some(State::Done(_))));
+    assert_eq!(bench.operations(), ["CreateSnapshots", "LockSnapshot", "LockSnapshot"]);
+}
+
+#[test]
+fn the_wish_is_the_longest_of_what_is_declared() {
+    let year = 365 * 86_400;
+    let lock = |mode, seconds| Some(LockSpec { mode, until: MetaTime(at(seconds)) });
+    let table = [
+        ("the account's", None, None, (LockMode::Governance, at(year))),
+        ("its own", lock(LockMode::Compliance, 500), None, (LockMode::Compliance, at(500))),
+        ("retained longer", lock(LockMode::Governance, 500), Some(900), (LockMode::Governance, at(900))),
+        ("retained shorter", lock(LockMode::Governance, 500), Some(100), (LockMode::Governance, at(500))),
+        ("retained beyond the account's", None, Some(year + 1), (LockMode::Governance, at(year + 1))),
+    ];
+    for (given, lock, retain, expected) in table {
+        let mut bench = taken();
+        bench.spec.lock = lock;
+        bench.spec.retain_until = retain.map(|seconds| MetaTime(at(seconds)));
+        assert_eq!(bench.with(&bench.seen(), wish), expected, "{given}");
+    }
+}
+
+#[test]
+fn a_lock_that_suffices_is_left_alone() {
+    let lock = |mode, until: Option<i64>| Some(Lock { mode, until: until.map(at) });
+    let (governance, compliance) = (LockMode::Governance, LockMode::Compliance);
+    // Declared: governance until 500.
+    let table = [
+        (None, 1),
+        (lock(governance, Some(500)), 0),
+        (lock(governance, Some(499)), 1),
+        (lock(governance, Some(501)), 0),
+        (lock(compliance, Some(500)), 0),
+        (lock(compliance, Some(499)), 1),
+        (lock(governance, None), 0),
+    ];
+    for (stands, expected) in table {
+        let mut bench = taken();
+        bench.spec.lock = Some(LockSpec { mode: governance, until: MetaTime(at(500)) });
+        bench.settle();
+        let id = bench.world.snapshots.keys().next().unwrap().clone();
+        bench.world.snapshots.get_mut(&id).unwrap().lock.clone_from(&stands);
+        let turn = bench.step("Locked");
+        assert_eq!(turn.stages.iter().flatten().count(), expected, "{stands:?}");
+        for effect in turn.stages.iter().flatten() {
+            assert_eq!(*effect, Effect::LockSnapshot { snapshot: id.clone(), mode: governance, until: at(500) });
+        }
+    }
+}
+
+#[test]
+fn a_longer_retention_extends_the_lock() {
+    let mut bench = taken();
+    bench.settle();
+    bench.spec.retain_until = Some(MetaTime(at(400 * 86_400)));
+    bench.settle();
+    assert!(bench.world.snapshots.values().all(|e| e.lock.as_ref().unwrap().until == Some(at(400 * 86_400))));
+}
+
+#[test]
+fn an_unlocked_exhibit_is_locked_again() {
+    let mut bench = taken();
+    bench.settle();
+    for exhibit in bench.world.snapshots.values_mut() {
+        exhibit.lock = None;
+    }
+    bench.settle();
+    assert!(bench.world.snapshots.values().all(|exhibit| exhibit.lock.is_some()));
+}
+
+#[test]
+fn what_somebody_deleted_is_said_once_it_is_certain_and_not_locked_for_ever() {
+    for complete in [false, true] {
+        let mut bench = taken();
+        bench.settle();
+        if complete {
+            bench.world.complete_snapshots();
+            bench.settle();
+        }
+        let gone = bench.world.snapshots.keys().next().unwrap().clone();
+        bench.world.snapshots.remove(&gone);
+        bench.world.complete_snapshots();
+        bench.now = at(90);
+        for _ in 0..4 {
+            bench.turn();
+        }
+        assert!(!matches!(bench.state("Locked"), Some(State::Blocked(_))), "not shown is not gone, before W");
+        bench.now = at(91);
+        let entries = bench.entries.len();
+        bench.settle();
+        assert!(bench.entries.len() < entries + 8, "the chain does not grow by it");
+        let verdict = bench.verdict();
+        assert_eq!((verdict.ready, verdict.stalled), (!complete, complete), "{verdict:?}");
+        assert!(verdict.message.contains("deleted"), "{verdict:?}");
+    }
+}
+
+#[test]
+fn nothing_to_lock() {
+    let bench = Bench::evidence(sample::world(1, 2));
+    let State::Working(refusal) = bench.step("Locked").state else { panic!("no set yet") };
+    assert_eq!(refusal.reason, Reason::Waiting);
+}

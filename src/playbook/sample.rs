@@ -1,0 +1,436 @@
+//! What unit tests start from: one account, one host, and an object that holds it or keeps its evidence.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use super::approval::Candidate;
+use super::chain::{ObjectRef, Writer, sha256};
+use super::decide::{Plan, decide};
+use super::effect::Effect;
+use super::executor::Executor;
+use super::project;
+use super::record::{Entry, Fact, Record};
+use super::seen::{
+    AttachedVolume, Direction, Instance, InstanceState, Interface, Key, KeyManager, Peer, Rule, SecurityGroup,
+};
+use super::step::{Account, Holder, Limits, Procedure, State, Subject, Turn, View};
+use super::{EvidenceSeen, EvidenceSnapshot, Quarantine, QuarantineSeen, Time, chain};
+use crate::api::approval::{Action, Decision};
+use crate::api::aws_account::{LockMode, Partition};
+use crate::api::evidence_snapshot::{EvidenceSnapshotSpec, InstanceSource, KeyAccess, Moment, ShareWith, Source};
+use crate::api::ids::{
+    AccountId, InstanceId, InterfaceId, KeyArn, RegionName, SecurityGroupId, SnapshotId, VolumeId, VpcId,
+};
+use crate::api::quarantine::{Isolation, Level, Pulse, QuarantineSpec, Target};
+use crate::cloud::error::{CloudError, ErrorClass};
+use crate::cloud::sim::{UNPROTECTED, World};
+use crate::cloud::{Access, AskEvidence, AskQuarantine, Place, Witness};
+
+/// So many seconds after the beginning.
+pub fn at(seconds: i64) -> Time {
+    Time::from_second(1_800_000_000 + seconds).unwrap()
+}
+
+pub fn account_id() -> AccountId {
+    AccountId::parse("111122223333").unwrap()
+}
+
+pub fn forensics_id() -> AccountId {
+    AccountId::parse("444455556666").unwrap()
+}
+
+pub fn region() -> RegionName {
+    RegionName::parse("eu-west-1").unwrap()
+}
+
+pub fn instance_id() -> InstanceId {
+    InstanceId::parse("i-00000001").unwrap()
+}
+
+pub fn interface(n: usize) -> InterfaceId {
+    InterfaceId::parse(&format!("eni-{n:08x}")).unwrap()
+}
+
+pub fn vpc(n: usize) -> VpcId {
+    VpcId::parse(&format!("vpc-{n:08x}")).unwrap()
+}
+
+/// Apart from the ids that the in-memory AWS gives.
+pub fn group(n: usize) -> SecurityGroupId {
+    SecurityGroupId::parse(&format!("sg-{:08x}", n + 0xf00)).unwrap()
+}
+
+pub fn volume(n: usize) -> VolumeId {
+    VolumeId::parse(&format!("vol-{n:08x}")).unwrap()
+}
+
+pub fn snapshot(n: usize) -> SnapshotId {
+    SnapshotId::parse(&format!("snap-{:08x}", n + 0xf00)).unwrap()
+}
+
+pub fn key(n: usize) -> KeyArn {
+    KeyArn::parse(&format!("arn:aws:kms:eu-west-1:111122223333:key/key-{n}")).unwrap()
+}
+
+pub fn key_of(manager: KeyManager) -> Key {
+    Key { manager, enabled: true, grants: BTreeSet::new() }
+}
+
+pub fn place() -> Place {
+    let access = Access {
+        account_ref: "prod".to_owned(),
+        account: account_id(),
+        partition: Partition::Aws,
+        role: None,
+        external_id: None,
+        endpoint: None,
+    };
+    Place { access, region: region() }
+}
+
+pub fn witness() -> Witness {
+    Witness { uid: "uid-1".to_owned(), index: 0, hash: sha256(b"") }
+}
+
+pub fn ask_quarantine() -> AskQuarantine {
+    AskQuarantine::about(&quarantine_spec(Level::Isolated), &account(), &Record::default())
+}
+
+pub fn account() -> Account {
+    Account {
+        id: account_id(),
+        ready: Ok(()),
+        regions: vec![region()],
+        namespace_allowed: true,
+        required: BTreeMap::new(),
+        group_prefix: "baseline".to_owned(),
+        tag_prefix: "ops".to_owned(),
+        lock_mode: LockMode::Governance,
+        lock_days: 365,
+        destinations: BTreeMap::from([("forensics".to_owned(), forensics_id())]),
+        transfer_key: None,
+        recheck_seconds: 60,
+    }
+}
+
+pub fn limits() -> Limits {
+    Limits { settle_seconds: 91, coalesce_seconds: 3600, poll_seconds: 5 }
+}
+
+/// The groups that the host had: HTTPS in, nothing out.
+pub fn former_group() -> SecurityGroup {
+    let rule = Rule {
+        direction: Direction::Ingress,
+        protocol: "tcp".to_owned(),
+        from: Some(443),
+        to: Some(443),
+        peer: Peer::Ipv4("0.0.0.0/0".to_owned()),
+    };
+    SecurityGroup { id: group(0), name: "web".to_owned(), vpc: vpc(0), rules: BTreeSet::from([rule]) }
+}
+
+pub fn instance(volumes: usize) -> Instance {
+    Instance {
+        id: instance_id(),
+        owner: account_id(),
+        state: InstanceState::Running,
+        instance_type: "m5.large".to_owned(),
+        image: "ami-1".to_owned(),
+        launched: "2026-11-01T00:00:00Z".to_owned(),
+        zone: "eu-west-1a".to_owned(),
+        vpc: Some(vpc(0)),
+        subnet: None,
+        spot: false,
+        root_device_type: "ebs".to_owned(),
+        profile: None,
+        key_name: None,
+        tags: BTreeMap::new(),
+        volumes: (0..volumes)
+            .map(|n| AttachedVolume { volume: volume(n), device: format!("/dev/xvd{n}"), delete_on_termination: true })
+            .collect(),
+    }
+}
+
+pub fn port(n: usize) -> Interface {
+    Interface {
+        id: interface(n),
+        vpc: vpc(0),
+        subnet: None,
+        device_index: i32::try_from(n).unwrap(),
+        groups: BTreeSet::from([group(0)]),
+        private_ips: vec![format!("10.0.0.{n}")],
+        ipv6: Vec::new(),
+        public_ips: Vec::new(),
+    }
+}
+
+/// A host with so many interfaces in one network and so many volumes, nothing protected.
+pub fn world(interfaces: usize, volumes: usize) -> World {
+    let world = World::new(account_id()).with_instance(instance(volumes), UNPROTECTED).with_group(former_group());
+    (0..interfaces).fold(world, |world, n| world.with_interface(&instance_id(), port(n)))
+}
+
+pub fn quarantine_spec(level: Level) -> QuarantineSpec {
+    QuarantineSpec {
+        requested_by: Some("alice".to_owned()),
+        target: Target { account_ref: "prod".to_owned(), region: region(), instance_id: instance_id() },
+        level,
+        isolation: Isolation { pulse: Pulse::Never },
+        case_ref: None,
+    }
+}
+
+pub fn evidence_spec() -> EvidenceSnapshotSpec {
+    EvidenceSnapshotSpec {
+        requested_by: Some("alice".to_owned()),
+        source: Source {
+            instance: InstanceSource {
+                account_ref: "prod".to_owned(),
+                region: region(),
+                instance_id: instance_id(),
+                exclude_volume_ids: Vec::new(),
+            },
+        },
+        moment: Moment::AtOnce,
+        lock: None,
+        key_access: KeyAccess::Grant,
+        share: Vec::new(),
+        retain_until: None,
+        legal_hold: true,
+        case_ref: None,
+    }
+}
+
+pub fn shared_with_forensics() -> Vec<ShareWith> {
+    vec![ShareWith { account_ref: "forensics".to_owned() }]
+}
+
+pub fn subject(kind: &str) -> Subject {
+    Subject {
+        kind: kind.to_owned(),
+        namespace: Some("ir".to_owned()),
+        name: "one".to_owned(),
+        uid: "uid-1".to_owned(),
+        requested_by: Some("alice".to_owned()),
+        created: at(0),
+        case: None,
+    }
+}
+
+pub fn object(kind: &str) -> ObjectRef {
+    ObjectRef {
+        kind: kind.to_owned(),
+        namespace: Some("ir".to_owned()),
+        name: "one".to_owned(),
+        uid: "uid-1".to_owned(),
+    }
+}
+
+/// A yes of bob's to the plan that stands published for an action.
+pub fn yes(record: &Record, action: Action) -> Candidate {
+    Candidate {
+        name: "yes".to_owned(),
+        uid: format!("approval-{action}"),
+        subject_uid: "uid-1".to_owned(),
+        action,
+        plan_hash: record.plans[&action].hash.clone(),
+        requester: Some("alice".to_owned()),
+        approver: "bob".to_owned(),
+        verdict: Decision::Approve,
+        break_glass: false,
+        leaves: BTreeMap::new(),
+    }
+}
+
+/// A kind that can be looked at in the in-memory AWS.
+pub trait Watched: Procedure<Effect = Effect> {
+    const KIND: &'static str;
+    fn look(world: &World, spec: &Self::Spec, account: &Account, record: &Record, now: Time) -> Self::Seen;
+}
+
+impl Watched for Quarantine {
+    const KIND: &'static str = "Quarantine";
+
+    fn look(world: &World, spec: &QuarantineSpec, account: &Account, record: &Record, now: Time) -> QuarantineSeen {
+        world.see_quarantine(&AskQuarantine::about(spec, account, record), now)
+    }
+}
+
+impl Watched for EvidenceSnapshot {
+    const KIND: &'static str = "EvidenceSnapshot";
+
+    fn look(world: &World, spec: &EvidenceSnapshotSpec, account: &Account, record: &Record, now: Time) -> EvidenceSeen {
+        world.see_evidence(&AskEvidence::about(spec, account, record), now)
+    }
+}
+
+/// One object, one replica and one AWS, a turn at a time.
+pub struct Bench<P: Watched> {
+    pub world: World,
+    pub subject: Subject,
+    pub spec: P::Spec,
+    pub account: Account,
+    pub holder: Holder,
+    pub approvals: Vec<Candidate>,
+    pub record: Record,
+    pub head: Option<chain::Head>,
+    pub now: Time,
+    pub limits: Limits,
+    pub executor: Executor<P>,
+    /// Every entry of the chain.
+    pub entries: Vec<Entry>,
+    /// Every change that was sent, with what became of it.
+    pub sent: Vec<(Effect, Option<ErrorClass>)>,
+    /// Operations that AWS refuses, and how; an ambiguous one was applied nevertheless.
+    pub refusals: BTreeMap<&'static str, ErrorClass>,
+    /// Changes what is seen before it is decided on.
+    pub lens: fn(&mut P::Seen),
+}
+
+impl Bench<Quarantine> {
+    pub fn quarantine(level: Level, world: World) -> Self {
+        Self::new(quarantine_spec(level), world)
+    }
+}
+
+impl Bench<EvidenceSnapshot> {
+    pub fn evidence(world: World) -> Self {
+        Self::new(evidence_spec(), world)
+    }
+}
+
+impl<P: Watched> Bench<P> {
+    pub fn new(spec: P::Spec, world: World) -> Self {
+        Self {
+            world,
+            subject: subject(P::KIND),
+            spec,
+            account: account(),
+            holder: Holder::Mine,
+            approvals: Vec::new(),
+            record: Record::default(),
+            head: None,
+            now: at(0),
+            limits: limits(),
+            executor: Executor::default(),
+            entries: Vec::new(),
+            sent: Vec::new(),
+            refusals: BTreeMap::new(),
+            lens: |_| {},
+        }
+    }
+
+    pub fn seen(&self) -> P::Seen {
+        let mut seen = P::look(&self.world, &self.spec, &self.account, &self.record, self.now);
+        (self.lens)(&mut seen);
+        seen
+    }
+
+    pub fn with<T>(&self, seen: &P::Seen, then: impl FnOnce(&View<'_, P>) -> T) -> T {
+        then(&View {
+            subject: &self.subject,
+            spec: &self.spec,
+            account: &self.account,
+            holder: &self.holder,
+            approvals: &self.approvals,
+            seen,
+            record: &self.record,
+            next_index: chain::next_index(self.head.as_ref()),
+            now: self.now,
+            limits: &self.limits,
+        })
+    }
+
+    /// What would be decided now; nothing is written or sent.
+    pub fn plan(&self) -> Plan<P> {
+        self.with(&self.seen(), decide)
+    }
+
+    /// What one step says now.
+    pub fn step(&self, name: &str) -> Turn<P> {
+        let step = P::TABLE.iter().find(|step| step.name == name).unwrap();
+        self.with(&self.seen(), |view| if P::releasing(view) { (step.undo)(view) } else { (step.next)(view) })
+    }
+
+    /// Where a step stands in a decision made now.
+    pub fn state(&self, name: &str) -> Option<State> {
+        self.plan().steps.into_iter().find(|step| step.name == name).unwrap().state
+    }
+
+    pub fn verdict(&self) -> project::Verdict {
+        project::verdict(&self.plan(), self.executor.errors())
+    }
+
+    /// One turn: whether anything was written or sent.
+    pub fn turn(&mut self) -> bool {
+        let seen = self.seen();
+        let (object, head, writer) = (object(P::KIND), self.head.clone(), Writer::default());
+        let decided = self.with(&seen, |view| self.executor.decide(view, &object, head.as_ref(), &writer));
+        if let Some(link) = &decided.link {
+            self.entries.extend(link.body.entries.iter().cloned());
+            (self.head, self.record) = (Some(link.head.clone()), link.record.clone());
+        }
+        let mut queue = self.executor.written(&decided);
+        let mut acted = decided.link.is_some();
+        while !queue.is_empty() {
+            acted = true;
+            let sends = std::mem::take(&mut queue);
+            for send in sends {
+                let effect = &send.order.change;
+                let class = self.refusals.get(effect.operation()).copied();
+                let mut reply = match class {
+                    Some(class) if class != ErrorClass::Ambiguous => Err(()),
+                    _ => Ok(self.world.apply(effect, send.order.id.as_ref().unwrap())),
+                };
+                if class == Some(ErrorClass::Ambiguous) {
+                    reply = Err(());
+                }
+                let reply = reply.unwrap_or_else(|()| Err(error(effect, class.unwrap_or(ErrorClass::Invalid))));
+                self.sent.push((effect.clone(), reply.as_ref().err().map(|error| error.class)));
+                queue.extend(self.executor.replied(&self.record, &send, &reply));
+            }
+        }
+        acted
+    }
+
+    /// Turns until nothing is written or sent any more: how many those were.
+    pub fn settle(&mut self) -> usize {
+        for turn in 0..50 {
+            if !self.turn() {
+                return turn;
+            }
+            self.now = later(self.now, 1);
+        }
+        panic!("no end: {:?}", self.entries.iter().rev().take(6).collect::<Vec<_>>());
+    }
+
+    pub fn facts(&self) -> impl Iterator<Item = &Fact> {
+        self.entries.iter().filter_map(|entry| match entry {
+            Entry::Fact(fact) => Some(fact),
+            _ => None,
+        })
+    }
+
+    /// Operations of what was sent, in order.
+    pub fn operations(&self) -> Vec<&'static str> {
+        self.sent.iter().map(|(effect, _)| effect.operation()).collect()
+    }
+
+    /// The replica dies and another one takes over.
+    pub fn crash(&mut self) {
+        self.executor = Executor::default();
+    }
+}
+
+pub fn later(time: Time, seconds: i64) -> Time {
+    Time::from_second(time.as_second() + seconds).unwrap()
+}
+
+pub fn error(effect: &Effect, class: ErrorClass) -> CloudError {
+    CloudError {
+        class,
+        operation: effect.operation().to_owned(),
+        code: "Code".to_owned(),
+        message: String::new(),
+        action: None,
+    }
+}

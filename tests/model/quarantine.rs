@@ -1,0 +1,214 @@
+//! The model of a Quarantine.
+
+use std::collections::BTreeSet;
+
+use sequester::api::quarantine::Level;
+use sequester::cloud::AskQuarantine;
+use sequester::cloud::sim::World;
+use sequester::playbook::attribute::{Attribute, Value};
+use sequester::playbook::effect::{Effect, GroupRole};
+use sequester::playbook::record::{Record, group_key};
+use sequester::playbook::seen::{Read, SecurityGroup};
+use sequester::playbook::step::Account;
+use sequester::playbook::{Quarantine, QuarantineSeen, Time};
+
+use super::kind::{Broken, Judged, Kind, Lies, Rested, changes, name};
+use super::mutants::Mutation;
+use super::stage;
+use super::state::W;
+
+impl Kind for Quarantine {
+    const KIND: &'static str = "Quarantine";
+
+    fn level(spec: &Self::Spec) -> Option<Level> {
+        Some(spec.level)
+    }
+
+    fn look(world: &World, spec: &Self::Spec, account: &Account, record: &Record, asked: Time) -> QuarantineSeen {
+        world.see_quarantine(&AskQuarantine::about(spec, account, record), asked)
+    }
+
+    /// The host is shown as it is, the groups as they were.
+    fn mix(fresh: QuarantineSeen, old: QuarantineSeen) -> QuarantineSeen {
+        QuarantineSeen { groups: old.groups, former_groups: old.former_groups, ..fresh }
+    }
+
+    fn lie(mutation: Mutation, lies: &mut Lies<'_, Self>) {
+        let groups: Vec<SecurityGroup> = lies.seen.groups.value().cloned().unwrap_or_default();
+        let closed = groups.iter().find(|group| group.name == "baseline-a").map(|group| group.id.clone());
+        match mutation {
+            Mutation::NotFoundIsGone => lies.limits.settle_seconds = 0,
+            Mutation::ReleaseBlindly => {
+                let Read::Found { value, .. } = &mut lies.seen.interfaces else { return };
+                for interface in value {
+                    interface.groups.extend(closed.clone());
+                    interface.groups.retain(|group| Some(group) == closed.as_ref());
+                }
+            }
+            Mutation::RulesUnseen => {
+                let Read::Found { value, .. } = &mut lies.seen.groups else { return };
+                value.iter_mut().filter(|group| group.name == "baseline-a").for_each(|group| group.rules.clear());
+            }
+            Mutation::DriftUnseen if lies.record.contained_at.is_some() => {
+                let Read::Found { value, .. } = &mut lies.seen.interfaces else { return };
+                value.iter_mut().for_each(|interface| interface.groups = closed.clone().into_iter().collect());
+            }
+            Mutation::PulseInPublic => {
+                let Read::Found { value, .. } = &mut lies.seen.interfaces else { return };
+                value.iter_mut().for_each(|interface| interface.public_ips.clear());
+            }
+            Mutation::PulseTwice => lies.record.pulsed.clear(),
+            Mutation::NoGate => lies.account.required.clear(),
+            _ => {}
+        }
+    }
+
+    fn judge(judged: &Judged<'_, Self>) -> Broken {
+        found_open(judged).or_else(|| pulses(judged)).or_else(|| gives_back(judged)).or_else(|| makes_anew(judged))
+    }
+
+    fn rest(rested: &Rested<'_, Self>) -> Broken {
+        if rested.record.released {
+            return given_back(rested);
+        }
+        if !rested.ready {
+            return None;
+        }
+        let host = &rested.world.instances[&stage::instance()];
+        if host.instance.volumes.iter().any(|volume| volume.delete_on_termination) {
+            return Some(name::S14);
+        }
+        if rested.spec.level == Level::Isolated { closed_and_recorded(rested) } else { None }
+    }
+}
+
+fn named<'a>(judged: &'a Judged<'_, Quarantine>, name: &str) -> Option<&'a SecurityGroup> {
+    judged.seen.groups.value()?.iter().find(|group| group.name == name)
+}
+
+/// An interface that the pulse left open is closed before anything else.
+fn found_open(judged: &Judged<'_, Quarantine>) -> Broken {
+    let (Some(open), Some(closed)) = (named(judged, "baseline-b"), named(judged, "baseline-a")) else { return None };
+    if judged.spec.level != Level::Isolated || judged.plan.refused.is_some() {
+        return None;
+    }
+    let left_open = judged.seen.interfaces.value()?.iter().filter(|i| i.groups == BTreeSet::from([open.id.clone()]));
+    let firsts: Vec<&Effect> =
+        judged.plan.tracks.iter().filter_map(|track| track.stages.first()).flatten().collect();
+    let is_closed_first = |id: &_| {
+        firsts.iter().any(|effect| {
+            matches!(effect, Effect::ReplaceSecurityGroups { interface, groups }
+                if interface == id && *groups == BTreeSet::from([closed.id.clone()]))
+        })
+    };
+    left_open.map(|interface| &interface.id).any(|id| !is_closed_first(id)).then_some(name::S13)
+}
+
+/// The pulse opens what is seen closed and without a public address, once.
+fn pulses(judged: &Judged<'_, Quarantine>) -> Broken {
+    let closed = named(judged, "baseline-a").map(|group| BTreeSet::from([group.id.clone()]));
+    let mut openings = changes(judged.plan).filter_map(|effect| match effect {
+        Effect::OpenForPulse { interface, .. } => Some(interface),
+        _ => None,
+    });
+    let interfaces = judged.seen.interfaces.value();
+    let wrong = |id: &_| {
+        let seen = interfaces.and_then(|all| all.iter().find(|interface| interface.id == *id));
+        judged.record.pulsed.contains(id)
+            || judged.record.contained_at.is_none()
+            || seen.is_none_or(|interface| interface.has_public_address() || Some(&interface.groups) != closed.as_ref())
+    };
+    openings.any(wrong).then_some(name::S13)
+}
+
+/// What is given back had our value in this look, and gets the baseline.
+fn gives_back(judged: &Judged<'_, Quarantine>) -> Broken {
+    if judged.spec.level != Level::Released {
+        return None;
+    }
+    let open = named(judged, "baseline-b").map(|group| Value::Set(BTreeSet::from([group.id.to_string()])));
+    let wrong = |(attribute, value): (Attribute, Value)| {
+        let ours = judged.record.applied.get(&attribute).map(|applied| &applied.value);
+        let seen = current(judged.seen, &attribute);
+        let is_ours = seen.is_some() && (seen.as_ref() == ours || seen == open);
+        !is_ours || judged.record.baseline.get(&attribute) != Some(&value)
+    };
+    let twice = judged.record.released && changes(judged.plan).next().is_some();
+    (twice || changes(judged.plan).filter_map(Effect::sets).any(wrong)).then_some(name::S15)
+}
+
+fn current(seen: &QuarantineSeen, attribute: &Attribute) -> Option<Value> {
+    match attribute {
+        Attribute::Groups(id) => {
+            let interface = seen.interfaces.value()?.iter().find(|interface| interface.id == *id)?;
+            Some(Value::Set(interface.groups.iter().map(ToString::to_string).collect()))
+        }
+        Attribute::DeleteOnTermination(id) => {
+            let volumes = &seen.instance.value()?.volumes;
+            Some(Value::Flag(volumes.iter().find(|volume| volume.volume == *id)?.delete_on_termination))
+        }
+        Attribute::TerminationProtection => Some(Value::Flag(seen.protections.value()?.termination)),
+        Attribute::StopProtection => Some(Value::Flag(seen.protections.value()?.stop)),
+        Attribute::ShutdownBehavior => Some(Value::shutdown(seen.protections.value()?.shutdown)),
+    }
+}
+
+/// A group that was made is made again only where a look that is late enough does not show it.
+fn makes_anew(judged: &Judged<'_, Quarantine>) -> Broken {
+    let asked = judged.seen.groups.asked_at().map_or(i64::MIN, |asked| asked.as_second());
+    let early = |effect: &Effect| {
+        let Effect::CreateSecurityGroup { vpc, role, .. } = effect else { return false };
+        judged.record.groups.contains_key(&group_key(vpc, *role))
+            && judged.record.operations.values().any(|operation| {
+                operation.effect == *effect && operation.outcome.is_some() && asked < operation.at.as_second() + W
+            })
+    };
+    changes(judged.plan).any(early).then_some(name::S21)
+}
+
+fn closed_and_recorded(rested: &Rested<'_, Quarantine>) -> Broken {
+    let Some(closed) = rested.world.group_named(&stage::vpc(), "baseline-a") else { return Some(name::S14) };
+    let all = rested.world.ports(&stage::instance());
+    let shut = closed.rules.is_empty() && all.iter().all(|i| i.groups == BTreeSet::from([closed.id.clone()]));
+    if !shut {
+        return Some(name::S14);
+    }
+    // What stood there when the run began, on an attribute that AWS had shown to be ours, was somebody else's.
+    let open = rested.began.group_named(&stage::vpc(), "baseline-b").map(|group| group.id.clone());
+    let ours = rested.began_with.group(&stage::vpc(), GroupRole::Closed).cloned();
+    let unrecorded = rested.began.ports(&stage::instance()).into_iter().any(|interface| {
+        let attribute = Attribute::Groups(interface.id.clone());
+        let applied = rested.began_with.applied.get(&attribute).map(|applied| applied.value.clone());
+        let value = Value::Set(interface.groups.iter().map(ToString::to_string).collect());
+        let is_ours = applied.as_ref() == Some(&value)
+            || interface.groups == ours.iter().cloned().collect()
+            || interface.groups == open.iter().cloned().collect();
+        rested.began_with.verified.contains(&attribute)
+            && applied.is_some()
+            && ours.as_ref().is_some_and(|ours| rested.began.groups.contains_key(ours))
+            && !is_ours
+            && rested.record.drift.get(&attribute).is_none_or(|drift| !drift.foreign.contains(&value))
+    });
+    unrecorded.then_some(name::S14)
+}
+
+/// Each attribute that we set has its baseline, or was left because it was not ours any more, and says so.
+fn given_back(rested: &Rested<'_, Quarantine>) -> Broken {
+    let open = rested.world.group_named(&stage::vpc(), "baseline-b");
+    let open = open.map(|group| Value::Set(BTreeSet::from([group.id.to_string()])));
+    let wrong = rested.record.applied.iter().any(|(attribute, applied)| {
+        let value = rested.world.value(&stage::instance(), attribute);
+        let baseline = rested.record.baseline.get(attribute);
+        // What was set last is either ours or what was given back.
+        let ours = |value: &Value| match attribute {
+            Attribute::Groups(_) => {
+                let group = rested.record.group(&stage::vpc(), GroupRole::Closed);
+                let closed = group.map(|id| Value::Set(BTreeSet::from([id.to_string()])));
+                Some(value) == closed.as_ref() || Some(value) == open.as_ref()
+            }
+            _ => *value == applied.value && Some(value) != baseline,
+        };
+        value.as_ref() != baseline && value.as_ref().is_none_or(ours)
+    });
+    wrong.then_some(name::S15)
+}

@@ -1,0 +1,7 @@
+//! Whole cases on the real API server and the emulator, each with an account, a namespace and a controller of its own.
+#![allow(clippy::panic, clippy::unwrap_used, clippy::expect_used, reason = "that is how tests fail")]
+
+#[path = "../support/mod.rs"]
+mod support;
+
+mod quarantine;

@@ -1,0 +1,1 @@
+"""Parts of inventory.py: collecting, rendering, comparing."""

@@ -1,0 +1,38 @@
+"""ModifyInstanceMetadataOptions: what is not named stays as it is."""
+
+from moto.core.responses import ActionResult
+from moto.ec2.responses import EC2Response
+
+from bed.base import adds, refuse
+
+# https://docs.aws.amazon.com/AWSEC2/latest/APIReference/API_ModifyInstanceMetadataOptions.html
+# For a running or stopped instance. An option that is not named keeps its value. The hop limit is 1 to 64.
+OPTIONS = {
+    "HttpTokens": ("http_tokens", ("optional", "required")),
+    "HttpEndpoint": ("http_endpoint", ("enabled", "disabled")),
+    "HttpProtocolIpv6": ("http_protocol_ipv6", ("enabled", "disabled")),
+    "InstanceMetadataTags": ("instance_metadata_tags", ("enabled", "disabled")),
+}
+
+
+@adds(EC2Response)
+def modify_instance_metadata_options(self):
+    instance = self.ec2_backend.get_instance(self._get_param("InstanceId"))
+    if instance._state.name not in ("running", "stopped", "pending", "stopping"):
+        refuse("IncorrectInstanceState", f"The instance '{instance.id}' is in state '{instance._state.name}'.")
+    changes = {}
+    for name, (held, allowed) in OPTIONS.items():
+        value = self._get_param(name)
+        if value is not None and value not in allowed:
+            refuse("InvalidParameterValue", f"Value ({value}) for parameter {name} is invalid.")
+        if value is not None:
+            changes[held] = value
+    hops = self._get_param("HttpPutResponseHopLimit")
+    if hops is not None:
+        if not 1 <= int(hops) <= 64:
+            refuse("InvalidParameterValue", f"Value ({hops}) for parameter HttpPutResponseHopLimit is invalid.")
+        changes["http_put_response_hop_limit"] = int(hops)
+    self.error_on_dryrun()
+    for held, value in changes.items():
+        setattr(instance.metadata_options, held, value)
+    return ActionResult({"InstanceId": instance.id, "InstanceMetadataOptions": instance.metadata_options})
