@@ -356,6 +356,10 @@ pub fn group_key(vpc: &VpcId, role: GroupRole) -> String {
     }
 }
 
+fn makes(effect: &Effect) -> bool {
+    matches!(effect, Effect::CreateSecurityGroup { .. })
+}
+
 impl Record {
     /// Folds the entries of one custody record, written at `at`.
     pub fn fold(&mut self, entries: &[Entry], at: Time) {
@@ -382,6 +386,9 @@ impl Record {
         }
         if let Some(action) = super::action_of(step) {
             self.in_force.insert(action);
+        }
+        if makes(effect) {
+            self.operations.retain(|_, made| made.outcome.is_none() || made.effect != *effect);
         }
         let operation =
             Operation { step: step.to_owned(), effect: effect.clone(), at, outcome: None };
@@ -419,11 +426,13 @@ impl Record {
         }
     }
 
-    /// The record of a set is evidence; the rest has been said, and goes after a while.
+    /// The record of a set is evidence, and when a group was made says from when on its absence means anything; the rest
+    /// has been said, and goes after a while.
     fn prune(&mut self, at: Time) {
         self.operations.retain(|_, operation| {
             operation.outcome.is_none()
                 || !operation.effect.is_idempotent()
+                || makes(&operation.effect)
                 || at.as_second() - operation.at.as_second() < RECENT
         });
     }

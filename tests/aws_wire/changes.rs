@@ -182,11 +182,10 @@ async fn evidence() {
     assert_eq!(made.keys().cloned().collect::<BTreeSet<_>>(), taken);
 
     let grantee: AccountId = id(&forensics.account);
-    let until =
-        jiff::Timestamp::from_second(jiff::Timestamp::try_from(std::time::SystemTime::now()).unwrap().as_second())
-            .unwrap()
-            .checked_add(jiff::SignedDuration::from_hours(48))
-            .unwrap();
+    let until = jiff::Timestamp::from_second(sequester::clock::now().as_second())
+        .unwrap()
+        .checked_add(jiff::SignedDuration::from_hours(48))
+        .unwrap();
     for snapshot in made.values() {
         let lock = Effect::LockSnapshot { snapshot: snapshot.clone(), mode: LockMode::Governance, until };
         perform(&scene, "op-2", &lock, &["LockSnapshot"]).await;

@@ -12,7 +12,6 @@ use sequester::playbook::containment::pulse::everything;
 use sequester::playbook::record::OperationId;
 use sequester::playbook::seen::{Blob, InstanceState, KeyManager, Peer, Read, ShutdownBehavior};
 use std::collections::{BTreeMap, BTreeSet};
-use std::time::SystemTime;
 
 fn ask(instance: &str) -> AskQuarantine {
     AskQuarantine {
@@ -63,7 +62,7 @@ async fn a_host_with_all_that_is_around_it() {
         former_groups: BTreeSet::from([id(&network.web), id("sg-0123456789abcdef0")]),
         ..ask(&instance)
     };
-    let before = jiff::Timestamp::try_from(SystemTime::now()).unwrap();
+    let before = sequester::clock::now();
     let seen = scene.aws.observe_quarantine(&scene.place, &ask).await;
 
     let Read::Found { asked_at, value: found } = &seen.instance else { panic!("{:?}", seen.instance) };

@@ -22,7 +22,7 @@ pub fn settings() -> AwsSettings {
     AwsSettings {
         session_name: "sequester".to_owned(),
         attempt_timeout: Duration::from_secs(20),
-        operation_timeout: Duration::from_secs(60),
+        operation_timeout: Duration::from_mins(1),
         read_attempts: 3,
         app_version: "1.2.3".to_owned(),
     }

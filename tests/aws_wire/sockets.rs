@@ -36,16 +36,16 @@ async fn serve(manner: Manner) -> (String, Heard) {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let url = format!("http://{}", listener.local_addr().unwrap());
     let heard = Heard::default();
-    let hears = Arc::clone(&heard);
+    let ear = Arc::clone(&heard);
     tokio::spawn(async move {
         while let Ok((stream, _)) = listener.accept().await {
-            tokio::spawn(connection(stream, manner, Arc::clone(&hears)));
+            tokio::spawn(connection(stream, manner, Arc::clone(&ear)));
         }
     });
     (url, heard)
 }
 
-async fn connection(stream: TcpStream, manner: Manner, heard: Heard) -> Option<()> {
+async fn connection(stream: TcpStream, manner: Manner, ear: Heard) -> Option<()> {
     let mut stream = BufReader::new(stream);
     loop {
         let mut head = String::new();
@@ -60,7 +60,7 @@ async fn connection(stream: TcpStream, manner: Manner, heard: Heard) -> Option<(
         stream.read_exact(&mut body).await.ok()?;
         let body = String::from_utf8_lossy(&body).into_owned();
         let changes = body.contains("Action=Modify");
-        heard.lock().unwrap().push((head, body));
+        ear.lock().unwrap().push((head, body));
         if changes && manner == Manner::HangsUpOnChanges {
             return None;
         }

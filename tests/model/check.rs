@@ -56,7 +56,11 @@ where
                     }
                 }
             }
-            let remembers = !matches!(replica.phase, Phase::Idle) || replica.executor != Default::default();
+            let busy = !matches!(replica.phase, Phase::Idle);
+            if faulty && busy && !replica.paused {
+                actions.push(Action::Pause(r));
+            }
+            let remembers = busy || replica.executor != Default::default();
             if faulty && remembers {
                 actions.push(Action::Crash(r));
             }
@@ -67,7 +71,18 @@ where
         for flight in 0..u8::try_from(state.flights.len()).unwrap_or_default() {
             actions.push(Action::Land(flight));
         }
-        actions.push(Action::Tick);
+        let stands = |replica: &super::state::Replica<P>| replica.paused || matches!(replica.phase, Phase::Idle);
+        if state.replicas.iter().all(stands) {
+            let lags = state.budget.faults > 0 && !state.past.is_empty();
+            let counts = state.replicas.iter().any(|r| r.paused || matches!(r.lease, Lease::Deposed(_)))
+                || !state.flights.is_empty()
+                || state.chain.as_ref().is_some_and(|node| node.waits());
+            if counts {
+                actions.push(Action::Tick);
+            } else if lags || state.chain.as_ref().is_some_and(|node| node.is_recent(state.now)) {
+                actions.push(Action::Age);
+            }
+        }
         self.others(state, actions);
     }
 

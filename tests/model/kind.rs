@@ -60,8 +60,6 @@ pub struct Judged<'a, P: Kind> {
 pub struct Rested<'a, P: Kind> {
     pub spec: &'a P::Spec,
     pub account: &'a Account,
-    pub began: &'a World,
-    pub began_with: &'a Record,
     pub world: &'a World,
     pub record: &'a Record,
     pub ready: bool,
@@ -87,6 +85,11 @@ pub trait Kind: Procedure<Effect = Effect> + Clone + Debug + PartialEq + Eq + Ha
 
     /// What must hold of a decision.
     fn judge(judged: &Judged<'_, Self>) -> Broken;
+
+    /// Whether a foreign value stands in the world that the chain must come to speak of.
+    fn owes(_world: &World, _began_with: &Record, _record: &Record) -> bool {
+        false
+    }
 
     /// What must hold at rest.
     fn rest(rested: &Rested<'_, Self>) -> Broken;

@@ -17,7 +17,7 @@ use super::kind::{Broken, Judged, Kind, Lies, changes, name};
 use super::marks::{Mark, Marks};
 use super::mutants::Mutation;
 use super::stage::{self, Scene};
-use super::state::{Budget, Flight, Lease, Look, Node, Phase, Replica, Snap, State, TICK, Wish, time};
+use super::state::{Budget, Flight, Lease, Look, Node, Phase, Replica, OLD, Snap, State, TICK, Wish, time};
 
 /// One step.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -32,12 +32,16 @@ pub enum Action {
     Crash(u8),
     /// It dies with all that it was about to send on its way.
     CrashSent(u8),
+    /// It stands still in the middle of its turn, for as long as time likes.
+    Pause(u8),
     /// The other replica gets the lease; the first does not know.
     Move,
     /// A late request arrives.
     Land(u8),
-    /// Time passes.
+    /// Time passes: one step of it.
     Tick,
+    /// So much time passes that nothing is recent any more.
+    Age,
     /// The next spec is declared.
     Edit,
     /// A second person approves the plan that stands published.
@@ -134,8 +138,8 @@ where
             let until = state.now + TICK;
             state.past.retain(|(_, snap)| snap.hash != old.hash);
             state.past.push((until, old));
-            // The two last ones, and the oldest: those between differ from these in no new way.
-            if state.past.len() > 3 {
+            // The last one and the oldest: those between differ from these in no new way.
+            if state.past.len() > 2 {
                 state.past.remove(1);
             }
             let broken = checks::stands(state);
@@ -165,6 +169,10 @@ where
                 state.replicas[usize::from(r)].ends(lease);
             }
             Action::CrashSent(r) => self.crash_sent(&mut state, usize::from(r)),
+            Action::Pause(r) => {
+                state.budget.faults -= 1;
+                state.replicas[usize::from(r)].paused = true;
+            }
             Action::Move => {
                 state.budget.moves -= 1;
                 state.replicas[0].lease = Lease::Deposed(state.now);
@@ -175,7 +183,8 @@ where
                 self.marks.hit(Mark::Landed);
                 let _ = self.carry_out(&mut state, &flight.effect, &flight.id);
             }
-            Action::Tick => Self::tick(&mut state),
+            Action::Tick => Self::passes(&mut state, TICK),
+            Action::Age => Self::passes(&mut state, OLD),
             Action::Edit => {
                 state.budget.operator -= 1;
                 Arc::make_mut(&mut state.wish).spec += 1;
@@ -204,8 +213,8 @@ where
         Some(state)
     }
 
-    fn tick(state: &mut State<P>) {
-        state.now += TICK;
+    fn passes(state: &mut State<P>, seconds: i64) {
+        state.now += seconds;
         let now = state.now;
         state.past.retain(|(until, _)| *until >= now);
         state.flights.retain(|flight| now - flight.sent <= TICK);
@@ -255,6 +264,7 @@ where
     }
 
     fn write(&self, state: &mut State<P>, r: usize) {
+        state.replicas[r].paused = false;
         let phase = std::mem::replace(&mut state.replicas[r].phase, Phase::Idle);
         let Phase::Looked { look, asked, node, wish } = phase else { return };
         let now = time(state.now);
@@ -297,7 +307,8 @@ where
         self.marks.hit_if(Mark::StaleDecision, look.old.is_some());
         let takes = changes(&decided.plan).any(|effect| matches!(effect, Effect::CreateSnapshots { .. }));
         self.marks.hit_if(Mark::Resent, takes && !known.operations.is_empty());
-        let judged = Judged { spec, account: &self.scene.account, seen: &seen, record: &known, plan: &decided.plan };
+        let informed = informed(&known, decided.link.as_ref());
+        let judged = Judged { spec, account: &self.scene.account, seen: &seen, record: &informed, plan: &decided.plan };
         let broken = P::judge(&judged);
         self.flag(state, broken);
         decided.link = self.rewritten(decided.link, &view, head.as_ref());
@@ -402,6 +413,7 @@ where
     }
 
     fn send(&self, state: &mut State<P>, r: usize, fate: Fate) {
+        state.replicas[r].paused = false;
         let Phase::Sending { queue, node, written } = state.replicas[r].phase.clone() else { return };
         let mut queue: std::collections::VecDeque<Send<Effect>> = queue.into();
         let Some(send) = queue.pop_front() else { return };
@@ -549,6 +561,17 @@ fn error(effect: &Effect, class: ErrorClass) -> CloudError {
         message: String::new(),
         action: None,
     }
+}
+
+/// What is known when a link is decided on: the chain, and the replies since.
+pub(super) fn informed(record: &Record, link: Option<&Link>) -> Record {
+    let replies = link.iter().flat_map(|link| &link.body.entries).filter(|entry| {
+        matches!(entry, Entry::Outcome { result: OutcomeKind::Done | OutcomeKind::Failed | OutcomeKind::NotSent, .. })
+    });
+    let replies: Vec<Entry> = replies.cloned().collect();
+    let mut record = record.clone();
+    record.fold(&replies, link.map_or_else(|| time(0), |link| link.body.time));
+    record
 }
 
 /// The second pass reads the pre-state again, over the first.

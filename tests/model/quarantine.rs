@@ -67,6 +67,22 @@ impl Kind for Quarantine {
         found_open(judged).or_else(|| pulses(judged)).or_else(|| gives_back(judged)).or_else(|| makes_anew(judged))
     }
 
+    /// What stands on an attribute that AWS has shown to be ours, and is not ours, is somebody else's.
+    fn owes(world: &World, began_with: &Record, record: &Record) -> bool {
+        let open = world.group_named(&stage::vpc(), "baseline-b").map(|group| group.id.clone());
+        let Some(ours) = began_with.group(&stage::vpc(), GroupRole::Closed) else { return false };
+        world.groups.contains_key(ours)
+            && world.ports(&stage::instance()).into_iter().any(|interface| {
+                let attribute = Attribute::Groups(interface.id.clone());
+                let value = Value::Set(interface.groups.iter().map(ToString::to_string).collect());
+                let is_ours = began_with.applied.get(&attribute).is_none_or(|applied| applied.value == value)
+                    || interface.groups == BTreeSet::from([ours.clone()])
+                    || interface.groups == open.iter().cloned().collect();
+                let said = record.drift.get(&attribute).is_some_and(|drift| drift.foreign.contains(&value));
+                began_with.verified.contains(&attribute) && !is_ours && !said
+            })
+    }
+
     fn rest(rested: &Rested<'_, Self>) -> Broken {
         if rested.record.released {
             return given_back(rested);
@@ -78,7 +94,7 @@ impl Kind for Quarantine {
         if host.instance.volumes.iter().any(|volume| volume.delete_on_termination) {
             return Some(name::S14);
         }
-        if rested.spec.level == Level::Isolated { closed_and_recorded(rested) } else { None }
+        if rested.spec.level == Level::Isolated { closed(rested) } else { None }
     }
 }
 
@@ -166,30 +182,11 @@ fn makes_anew(judged: &Judged<'_, Quarantine>) -> Broken {
     changes(judged.plan).any(early).then_some(name::S21)
 }
 
-fn closed_and_recorded(rested: &Rested<'_, Quarantine>) -> Broken {
+fn closed(rested: &Rested<'_, Quarantine>) -> Broken {
     let Some(closed) = rested.world.group_named(&stage::vpc(), "baseline-a") else { return Some(name::S14) };
     let all = rested.world.ports(&stage::instance());
     let shut = closed.rules.is_empty() && all.iter().all(|i| i.groups == BTreeSet::from([closed.id.clone()]));
-    if !shut {
-        return Some(name::S14);
-    }
-    // What stood there when the run began, on an attribute that AWS had shown to be ours, was somebody else's.
-    let open = rested.began.group_named(&stage::vpc(), "baseline-b").map(|group| group.id.clone());
-    let ours = rested.began_with.group(&stage::vpc(), GroupRole::Closed).cloned();
-    let unrecorded = rested.began.ports(&stage::instance()).into_iter().any(|interface| {
-        let attribute = Attribute::Groups(interface.id.clone());
-        let applied = rested.began_with.applied.get(&attribute).map(|applied| applied.value.clone());
-        let value = Value::Set(interface.groups.iter().map(ToString::to_string).collect());
-        let is_ours = applied.as_ref() == Some(&value)
-            || interface.groups == ours.iter().cloned().collect()
-            || interface.groups == open.iter().cloned().collect();
-        rested.began_with.verified.contains(&attribute)
-            && applied.is_some()
-            && ours.as_ref().is_some_and(|ours| rested.began.groups.contains_key(ours))
-            && !is_ours
-            && rested.record.drift.get(&attribute).is_none_or(|drift| !drift.foreign.contains(&value))
-    });
-    unrecorded.then_some(name::S14)
+    (!shut).then_some(name::S14)
 }
 
 /// Each attribute that we set has its baseline, or was left because it was not ours any more, and says so.

@@ -1,14 +1,15 @@
 //! The fair run: faults off, a replica that starts anew, and time. It must come to rest as declared, or say why not, and
 //! then stay at rest.
 
+use sequester::api::quarantine::Level;
 use sequester::playbook::chain::{Writer, next_index};
 use sequester::playbook::executor::Executor;
 use sequester::playbook::project::verdict;
 use sequester::playbook::step::{Holder, View};
 
 use super::checks;
-use super::kind::{Broken, Kind, Rested, name};
-use super::machine::System;
+use super::kind::{Broken, Judged, Kind, Lies, Rested, name};
+use super::machine::{System, informed};
 use super::marks::Mark;
 use super::stage;
 use super::state::{Node, State, TICK, W, rest_key, time};
@@ -29,12 +30,16 @@ where
         if let Some(known) = self.rested.lock().unwrap().get(&key) {
             return *known;
         }
-        let broken = self.run(state).filter(|name| self.watched.is_none_or(|watched| watched == *name));
-        self.rested.lock().unwrap().insert(key, broken);
+        let mut keys = vec![key];
+        let broken = self.run(state, &mut keys).filter(|name| self.watched.is_none_or(|watched| watched == *name));
+        let mut rested = self.rested.lock().unwrap();
+        for key in keys {
+            rested.insert(key, broken);
+        }
         broken
     }
 
-    fn run(&self, from: &State<P>) -> Broken {
+    fn run(&self, from: &State<P>, keys: &mut Vec<u64>) -> Broken {
         let mut state = from.clone();
         state.past.clear();
         for flight in std::mem::take(&mut state.flights) {
@@ -45,13 +50,24 @@ where
             state.world = super::state::Snap::new(world);
         }
         let (began, began_with) = (state.world.world.clone(), state.record());
+        let forward = |state: &State<P>| !began_with.released && P::level(self.spec(&state.wish)) != Some(Level::Released);
+        let mut owes = forward(&state) && P::owes(&began, &began_with, &began_with);
         let mut executor = Executor::<P>::default();
         // How far time is moved when nothing happens: past W, past what the chain remembers, and past coalescing.
         let mut waits = vec![5 * TICK, 6 * TICK, W + TICK, TICK];
         let mut ready_before = false;
-        for _ in 0..BOUND {
+        for turn in 0..BOUND {
             let spec = self.spec(&state.wish);
             let record = state.record();
+            owes = owes && P::owes(&began, &began_with, &record);
+            if turn > 0 && !owes && executor == Executor::default() {
+                // From here on it goes as with any replica that starts anew.
+                let key = rest_key(&state);
+                if let Some(known) = self.rested.lock().unwrap().get(&key) {
+                    return *known;
+                }
+                keys.push(key);
+            }
             let head = state.chain.as_ref().map(|node| node.head.clone());
             let now = time(state.now);
             let (mut account, mut limits) = (self.scene.account.clone(), self.scene.limits);
@@ -59,7 +75,7 @@ where
             let (mut shown, mut told) = (P::look(&state.world.world, spec, &account, &record, now), record.clone());
             if let Some(mutation) = self.mutation {
                 let world = &state.world.world;
-                P::lie(mutation, &mut super::kind::Lies {
+                P::lie(mutation, &mut Lies {
                     seen: &mut shown,
                     record: &mut told,
                     account: &mut account,
@@ -82,7 +98,9 @@ where
             };
             let object = stage::object(P::KIND);
             let mut decided = executor.decide(&view, &object, head.as_ref(), &Writer::default());
-            let judged = super::kind::Judged { spec, account: &self.scene.account, seen: &seen, record: &record, plan: &decided.plan };
+            let informed = informed(&record, decided.link.as_ref());
+            let account = &self.scene.account;
+            let judged = Judged { spec, account, seen: &seen, record: &informed, plan: &decided.plan };
             if let Some(broken) = P::judge(&judged) {
                 return Some(broken);
             }
@@ -138,15 +156,10 @@ where
             if whole.ready && record.operations.values().any(|operation| operation.outcome.is_none()) {
                 return Some(name::S9);
             }
-            return P::rest(&Rested {
-                spec,
-                account: &self.scene.account,
-                began: &began,
-                began_with: &began_with,
-                world,
-                record: &record,
-                ready: whole.ready,
-            });
+            if owes && whole.ready {
+                return Some(name::S14);
+            }
+            return P::rest(&Rested { spec, account: &self.scene.account, world, record: &record, ready: whole.ready });
         }
         Some(name::L1)
     }

@@ -22,7 +22,7 @@ pub const TICK: i64 = 60;
 /// W, as the shell would have it: longer than the three together.
 pub const W: i64 = 4 * TICK;
 /// The age at which nothing changes any more: what the chain remembers of accepted changes is the longest.
-const OLD: i64 = 6 * TICK;
+pub const OLD: i64 = 6 * TICK;
 
 /// A moment of the model as a time of the playbook.
 pub fn time(seconds: i64) -> Time {
@@ -87,6 +87,16 @@ impl Node {
         let record = link.record.clone();
         let (hash, times) = timeless(&record, link.head.index);
         Self { head: link.head.clone(), record, intents, closed, writer, entries: link.body.entries.clone(), hash, times }
+    }
+
+    /// Whether an intent waits for its outcome: then each step of time counts.
+    pub fn waits(&self) -> bool {
+        self.record.operations.values().any(|operation| operation.outcome.is_none())
+    }
+
+    /// Whether something is not old yet.
+    pub fn is_recent(&self, now: i64) -> bool {
+        self.times.iter().any(|then| now - then < OLD)
     }
 
     fn feed(&self, now: i64, hasher: &mut impl Hasher) {
@@ -158,13 +168,15 @@ pub struct Replica<P: Kind> {
     pub phase: Phase,
     /// The last link that it knows.
     pub known: Option<u64>,
+    /// It stands still: time may pass in the middle of its turn.
+    pub paused: bool,
     /// Only where a mutation writes after sending: what is not written yet.
     pub unwritten: Option<Arc<Node>>,
 }
 
 impl<P: Kind> Replica<P> {
     pub fn new(lease: Lease) -> Self {
-        Self { executor: Executor::default(), lease, phase: Phase::Idle, known: None, unwritten: None }
+        Self { executor: Executor::default(), lease, phase: Phase::Idle, known: None, paused: false, unwritten: None }
     }
 
     /// The process ends; all that it remembered is lost.
@@ -184,7 +196,7 @@ pub struct Flight {
 /// What may still go wrong, or be done by others.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 pub struct Budget {
-    /// Crashes, lost and late calls, stale looks, throttles.
+    /// Crashes, pauses, lost and late calls, stale looks, throttles.
     pub faults: u8,
     /// Moves of the lease.
     pub moves: u8,
@@ -228,7 +240,7 @@ impl<P: Kind> State<P> {
         feed_chain(self.chain.as_ref(), now, hasher);
         for replica in &self.replicas {
             replica.executor.hash(hasher);
-            replica.known.hash(hasher);
+            (replica.known, replica.paused).hash(hasher);
             replica.unwritten.is_some().hash(hasher);
             match replica.lease {
                 Lease::Standby => 0_i64.hash(hasher),

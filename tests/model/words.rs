@@ -42,9 +42,11 @@ where
         }
         Action::Crash(r) => format!("{} dies", replica(r)),
         Action::CrashSent(r) => format!("{} dies, its requests on their way", replica(r)),
+        Action::Pause(r) => format!("{} stands still", replica(r)),
         Action::Move => "B gets the lease, and A does not know".to_owned(),
         Action::Land(n) => format!("{} arrives late, and is carried out", before.flights[usize::from(n)].effect.operation()),
         Action::Tick => "a minute passes".to_owned(),
+        Action::Age => "a long time passes".to_owned(),
         Action::Edit => "the operator raises the level, or releases".to_owned(),
         Action::Approve(action) => format!("bob approves {action}"),
         Action::Delete => "the object is deleted".to_owned(),

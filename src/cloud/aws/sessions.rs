@@ -10,9 +10,10 @@
 //! - The connection pool (hyper-util 0.1, `client::legacy`) is built with `retry_canceled_requests`, which the SDK does
 //!   not let us turn off. It sends a request again only where hyper gives the request back (`TrySendError::message`),
 //!   and hyper does that only for one that it never began to write: still in the channel to a connection that turned
-//!   out to be closed (hyper 1.12, `proto/h1/dispatch.rs`, "never even started"; the HTTP/2 client gives none back).
-//!   Once a byte may have left, the error stands, and is ambiguous. So that this is rare, connections are dropped
-//!   before a server would.
+//!   out to be closed (hyper 1.12, `client/dispatch.rs`, and `proto/h1/dispatch.rs`: "never even started"; what the
+//!   HTTP/1 or HTTP/2 connection has taken out of the channel comes back with `message: None`). Once a byte may have
+//!   left, the error stands, and is ambiguous. So that this is rare, connections are dropped before a server would.
+//!   `tests/aws_wire/sockets.rs` counts what arrives.
 
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicBool, Ordering};
