@@ -57,7 +57,7 @@ async fn run(keep: bool) {
     println!("    refused: {}", refused.err().map_or_else(|| "no, accepted!".to_owned(), tell::api_message));
     note("bob approves the plan by its hash:");
     let accepted = stage.approve(Identity::Bob, "ForensicCase", CASE).await;
-    println!("    {}", accepted.map_or_else(tell::api_message, |_| "created".to_owned()));
+    println!("    {}", accepted.map_or_else(tell::api_message, |made| format!("created: {}", made.metadata.name.unwrap_or_default())));
 
     chapter("5", "Progress, as kubectl shows it");
     watch::until_ready(&stage).await;
@@ -87,6 +87,14 @@ async fn prepare(clock: &Clock) -> (Stage, support::process::Process) {
     let ids = ["111122223333", "444455556666", "999988887777"].map(ToOwned::to_owned);
     let names = ["workload", "forensics"].map(ToOwned::to_owned);
     let stage = Stage::set(bed, NAMESPACE.to_owned(), names, env!("CARGO_BIN_EXE_sequester"), &ids).await;
+    // alice may approve in general: what stops her here is that she asked.
+    let binding = json!({
+        "apiVersion": "rbac.authorization.k8s.io/v1", "kind": "RoleBinding",
+        "metadata": {"name": "alice-approves", "namespace": NAMESPACE},
+        "roleRef": {"apiGroup": "rbac.authorization.k8s.io", "kind": "ClusterRole", "name": "sequester-approver"},
+        "subjects": [{"kind": "User", "name": "alice", "apiGroup": "rbac.authorization.k8s.io"}],
+    });
+    install::apply(&admin, &binding).await;
     bed.emulator.settings(&json!({"account": "111122223333", "snapshot_seconds": 3.0})).await;
     let controller = stage.controller("demo").await;
     clock.tick("the controller holds its lease and works");

@@ -5,8 +5,8 @@ use super::tell::note;
 use super::{CASE, NAMESPACE};
 use crate::support::identities::Identity;
 use crate::support::stage::{LIMIT, Stage, condition_of};
-use crate::support::wait;
 use std::collections::BTreeMap;
+use std::time::Instant;
 
 /// Until the first snapshot set of the host is complete and locked, without any approval.
 pub async fn until_evidence(stage: &Stage, scene: &Scene) {
@@ -25,35 +25,43 @@ pub async fn until_evidence(stage: &Stage, scene: &Scene) {
 pub async fn until_ready(stage: &Stage) {
     println!("  alice$ kubectl get fcase,quar,evsnap -w");
     let mut shown: BTreeMap<String, String> = BTreeMap::new();
-    wait::until("the case to be ready", LIMIT, async || {
+    let began = Instant::now();
+    loop {
         let listed = stage.run_kubectl(Identity::Alice, &["get", "fcase,quar,evsnap", "-n", NAMESPACE]).await;
-        let mut header = String::new();
-        for line in listed.lines().filter(|line| !line.trim().is_empty()) {
-            let mut words: Vec<&str> = line.split_whitespace().collect();
-            if words[0] == "NAME" {
-                header = line.to_owned();
-                continue;
-            }
-            words.pop(); // AGE
-            let row = words.join(" ");
-            if shown.get(words[0]) != Some(&row) {
-                if !shown.contains_key(words[0]) {
-                    println!("    {header}");
-                }
-                println!("    {line}");
-                shown.insert(words[0].to_owned(), row.clone());
-            }
-        }
+        show(&listed, &mut shown);
         let case = stage.get("ForensicCase", CASE).await;
-        match condition_of(&case, "Ready") {
-            Some(ready) if ready["status"] == "True" => Ok(()),
-            other => Err(format!("{other:?}")),
+        if condition_of(&case, "Ready").is_some_and(|ready| ready["status"] == "True") {
+            break;
         }
-    })
-    .await;
+        assert!(began.elapsed() < LIMIT, "the case is not ready: {:#}", case["status"]["conditions"]);
+    }
     let wait = ["wait", "--for=condition=Ready", &format!("fcase/{CASE}"), "-n", NAMESPACE, "--timeout=60s"];
     let said = stage.run_kubectl(Identity::Alice, &wait).await;
     super::tell::output("alice", &format!("kubectl wait --for=condition=Ready fcase/{CASE}"), &said);
+}
+
+/// Prints the rows that changed, each kind's header before its first.
+fn show(listed: &str, shown: &mut BTreeMap<String, String>) {
+    let mut header = None;
+    for line in listed.lines().filter(|line| !line.trim().is_empty()) {
+        let mut words: Vec<&str> = line.split_whitespace().collect();
+        if words[0] == "NAME" {
+            header = Some(line);
+            continue;
+        }
+        words.pop(); // AGE
+        let row = words.join(" ");
+        if shown.get(words[0]) == Some(&row) {
+            continue;
+        }
+        if !shown.contains_key(words[0])
+            && let Some(header) = header.take()
+        {
+            println!("    {header}");
+        }
+        println!("    {line}");
+        shown.insert(words[0].to_owned(), row);
+    }
 }
 
 /// The two clocks.

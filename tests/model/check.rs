@@ -73,10 +73,12 @@ where
         }
         let stands = |replica: &super::state::Replica<P>| replica.paused || matches!(replica.phase, Phase::Idle);
         if state.replicas.iter().all(stands) {
+            // A reply that is here and can't be lost any more ends the waiting whenever it is written.
+            let answered = state.budget.faults == 0 && state.replicas.iter().any(|replica| replica.executor.owes());
             let lags = state.budget.faults > 0 && !state.past.is_empty();
             let counts = state.replicas.iter().any(|r| r.paused || matches!(r.lease, Lease::Deposed(_)))
                 || !state.flights.is_empty()
-                || state.chain.as_ref().is_some_and(|node| node.waits());
+                || state.chain.as_ref().is_some_and(|node| node.waits()) && !answered;
             if counts {
                 actions.push(Action::Tick);
             } else if lags || state.chain.as_ref().is_some_and(|node| node.is_recent(state.now)) {

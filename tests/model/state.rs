@@ -89,9 +89,10 @@ impl Node {
         Self { head: link.head.clone(), record, intents, closed, writer, entries: link.body.entries.clone(), hash, times }
     }
 
-    /// Whether an intent waits for its outcome: then each step of time counts.
+    /// Whether an intent of what may not be sent twice waits for its outcome: then each step of time counts.
     pub fn waits(&self) -> bool {
-        self.record.operations.values().any(|operation| operation.outcome.is_none())
+        let once = |effect: &Effect| !effect.is_idempotent() || matches!(effect, Effect::OpenForPulse { .. });
+        self.record.operations.values().any(|operation| operation.outcome.is_none() && once(&operation.effect))
     }
 
     /// Whether something is not old yet.

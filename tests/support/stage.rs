@@ -7,7 +7,7 @@ use super::process::{Process, Program};
 use super::proxy::Proxy;
 use super::wait;
 use super::world::{Account, aws_account};
-use kube::api::{Api, ApiResource, DynamicObject, GroupVersionKind, ListParams, Patch, PatchParams};
+use kube::api::{Api, ApiResource, DynamicObject, GroupVersionKind, ListParams, Patch, PatchParams, PostParams};
 use kube::{Client, ResourceExt};
 use serde_json::{Value, json};
 use std::net::TcpListener;
@@ -286,8 +286,12 @@ impl Stage {
             "requester": object["spec"].get("requestedBy"), "approver": identity.user(),
             "decision": "Approve", "reason": "read and agreed",
         });
-        let id = next();
-        self.apply(identity, "Approval", &format!("approval-{id}"), strip_nulls(spec)).await
+        let approval = json!({
+            "apiVersion": "sequester.dev/v1alpha1", "kind": "Approval",
+            "metadata": {"name": format!("approval-{}", next()), "namespace": self.namespace}, "spec": strip_nulls(spec),
+        });
+        let approval = serde_json::from_value(approval).unwrap();
+        self.api(identity, "Approval").await.create(&PostParams::default(), &approval).await
     }
 }
 
