@@ -12,8 +12,7 @@ help: ## list the commands
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-12s %s\n", $$1, $$2}'
 
 demo: ## a whole case on a real API server and an AWS emulator; KEEP=1 leaves it up
-	@$(CARGO) build --quiet --bin sequester || $(CARGO) build --bin sequester
-	@$(CARGO) test --quiet --test demo
+	@KEEP=$(KEEP) sh tests/demo/run.sh
 
 demo-down: ## end what KEEP=1 left up
 	@sh tests/demo/down.sh
@@ -38,7 +37,7 @@ bench: ## time to containment against its serial floor, measured in the same run
 	$(CARGO) test --test bench -- --nocapture
 
 generate: ## crds/ and docs/ from the source
-	$(CARGO) run --quiet --no-default-features --bin crdgen -- crds docs
+	$(CARGO) run --quiet --no-default-features --bin crdgen -- crds --docs docs
 
 fmt: ## format
 	$(CARGO) fmt --all

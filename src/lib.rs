@@ -5,6 +5,12 @@
 //! - [`cloud`]: how it is done on AWS, and an in-memory AWS for tests.
 //! - [`controller`]: the shell that observes, decides, records, performs and projects.
 
+#![cfg_attr(
+    test,
+    allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "that is how tests fail"),
+    allow(clippy::type_complexity, clippy::unnecessary_wraps, reason = "tables of cases are wide")
+)]
+
 pub mod api;
 pub mod clock;
 pub mod cloud;

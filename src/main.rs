@@ -32,9 +32,10 @@ struct Arguments {
     /// Run without a Lease. Only where nothing else can run a second replica.
     #[arg(long)]
     no_lease: bool,
-    /// Stable identity of this replica, for the Lease and the records.
-    #[arg(long, env = "POD_NAME", default_value = "sequester")]
-    identity: String,
+    /// Stable identity of this replica, for the Lease and the records; two replicas never share one.
+    /// Default: the host's name, which in a pod is the pod's.
+    #[arg(long, env = "POD_NAME")]
+    identity: Option<String>,
     /// Digest of the container image, for the records.
     #[arg(long, env = "IMAGE_DIGEST")]
     image_digest: Option<String>,
@@ -137,12 +138,18 @@ async fn start(arguments: Arguments) -> Result<(), Box<dyn std::error::Error>> {
         namespaces: arguments.namespaces,
         lease_namespace: arguments.lease_namespace,
         lease_name: (!arguments.no_lease).then_some(arguments.lease_name),
-        identity: arguments.identity,
+        identity: arguments.identity.map_or_else(host_name, Ok)?,
         image: arguments.image_digest,
     };
     let ended = run(options, config, cloud, health, metrics, stop()).await;
     server.abort();
     Ok(ended?)
+}
+
+/// The host's name as the kernel has it.
+fn host_name() -> Result<String, String> {
+    let name = std::fs::read_to_string("/proc/sys/kernel/hostname").unwrap_or_default().trim().to_owned();
+    if name.is_empty() { Err("--identity is needed: this host has no name".to_owned()) } else { Ok(name) }
 }
 
 /// SIGTERM or Ctrl-C.

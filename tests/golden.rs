@@ -121,3 +121,11 @@ fn examples_are_read_strictly() {
     }
     assert_eq!(kinds.len(), 4, "{kinds:?}");
 }
+
+#[test]
+fn the_committed_page_of_the_playbook_is_what_is_generated() {
+    let docs = tempfile::tempdir().expect("make a folder");
+    generate(&["--docs", &docs.path().to_string_lossy()]);
+    let (fresh, committed) = (read(&docs.path().join("playbook.md")), read(&root().join("docs/playbook.md")));
+    assert!(fresh == committed, "docs/playbook.md is not what crdgen makes; run `make generate`");
+}

@@ -220,7 +220,7 @@ pub struct EvidenceSnapshotStatus {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub legal_hold: Option<bool>,
 
-    /// Where the custody chain stands. A cache: it counts only if it matches the digest in the chain's head.
+    /// Where the custody chain stands.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub record: Option<RecordStatus>,
 }

@@ -225,7 +225,7 @@ pub struct ForensicCaseStatus {
     #[schemars(schema_with = "rules::time")]
     pub evidence_safe_at: Option<Time>,
 
-    /// Where the custody chain stands. A cache: it counts only if it matches the digest in the chain's head.
+    /// Where the custody chain stands.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub record: Option<RecordStatus>,
 }

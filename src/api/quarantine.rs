@@ -189,7 +189,7 @@ pub struct QuarantineStatus {
     #[schemars(schema_with = "rules::time")]
     pub contained_at: Option<Time>,
 
-    /// Where the custody chain stands. A cache: it counts only if it matches the digest in the chain's head.
+    /// Where the custody chain stands.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub record: Option<RecordStatus>,
 }
@@ -268,7 +268,7 @@ pub struct PartStatus {
     pub message: String,
 }
 
-/// Where a custody chain stands, as its last reader saw it.
+/// Where a custody chain stands, as the controller last saw it: to find the head, not to replace reading the chain.
 #[derive(Clone, Debug, Deserialize, Eq, Hash, JsonSchema, Ord, PartialEq, PartialOrd, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct RecordStatus {
@@ -277,10 +277,6 @@ pub struct RecordStatus {
     pub index: u64,
     /// Digest of the newest record's body.
     pub hash: Digest,
-    /// The folded state as canonical JSON. Left empty where it is longer than 64 KiB: then the chain is read again.
-    #[serde(default, skip_serializing_if = "String::is_empty")]
-    #[schemars(length(max = 65_536))]
-    pub state: String,
 }
 
 #[cfg(test)]

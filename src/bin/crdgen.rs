@@ -1,4 +1,5 @@
-//! Writes the files under `crds/`: CustomResourceDefinitions, policies and roles, from the types in `sequester::api`.
+//! Writes the files under `crds/`: CustomResourceDefinitions, policies and roles, from the types in `sequester::api`;
+//! and the generated page under `docs/`.
 
 use std::io::Write as _;
 use std::path::{Path, PathBuf};
@@ -7,6 +8,7 @@ use std::process::ExitCode;
 use clap::Parser;
 use sequester::api::manifests::{self, Manifest};
 use sequester::api::policies::PolicyConfig;
+use sequester::playbook::contents;
 
 /// Writes crds.yaml, policies.yaml and roles.yaml into a folder.
 #[derive(Debug, Parser)]
@@ -14,6 +16,10 @@ use sequester::api::policies::PolicyConfig;
 struct Arguments {
     /// The folder; made if it is not there.
     folder: PathBuf,
+
+    /// A folder for the generated documents; none are written without it.
+    #[arg(long)]
+    docs: Option<PathBuf>,
 
     /// User name of the controller, for policies and bindings.
     #[arg(long, default_value_t = PolicyConfig::default().controller)]
@@ -47,10 +53,14 @@ fn main() -> ExitCode {
 }
 
 fn run(arguments: Arguments) -> Result<(), Error> {
-    let Arguments { folder, controller, break_glass_group } = arguments;
+    let Arguments { folder, docs, controller, break_glass_group } = arguments;
     std::fs::create_dir_all(&folder).map_err(|source| Error::Write { path: folder.clone(), source })?;
     for manifest in manifests::all(&PolicyConfig { controller, break_glass_group })? {
         write(&folder, &manifest)?;
+    }
+    if let Some(docs) = docs {
+        let path = docs.join("playbook.md");
+        std::fs::write(&path, contents::document()).map_err(|source| Error::Write { path, source })?;
     }
     Ok(())
 }

@@ -18,7 +18,9 @@ impl AskQuarantine {
         let pulses = spec.isolation.pulse == Pulse::Auto && record.contained_at.is_some();
         Self {
             instance: spec.target.instance_id.clone(),
-            group_names: [GroupRole::Closed, GroupRole::Open].map(|role| group_name(&account.group_prefix, role)).to_vec(),
+            group_names: [GroupRole::Closed, GroupRole::Open]
+                .map(|role| group_name(&account.group_prefix, role))
+                .to_vec(),
             surroundings: record.metadata && !record.surroundings,
             former_groups: if pulses { unpulsed(record) } else { BTreeSet::new() },
         }

@@ -144,4 +144,3 @@ pub const READ_ACTIONS: &[(&str, &[&str])] = &[
         ],
     ),
 ];
-

@@ -26,13 +26,18 @@ pub struct Found {
 
 /// Whether a plan waits for a person.
 fn awaited(record: &Record) -> bool {
-    record.plans.iter().any(|(action, plan)| {
-        record.decisions.get(action).is_none_or(|decision| decision.plan_hash != plan.hash)
-    })
+    record
+        .plans
+        .iter()
+        .any(|(action, plan)| record.decisions.get(action).is_none_or(|decision| decision.plan_hash != plan.hash))
 }
 
 /// Reads what matters for an object now.
-pub async fn find<K: Kind, C: Cloud>(ctx: &Context<C>, subject: &Subject, record: &Record) -> Result<Found, ClusterError> {
+pub async fn find<K: Kind, C: Cloud>(
+    ctx: &Context<C>,
+    subject: &Subject,
+    record: &Record,
+) -> Result<Found, ClusterError> {
     let Some(namespace) = subject.namespace.as_deref() else { return Ok(Found::default()) };
     if !awaited(record) || !K::CHAIN {
         return Ok(Found::default());
@@ -65,7 +70,7 @@ pub async fn find<K: Kind, C: Cloud>(ctx: &Context<C>, subject: &Subject, record
         }
         found.candidates.push(candidate);
     }
-    if !found.candidates.is_empty() && ctx.policies(namespace, true).await.is_err() {
+    if !found.candidates.is_empty() && ctx.policies(true).await.is_err() {
         found.candidates.clear();
     }
     Ok(found)
@@ -88,7 +93,12 @@ fn candidate(approval: &Approval, leaves: BTreeMap<String, crate::api::ids::Dige
 }
 
 /// Tells each Approval of an object what it is worth. What was accepted stays accepted: it was.
-pub async fn judge<C: Cloud>(ctx: &Context<C>, subject: &Subject, record: &Record, found: &Found) -> Result<(), ClusterError> {
+pub async fn judge<C: Cloud>(
+    ctx: &Context<C>,
+    subject: &Subject,
+    record: &Record,
+    found: &Found,
+) -> Result<(), ClusterError> {
     let enforced = !found.candidates.is_empty();
     for (approval, candidate) in &found.own {
         let standing = approval.status.clone().unwrap_or_default();
@@ -102,7 +112,8 @@ pub async fn judge<C: Cloud>(ctx: &Context<C>, subject: &Subject, record: &Recor
                 Worth::Rejected(why) => (ApprovalState::Rejected, "Refused", why),
             }
         } else {
-            let why = "the admission policies are not enforced: nobody vouches for spec.approver. Apply crds/policies.yaml";
+            let why =
+                "the admission policies are not enforced: nobody vouches for spec.approver. Apply crds/policies.yaml";
             (ApprovalState::Rejected, "PoliciesNotEnforced", why.to_owned())
         };
         let status = ApprovalStatus {

@@ -59,7 +59,8 @@ impl ClusterError {
 
     /// Whether the API server answered, and refused: asking again changes nothing.
     pub fn is_refusal(&self) -> bool {
-        self.status().is_some_and(|status| (400..500).contains(&status.code) && status.code != 409 && status.code != 429)
+        self.status()
+            .is_some_and(|status| (400..500).contains(&status.code) && status.code != 409 && status.code != 429)
     }
 
     /// The API server's own words, where it said any.
@@ -138,7 +139,9 @@ impl Cluster {
 
     /// Reads one record's bytes.
     pub async fn record(&self, short: &str, subject: &ObjectRef, index: u64) -> Result<Option<String>, ClusterError> {
-        let found = self.ask("get custody record", self.records(subject).get_opt(&record_name(short, &subject.uid, index))).await?;
+        let found = self
+            .ask("get custody record", self.records(subject).get_opt(&record_name(short, &subject.uid, index)))
+            .await?;
         Ok(found.map(|record| record.spec.body))
     }
 
@@ -198,6 +201,13 @@ impl Cluster {
         }
     }
 
+    /// Uid of whoever has the hold on an instance.
+    pub async fn holder(&self, spec: &InstanceHoldSpec) -> Result<Option<String>, ClusterError> {
+        let api: Api<InstanceHold> = Api::all(self.client.clone());
+        let hold = self.ask("get instance hold", api.get_opt(&hold_name(spec))).await?;
+        Ok(hold.map(|hold| hold.spec.holder.uid))
+    }
+
     /// Gives a hold back, if it is this object's.
     pub async fn unhold(&self, spec: &InstanceHoldSpec) -> Result<(), ClusterError> {
         let api: Api<InstanceHold> = Api::all(self.client.clone());
@@ -251,7 +261,14 @@ impl Cluster {
     }
 
     /// Sees to it that a child of a case is there as declared.
-    pub async fn ensure<T>(&self, api: &Api<T>, name: &str, case: &str, kind: &str, spec: &impl Serialize) -> Result<(), ClusterError>
+    pub async fn ensure<T>(
+        &self,
+        api: &Api<T>,
+        name: &str,
+        case: &str,
+        kind: &str,
+        spec: &impl Serialize,
+    ) -> Result<(), ClusterError>
     where
         T: Clone + Debug + DeserializeOwned,
     {
@@ -266,7 +283,12 @@ impl Cluster {
     }
 
     /// Says something in an event.
-    pub async fn announce(&self, recorder: &Recorder, event: &Event, about: &ObjectReference) -> Result<(), ClusterError> {
+    pub async fn announce(
+        &self,
+        recorder: &Recorder,
+        event: &Event,
+        about: &ObjectReference,
+    ) -> Result<(), ClusterError> {
         self.ask("publish event", recorder.publish(event, about)).await
     }
 
@@ -280,16 +302,23 @@ impl Cluster {
             "status": status,
         });
         let params = PatchParams::apply(MANAGER).force();
-        self.ask("write approval status", api.patch_status(&approval.name_any(), &params, &Patch::Apply(&patch))).await.map(|_| ())
+        self.ask("write approval status", api.patch_status(&approval.name_any(), &params, &Patch::Apply(&patch)))
+            .await
+            .map(|_| ())
     }
 
-    /// Tries a forged Approval, in dry-run: it must be refused by our policy, and by nothing before it.
-    pub async fn forge(&self, namespace: &str) -> Result<(), String> {
-        let api: Api<Approval> = Api::namespaced(self.client.clone(), namespace);
+    /// Tries a forged Approval, in dry-run: it must be refused by our policy, and by nothing before it. In our own
+    /// namespace, which no tenant can bring to an end.
+    pub async fn forge(&self) -> Result<(), String> {
+        let api: Api<Approval> = Api::namespaced(self.client.clone(), &self.own_namespace);
         let mut forged = Approval::new(
             "policy-probe",
             ApprovalSpec {
-                subject: Subject { kind: SubjectKind::Quarantine, name: "policy-probe".to_owned(), uid: "policy-probe".to_owned() },
+                subject: Subject {
+                    kind: SubjectKind::Quarantine,
+                    name: "policy-probe".to_owned(),
+                    uid: "policy-probe".to_owned(),
+                },
                 action: crate::api::approval::Action::Release,
                 plan_hash: Digest::of(&[0; 32]),
                 requester: None,

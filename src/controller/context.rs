@@ -116,8 +116,13 @@ impl<C: Cloud> Context<C> {
         answer
     }
 
+    /// Whether this replica works in a namespace.
+    pub fn works_in(&self, namespace: Option<&str>) -> bool {
+        self.namespaces.is_empty() || namespace.is_some_and(|ns| self.namespaces.iter().any(|ours| ours == ns))
+    }
+
     /// Proves that the admission policies are enforced, unless that was done a short time ago.
-    pub async fn policies(&self, namespace: &str, afresh: bool) -> Result<(), String> {
+    pub async fn policies(&self, afresh: bool) -> Result<(), String> {
         let known = self.proof.lock().unwrap_or_else(PoisonError::into_inner).clone();
         if let Some((at, Ok(()))) = known
             && !afresh
@@ -125,7 +130,7 @@ impl<C: Cloud> Context<C> {
         {
             return Ok(());
         }
-        let answer = self.cluster.forge(namespace).await;
+        let answer = self.cluster.forge().await;
         *self.proof.lock().unwrap_or_else(PoisonError::into_inner) = Some((Instant::now(), answer.clone()));
         answer
     }

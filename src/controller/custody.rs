@@ -1,7 +1,7 @@
 //! Finding the head of a chain, and folding what lies before it.
 
 use super::cluster::{Cluster, ClusterError};
-use crate::playbook::chain::{self, Broken, Head, ObjectRef};
+use crate::playbook::chain::{self, Head, ObjectRef};
 use crate::playbook::record::Record;
 
 /// A chain as far as it was read.
@@ -17,8 +17,13 @@ pub struct Chain {
 #[derive(Debug, thiserror::Error)]
 pub enum ChainError {
     /// It was edited, cut or reordered.
-    #[error(transparent)]
-    Broken(#[from] Broken),
+    #[error("{why}")]
+    Broken {
+        /// What is wrong with the first link that does not follow.
+        why: String,
+        /// What stands before it.
+        prefix: Box<Chain>,
+    },
     /// The API server did not answer.
     #[error(transparent)]
     Cluster(#[from] ClusterError),
@@ -28,18 +33,26 @@ pub enum ChainError {
 pub async fn catch_up(cluster: &Cluster, short: &str, subject: &ObjectRef, known: Chain) -> Result<Chain, ChainError> {
     let mut chain = known;
     while let Some(bytes) = cluster.record(short, subject, chain::next_index(chain.head.as_ref())).await? {
-        let (head, _) = chain::follow(subject, chain.head.as_ref(), &mut chain.record, &bytes)?;
-        chain.head = Some(head);
+        follow(subject, &mut chain, &bytes)?;
     }
     Ok(chain)
+}
+
+fn follow(subject: &ObjectRef, chain: &mut Chain, bytes: &str) -> Result<(), ChainError> {
+    match chain::follow(subject, chain.head.as_ref(), &mut chain.record, bytes) {
+        Ok((head, _)) => {
+            chain.head = Some(head);
+            Ok(())
+        }
+        Err(broken) => Err(ChainError::Broken { why: broken.to_string(), prefix: Box::new(chain.clone()) }),
+    }
 }
 
 /// Reads a whole chain from its first link: an edit anywhere in it is found before anything is decided.
 pub async fn open(cluster: &Cluster, short: &str, subject: &ObjectRef) -> Result<Chain, ChainError> {
     let mut chain = Chain::default();
     for bytes in cluster.all_records(subject).await? {
-        let (head, _) = chain::follow(subject, chain.head.as_ref(), &mut chain.record, &bytes)?;
-        chain.head = Some(head);
+        follow(subject, &mut chain, &bytes)?;
     }
     catch_up(cluster, short, subject, chain).await
 }

@@ -26,7 +26,8 @@ pub fn announce<K: Kind, C: Cloud>(ctx: &Context<C>, object: &K::Object, before:
             secondary: None,
         };
         let (cluster, reference) = (ctx.cluster.clone(), reference.clone());
-        let reporter = Reporter { controller: "sequester.dev/controller".to_owned(), instance: Some(ctx.writer.identity.clone()) };
+        let reporter =
+            Reporter { controller: "sequester.dev/controller".to_owned(), instance: Some(ctx.writer.identity.clone()) };
         tokio::spawn(async move {
             let recorder = Recorder::new(cluster.client(), reporter);
             if let Err(error) = cluster.announce(&recorder, &event, &reference).await {

@@ -81,7 +81,7 @@ impl<P: Procedure> Told<'_, P> {
 
     /// Where the chain stands, for the reader of a status.
     pub fn chain(&self) -> Option<RecordStatus> {
-        self.head.map(|head| RecordStatus { index: head.index, hash: head.hash.clone(), state: String::new() })
+        self.head.map(|head| RecordStatus { index: head.index, hash: head.hash.clone() })
     }
 
     /// `True`, or why not.
@@ -101,8 +101,10 @@ pub trait Kind: Procedure {
     const SHORT: &'static str;
     /// Whether it has a chain of custody.
     const CHAIN: bool;
-    /// Whether it takes the hold on its instance, and our finalizer.
+    /// Whether it takes the hold on its instance.
     const HOLDS: bool;
+    /// Whether it gets our finalizer once something was begun for it.
+    const MARKED: bool;
 
     /// Its API, in a namespace or in all.
     fn api(client: Client, namespace: Option<&str>) -> Api<Self::Object>;
@@ -146,8 +148,8 @@ pub trait Kind: Procedure {
     fn remember<C: Cloud>(_ctx: &Context<C>, _object: &Self::Object, _record: &Record) {}
 
     /// Whether this replica works on it at all.
-    fn is_ours(object: &Self::Object, namespaces: &[String]) -> bool {
-        namespaces.is_empty() || object.meta().namespace.as_ref().is_some_and(|ns| namespaces.contains(ns))
+    fn is_ours<C: Cloud>(ctx: &Context<C>, object: &Self::Object) -> bool {
+        ctx.works_in(object.meta().namespace.as_deref())
     }
 
     /// The status that follows.
@@ -157,5 +159,15 @@ pub trait Kind: Procedure {
     fn standing(object: &Self::Object) -> (Json, Vec<Condition>);
 
     /// Whether the object may go once somebody deleted it.
-    fn may_go(object: &Self::Object, record: &Record) -> bool;
+    fn may_go<C: Cloud>(ctx: &Context<C>, object: &Self::Object, record: &Record) -> bool;
+
+    /// Whether it asks to give everything back: then nothing is taken for it any more.
+    fn ends(_spec: &Self::Spec) -> bool {
+        false
+    }
+
+    /// Whether our finalizer belongs on it now.
+    fn in_use<C: Cloud>(_ctx: &Context<C>, _object: &Self::Object) -> bool {
+        true
+    }
 }

@@ -97,7 +97,7 @@ pub async fn acquire(
     let reader = tokio::spawn({
         let (fence, name, identity, settings) = (fence.clone(), name.to_owned(), identity.to_owned(), settings.clone());
         async move {
-            let mut tick = tokio::time::interval((settings.lease - settings.lease_margin) / 4);
+            let mut tick = tokio::time::interval(settings.lease.saturating_sub(settings.lease_margin) / 4);
             loop {
                 tick.tick().await;
                 read(&api, &name, &identity, &fence, &settings).await;

@@ -4,14 +4,17 @@
 
 mod accounts;
 mod approvals;
+mod broken;
 pub mod cluster;
 mod context;
 mod custody;
 mod events;
+mod hold;
 mod kind;
 mod kinds;
 mod lease;
 mod perform;
+mod project;
 mod reconcile;
 mod run;
 pub mod settings;

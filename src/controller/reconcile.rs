@@ -19,8 +19,11 @@ use crate::metrics::TurnLabels;
 const TURNS: usize = 12;
 
 /// Runs turns of one object.
-pub async fn reconcile<K: Kind, C: Cloud>(object: Arc<K::Object>, ctx: Arc<Context<C>>) -> Result<Action, ClusterError> {
-    if !K::is_ours(&object, &ctx.namespaces) {
+pub async fn reconcile<K: Kind, C: Cloud>(
+    object: Arc<K::Object>,
+    ctx: Arc<Context<C>>,
+) -> Result<Action, ClusterError> {
+    if !K::is_ours(&ctx, &object) {
         return Ok(Action::await_change());
     }
     let uid = object.uid().unwrap_or_default();
@@ -89,7 +92,7 @@ mod tests {
     #[test]
     fn the_wait_doubles_up_to_its_limit() {
         let settings = Settings { jitter_percent: 0, ..Settings::default() };
-        let waits: Vec<u64> = (1..9).map(|n| backoff(&settings, n, Duration::from_secs(60)).as_secs()).collect();
+        let waits: Vec<u64> = (1..9).map(|n| backoff(&settings, n, Duration::from_mins(1)).as_secs()).collect();
         assert_eq!(waits, [1, 2, 4, 8, 16, 32, 60, 60]);
     }
 }

@@ -22,8 +22,8 @@ use crate::api::{Approval, AwsAccount, EvidenceSnapshot, ForensicCase, Quarantin
 use crate::cloud::Cloud;
 use crate::health::Health;
 use crate::metrics::Metrics;
-use crate::playbook::chain::Writer;
 use crate::playbook;
+use crate::playbook::chain::Writer;
 
 /// How one controller runs.
 #[derive(Clone, Debug)]
@@ -253,11 +253,16 @@ impl Kinds {
             })
             .watches(watched::<Approval>(options, client), any(), |approval| {
                 let subject = &approval.spec.subject;
-                (subject.kind == SubjectKind::ForensicCase).then(|| {
-                    ObjectRef::new(&subject.name).within(&approval.namespace().unwrap_or_default())
-                })
+                (subject.kind == SubjectKind::ForensicCase)
+                    .then(|| ObjectRef::new(&subject.name).within(&approval.namespace().unwrap_or_default()))
             });
-        let accounts = Controller::new(scope::<playbook::AwsAccount>(options, client), any());
+        let accounts = Controller::new(scope::<playbook::AwsAccount>(options, client), any())
+            .watches(watched::<Quarantine>(options, client), any(), |user| {
+                Some(ObjectRef::new(&user.spec.target.account_ref))
+            })
+            .watches(watched::<EvidenceSnapshot>(options, client), any(), |user| {
+                Some(ObjectRef::new(&user.spec.source.instance.account_ref))
+            });
         Self { accounts, cases, quarantines, evidence }
     }
 

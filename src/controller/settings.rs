@@ -49,11 +49,11 @@ impl Default for Settings {
             clock_skew: Duration::from_secs(5),
             settle: Duration::from_secs(90),
             poll: Duration::from_secs(5),
-            coalesce: Duration::from_secs(3600),
+            coalesce: Duration::from_hours(1),
             backoff: Duration::from_secs(1),
-            backoff_limit: Duration::from_secs(60),
-            patience: Duration::from_secs(300),
-            proof: Duration::from_secs(3600),
+            backoff_limit: Duration::from_mins(1),
+            patience: Duration::from_mins(5),
+            proof: Duration::from_hours(1),
             concurrency: 32,
             jitter_percent: 10,
         }
@@ -142,10 +142,7 @@ mod tests {
     fn a_wait_that_lease_and_lags_can_outlast_is_refused() {
         let settings = Settings { settle: Duration::from_secs(75), ..Settings::default() };
         let refusal = settings.check().unwrap_err();
-        assert_eq!(
-            refusal,
-            Unsafe::SettleTooShort { settle: Duration::from_secs(75), least: Duration::from_secs(75) }
-        );
+        assert_eq!(refusal, Unsafe::SettleTooShort { settle: Duration::from_secs(75), least: Duration::from_secs(75) });
         assert!(refusal.to_string().contains("taken twice"), "{refusal}");
     }
 

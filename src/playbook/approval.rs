@@ -89,18 +89,17 @@ pub fn gate<P: Procedure>(view: &View<'_, P>, action: Action, plan: &PublishedPl
     let mut denied = None;
     let mut break_glass = false;
     for candidate in view.approvals {
-        if !matches!(worth(candidate, view.subject.uid.as_str(), view.subject.requested_by.as_deref(), record), Worth::Counts)
-            || candidate.action != action
+        if !matches!(
+            worth(candidate, view.subject.uid.as_str(), view.subject.requested_by.as_deref(), record),
+            Worth::Counts
+        ) || candidate.action != action
         {
             continue;
         }
         if candidate.verdict == Verdict::Deny {
             if record.denied.get(&action) != Some(&plan.hash) {
-                denied = Some(Fact::Denied {
-                    action,
-                    approver: candidate.approver.clone(),
-                    plan_hash: plan.hash.clone(),
-                });
+                denied =
+                    Some(Fact::Denied { action, approver: candidate.approver.clone(), plan_hash: plan.hash.clone() });
             }
             continue;
         }
@@ -144,9 +143,7 @@ pub fn worth(candidate: &Candidate, uid: &str, requested_by: Option<&str>, recor
     }
     match record.plans.get(&candidate.action) {
         None => Worth::Rejected(format!("no plan waits for {}", candidate.action)),
-        Some(_) if record.released => {
-            Worth::Stale("the object was released; its approvals are used up".to_owned())
-        }
+        Some(_) if record.released => Worth::Stale("the object was released; its approvals are used up".to_owned()),
         Some(plan) if plan.hash != *covered => {
             Worth::Stale("the plan has changed since; read status.plan and approve it anew".to_owned())
         }

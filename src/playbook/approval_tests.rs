@@ -113,32 +113,60 @@ fn the_gate() {
         ("nobody", |_| {}, false),
         ("bob", |b| b.approvals = vec![signed(b, "bob")], true),
         ("the requester", |b| b.approvals = vec![signed(b, "alice")], false),
-        ("the requester, breaking the glass", |b| {
-            b.approvals = vec![Candidate { break_glass: true, ..signed(b, "alice") }];
-        }, true),
-        ("a yes and a no", |b| {
-            b.approvals = vec![signed(b, "bob"), Candidate { verdict: Verdict::Deny, ..signed(b, "carol") }];
-        }, false),
-        ("for another action", |b| {
-            b.approvals = vec![Candidate { action: Action::Release, ..signed(b, "bob") }];
-        }, false),
-        ("two are asked for, one signed twice", |b| {
-            b.account.required.insert(Action::Isolate, 2);
-            let again = Candidate { uid: "another".to_owned(), ..signed(b, "bob") };
-            b.approvals = vec![signed(b, "bob"), again];
-        }, false),
-        ("two are asked for, two signed", |b| {
-            b.account.required.insert(Action::Isolate, 2);
-            b.approvals = vec![signed(b, "bob"), signed(b, "carol")];
-        }, true),
-        ("a service account asked, one signed", |b| {
-            by_a_service_account(b);
-            b.approvals = vec![unrequested(b, "bob")];
-        }, false),
-        ("a service account asked, two signed", |b| {
-            by_a_service_account(b);
-            b.approvals = vec![unrequested(b, "bob"), unrequested(b, "carol")];
-        }, true),
+        (
+            "the requester, breaking the glass",
+            |b| {
+                b.approvals = vec![Candidate { break_glass: true, ..signed(b, "alice") }];
+            },
+            true,
+        ),
+        (
+            "a yes and a no",
+            |b| {
+                b.approvals = vec![signed(b, "bob"), Candidate { verdict: Verdict::Deny, ..signed(b, "carol") }];
+            },
+            false,
+        ),
+        (
+            "for another action",
+            |b| {
+                b.approvals = vec![Candidate { action: Action::Release, ..signed(b, "bob") }];
+            },
+            false,
+        ),
+        (
+            "two are asked for, one signed twice",
+            |b| {
+                b.account.required.insert(Action::Isolate, 2);
+                let again = Candidate { uid: "another".to_owned(), ..signed(b, "bob") };
+                b.approvals = vec![signed(b, "bob"), again];
+            },
+            false,
+        ),
+        (
+            "two are asked for, two signed",
+            |b| {
+                b.account.required.insert(Action::Isolate, 2);
+                b.approvals = vec![signed(b, "bob"), signed(b, "carol")];
+            },
+            true,
+        ),
+        (
+            "a service account asked, one signed",
+            |b| {
+                by_a_service_account(b);
+                b.approvals = vec![unrequested(b, "bob")];
+            },
+            false,
+        ),
+        (
+            "a service account asked, two signed",
+            |b| {
+                by_a_service_account(b);
+                b.approvals = vec![unrequested(b, "bob"), unrequested(b, "carol")];
+            },
+            true,
+        ),
     ];
     for (given, setup, opens) in table {
         let mut bench = waiting();

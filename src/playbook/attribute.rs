@@ -58,9 +58,7 @@ impl TryFrom<String> for Attribute {
     fn try_from(text: String) -> Result<Self, Self::Error> {
         let unknown = || UnknownAttribute(text.clone());
         match text.split_once('/') {
-            Some(("groups", id)) => {
-                InterfaceId::parse(id).map(Self::Groups).map_err(|_| unknown())
-            }
+            Some(("groups", id)) => InterfaceId::parse(id).map(Self::Groups).map_err(|_| unknown()),
             Some(("deleteOnTermination", id)) => {
                 VolumeId::parse(id).map(Self::DeleteOnTermination).map_err(|_| unknown())
             }
@@ -143,23 +141,16 @@ pub enum Release {
 
 /// Compares what is seen with what we set. `None` for an attribute that is gone.
 pub fn release(record: &Record, attribute: &Attribute, current: Option<&Value>) -> Release {
-    let (Some(baseline), Some(ours)) =
-        (record.baseline.get(attribute), record.applied.get(attribute))
-    else {
+    let (Some(baseline), Some(ours)) = (record.baseline.get(attribute), record.applied.get(attribute)) else {
         return Release::Done(Vec::new());
     };
     if record.given_back.contains_key(attribute) {
         return Release::Done(Vec::new());
     }
     match current {
-        Some(value) if value == baseline => Release::Done(vec![Fact::Restored {
-            attribute: attribute.clone(),
-        }]),
+        Some(value) if value == baseline => Release::Done(vec![Fact::Restored { attribute: attribute.clone() }]),
         Some(value) if *value == ours.value => Release::Restore(baseline.clone()),
-        left => Release::Done(vec![Fact::LeftAsFound {
-            attribute: attribute.clone(),
-            value: left.cloned(),
-        }]),
+        left => Release::Done(vec![Fact::LeftAsFound { attribute: attribute.clone(), value: left.cloned() }]),
     }
 }
 

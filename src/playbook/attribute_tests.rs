@@ -60,9 +60,8 @@ fn holding() {
 #[test]
 fn giving_back() {
     let restored = Release::Done(vec![Fact::Restored { attribute: attribute() }]);
-    let left = |seen: Option<&str>| {
-        Release::Done(vec![Fact::LeftAsFound { attribute: attribute(), value: seen.map(value) }])
-    };
+    let left =
+        |seen: Option<&str>| Release::Done(vec![Fact::LeftAsFound { attribute: attribute(), value: seen.map(value) }]);
     let nothing = || Release::Done(Vec::new());
     // Baseline, set by us, seen.
     let table = [
@@ -85,7 +84,9 @@ fn giving_back() {
 
 #[test]
 fn names_that_this_version_does_not_know() {
-    for name in ["", "groups", "groups/", "groups/sg-00000001", "deleteOnTermination/x", "disableApiTermination/x", "other"] {
+    for name in
+        ["", "groups", "groups/", "groups/sg-00000001", "deleteOnTermination/x", "disableApiTermination/x", "other"]
+    {
         let error = Attribute::try_from(name.to_owned()).unwrap_err();
         assert!(error.to_string().contains(name));
         assert!(serde_json::from_value::<Attribute>(name.into()).is_err());

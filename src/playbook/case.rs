@@ -89,9 +89,8 @@ impl Procedure for ForensicCase {
     }
 
     fn conclude(view: &View<'_, Self>, steps: &[StepResult]) -> Vec<Fact> {
-        let done = |name: &str| {
-            steps.iter().any(|step| step.name == name && matches!(step.state, Some(State::Done(_))))
-        };
+        let done =
+            |name: &str| steps.iter().any(|step| step.name == name && matches!(step.state, Some(State::Done(_))));
         let mut facts = Vec::new();
         let contained = done("Contained") && view.spec.containment.level != Level::Released;
         if contained && view.record.contained_at.is_none() {

@@ -169,8 +169,8 @@ pub fn follow(
     bytes: &str,
 ) -> Result<(Head, Body), Broken> {
     let index = next_index(head);
-    let body: Body = serde_json::from_str(bytes)
-        .map_err(|error| Broken::Unreadable { index, cause: error.to_string() })?;
+    let body: Body =
+        serde_json::from_str(bytes).map_err(|error| Broken::Unreadable { index, cause: error.to_string() })?;
     if canonical(&body) != bytes {
         return Err(Broken::NotCanonical(index));
     }

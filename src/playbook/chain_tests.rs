@@ -36,6 +36,8 @@ fn links_follow_one_another() {
     assert_eq!((body.previous, record.contained_at), (Some(first.head.hash), Some(at(2))));
 }
 
+type Expect = fn(&Broken) -> bool;
+
 #[test]
 fn what_does_not_follow() {
     let subject = sample::object("Quarantine");
@@ -43,7 +45,6 @@ fn what_does_not_follow() {
     let second = write(Some(&first.head), &first.record, vec![Entry::Fact(Fact::Contained)], 2);
     let elsewhere = crate::playbook::chain::sha256(b"elsewhere");
     let pretty = serde_json::to_string_pretty(&second.body).unwrap();
-    type Expect = fn(&Broken) -> bool;
     let table: [(&str, String, Expect); 11] = [
         ("no JSON", "{".to_owned(), |b| matches!(b, Broken::Unreadable { index: 1, .. })),
         ("an entry of a kind that does not exist", second.bytes.replace("contained", "liberated"), |b| {
@@ -53,9 +54,15 @@ fn what_does_not_follow() {
         ("a field that nobody knows", second.bytes.replacen('{', r#"{"a":1,"#, 1), |b| *b == Broken::NotCanonical(1)),
         ("an earlier link again", first.bytes.clone(), |b| *b == Broken::WrongIndex(1, 0)),
         ("a link left out", forged(&second, |body| body.index = 2), |b| *b == Broken::WrongIndex(1, 2)),
-        ("another object", forged(&second, |body| body.subject.uid = "uid-2".to_owned()), |b| *b == Broken::WrongSubject(1)),
-        ("another kind", forged(&second, |body| body.subject.kind = "Case".to_owned()), |b| *b == Broken::WrongSubject(1)),
-        ("a link to other bytes", forged(&second, |body| body.previous = Some(elsewhere)), |b| *b == Broken::WrongPrevious(1)),
+        ("another object", forged(&second, |body| body.subject.uid = "uid-2".to_owned()), |b| {
+            *b == Broken::WrongSubject(1)
+        }),
+        ("another kind", forged(&second, |body| body.subject.kind = "Case".to_owned()), |b| {
+            *b == Broken::WrongSubject(1)
+        }),
+        ("a link to other bytes", forged(&second, |body| body.previous = Some(elsewhere)), |b| {
+            *b == Broken::WrongPrevious(1)
+        }),
         ("no link", forged(&second, |body| body.previous = None), |b| *b == Broken::WrongPrevious(1)),
         ("an entry taken out", forged(&second, |body| body.entries.clear()), |b| *b == Broken::WrongState(1)),
     ];

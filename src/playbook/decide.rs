@@ -74,14 +74,13 @@ pub fn decide<P: Procedure>(view: &View<'_, P>) -> Plan<P> {
     let releasing = P::releasing(view);
     let mut gates = Gates::default();
     let mut turns: Vec<(usize, Turn<P>)> = Vec::new();
-    let order: Vec<usize> =
-        if releasing { (0..P::TABLE.len()).rev().collect() } else { (0..P::TABLE.len()).collect() };
+    let order: Vec<usize> = if releasing { (0..P::TABLE.len()).rev().collect() } else { (0..P::TABLE.len()).collect() };
     let mut states: Vec<Option<State>> = vec![None; P::TABLE.len()];
 
     for position in order {
         let step = &P::TABLE[position];
         let turn = if releasing {
-            undo(view, step, &states[position + 1..], &mut gates)
+            Some(undo(view, step, &states[position + 1..], &mut gates))
         } else {
             forward(view, step, &states, &mut gates)
         };
@@ -135,22 +134,15 @@ fn forward<P: Procedure>(
 }
 
 /// Releases step by step from the end of the table; a step waits for all that came after it.
-fn undo<P: Procedure>(
-    view: &View<'_, P>,
-    step: &Step<P>,
-    later: &[Option<State>],
-    gates: &mut Gates,
-) -> Option<Turn<P>> {
+fn undo<P: Procedure>(view: &View<'_, P>, step: &Step<P>, later: &[Option<State>], gates: &mut Gates) -> Turn<P> {
     if later.iter().flatten().any(|state| !state.is_settled()) {
-        return Some(Turn::new(State::working(Reason::Waiting, "waits for the steps after it")));
+        return Turn::new(State::working(Reason::Waiting, "waits for the steps after it"));
     }
     let turn = (step.undo)(view);
     if turn.stages.is_empty() && turn.facts.is_empty() {
-        return Some(turn);
+        return turn;
     }
-    Some(gates.pass(view, Action::Release, turn, || {
-        P::TABLE.iter().rev().flat_map(|step| (step.preview)(view)).collect()
-    }))
+    gates.pass(view, Action::Release, turn, || P::TABLE.iter().rev().flat_map(|step| (step.preview)(view)).collect())
 }
 
 fn forward_lines<P: Procedure>(view: &View<'_, P>, action: Action) -> impl FnOnce() -> Vec<PlanLine> {

@@ -87,7 +87,10 @@ fn a_release_runs_backwards_behind_one_gate() {
     assert_eq!(states(&plan), [("MetadataCaptured", "working"), ("Protected", "working"), ("Isolated", "awaiting")]);
     assert!(plan.tracks.is_empty());
     bench.turn();
-    assert_eq!(bench.facts().filter(|fact| matches!(fact, Fact::Restored { .. } | Fact::LeftAsFound { .. })).count(), 0);
+    assert_eq!(
+        bench.facts().filter(|fact| matches!(fact, Fact::Restored { .. } | Fact::LeftAsFound { .. })).count(),
+        0
+    );
     bench.approvals = vec![sample::yes(&bench.record, Action::Release)];
     let plan = bench.plan();
     assert_eq!(tracks(&plan), ["Isolated"], "what was done last is undone first");
@@ -101,20 +104,41 @@ fn who_may_not_begin_touches_nothing() {
     type Setup = fn(&mut Bench<Quarantine>);
     let table: [(&str, Setup, Reason); 9] = [
         ("held elsewhere", |b| b.holder = crate::playbook::step::Holder::Other, Reason::HeldElsewhere),
-        ("the account is not ready", |b| b.account.ready = Err(Refusal::new(Reason::RoleNotAssumable, "m")), Reason::RoleNotAssumable),
+        (
+            "the account is not ready",
+            |b| b.account.ready = Err(Refusal::new(Reason::RoleNotAssumable, "m")),
+            Reason::RoleNotAssumable,
+        ),
         ("the namespace", |b| b.account.namespace_allowed = false, Reason::NamespaceNotAllowed),
         ("the Region", |b| b.account.regions.clear(), Reason::RegionNotAllowed),
         ("not asked", |b| b.lens = |seen| seen.instance = Read::NotRead, Reason::NotObserved),
         ("no such host", |b| b.world.instances.clear(), Reason::InstanceNotFound),
-        ("throttled", |b| b.lens = |seen| {
-            seen.instance = Read::Failed(ReadFailure { reason: Reason::Throttled, message: "m".to_owned() });
-        }, Reason::Throttled),
-        ("of another account", |b| {
-            b.world.instances.values_mut().for_each(|host| host.instance.owner = sample::forensics_id());
-        }, Reason::WrongAccount),
-        ("terminated", |b| {
-            b.world.instances.values_mut().for_each(|h| h.instance.state = crate::playbook::seen::InstanceState::Terminated);
-        }, Reason::InstanceTerminated),
+        (
+            "throttled",
+            |b| {
+                b.lens = |seen| {
+                    seen.instance = Read::Failed(ReadFailure { reason: Reason::Throttled, message: "m".to_owned() });
+                }
+            },
+            Reason::Throttled,
+        ),
+        (
+            "of another account",
+            |b| {
+                b.world.instances.values_mut().for_each(|host| host.instance.owner = sample::forensics_id());
+            },
+            Reason::WrongAccount,
+        ),
+        (
+            "terminated",
+            |b| {
+                b.world
+                    .instances
+                    .values_mut()
+                    .for_each(|h| h.instance.state = crate::playbook::seen::InstanceState::Terminated);
+            },
+            Reason::InstanceTerminated,
+        ),
     ];
     for (given, setup, reason) in table {
         let mut bench: Bench<Quarantine> = Bench::quarantine(Level::Isolated, sample::world(1, 1));
@@ -134,7 +158,8 @@ fn anything() -> impl Strategy<Value = (QuarantineSeen, crate::playbook::record:
     let bits = proptest::collection::vec(any::<bool>(), 24);
     let picks = proptest::collection::vec(0_u8..5, 8);
     (level, bits, picks, any::<bool>()).prop_map(|(level, bits, picks, required)| {
-        let mut bench: Bench<Quarantine> = Bench::quarantine(Level::Isolated, sample::world(1 + usize::from(bits[0]), 1));
+        let mut bench: Bench<Quarantine> =
+            Bench::quarantine(Level::Isolated, sample::world(1 + usize::from(bits[0]), 1));
         bench.spec.isolation.pulse = if bits[1] { Pulse::Auto } else { Pulse::Never };
         for _ in 0..picks[0] + picks[1] {
             bench.turn();
@@ -146,7 +171,11 @@ fn anything() -> impl Strategy<Value = (QuarantineSeen, crate::playbook::record:
             bench.world.interfaces.values_mut().for_each(|port| port.interface.groups = [group(0)].into());
         }
         if bits[4] {
-            bench.world.interfaces.values_mut().for_each(|port| port.interface.public_ips = vec!["203.0.113.1".to_owned()]);
+            bench
+                .world
+                .interfaces
+                .values_mut()
+                .for_each(|port| port.interface.public_ips = vec!["203.0.113.1".to_owned()]);
         }
         let mut seen = bench.seen();
         let failed = ReadFailure { reason: Reason::Throttled, message: "m".to_owned() };

@@ -12,9 +12,7 @@ use super::Time;
 use super::attribute::{Attribute, Value};
 use super::seen::{Rule, ShutdownBehavior};
 use crate::api::aws_account::LockMode;
-use crate::api::ids::{
-    AccountId, InstanceId, InterfaceId, KeyArn, SecurityGroupId, SnapshotId, VolumeId, VpcId,
-};
+use crate::api::ids::{AccountId, InstanceId, InterfaceId, KeyArn, SecurityGroupId, SnapshotId, VolumeId, VpcId};
 
 /// The two groups we make in a VPC.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -204,9 +202,7 @@ impl Effect {
             Self::CreateSecurityGroup { .. } => "CreateSecurityGroup",
             Self::AuthorizeRules { .. } => "AuthorizeSecurityGroup",
             Self::RevokeRules { .. } => "RevokeSecurityGroup",
-            Self::ReplaceSecurityGroups { .. } | Self::OpenForPulse { .. } => {
-                "ModifyNetworkInterfaceAttribute"
-            }
+            Self::ReplaceSecurityGroups { .. } | Self::OpenForPulse { .. } => "ModifyNetworkInterfaceAttribute",
             Self::SetTerminationProtection { .. }
             | Self::SetStopProtection { .. }
             | Self::SetShutdownBehavior { .. }
@@ -223,24 +219,16 @@ impl Effect {
     pub const fn iam_actions(&self) -> &'static [&'static str] {
         match self {
             Self::CreateSecurityGroup { .. } => &["ec2:CreateSecurityGroup", "ec2:CreateTags"],
-            Self::AuthorizeRules { .. } => {
-                &["ec2:AuthorizeSecurityGroupEgress", "ec2:AuthorizeSecurityGroupIngress"]
-            }
-            Self::RevokeRules { .. } => {
-                &["ec2:RevokeSecurityGroupEgress", "ec2:RevokeSecurityGroupIngress"]
-            }
-            Self::ReplaceSecurityGroups { .. } | Self::OpenForPulse { .. } => {
-                &["ec2:ModifyNetworkInterfaceAttribute"]
-            }
+            Self::AuthorizeRules { .. } => &["ec2:AuthorizeSecurityGroupEgress", "ec2:AuthorizeSecurityGroupIngress"],
+            Self::RevokeRules { .. } => &["ec2:RevokeSecurityGroupEgress", "ec2:RevokeSecurityGroupIngress"],
+            Self::ReplaceSecurityGroups { .. } | Self::OpenForPulse { .. } => &["ec2:ModifyNetworkInterfaceAttribute"],
             Self::SetTerminationProtection { .. }
             | Self::SetStopProtection { .. }
             | Self::SetShutdownBehavior { .. }
             | Self::SetDeleteOnTermination { .. } => &["ec2:ModifyInstanceAttribute"],
             Self::CreateSnapshots { .. } => &["ec2:CreateSnapshots", "ec2:CreateTags"],
             Self::LockSnapshot { .. } => &["ec2:LockSnapshot"],
-            Self::ShareSnapshot { .. } | Self::UnshareSnapshot { .. } => {
-                &["ec2:ModifySnapshotAttribute"]
-            }
+            Self::ShareSnapshot { .. } | Self::UnshareSnapshot { .. } => &["ec2:ModifySnapshotAttribute"],
             Self::CreateGrant { .. } => &["kms:CreateGrant"],
         }
     }
@@ -261,9 +249,7 @@ impl Effect {
             Self::SetTerminationProtection { enabled, .. } => {
                 Some((Attribute::TerminationProtection, Value::Flag(*enabled)))
             }
-            Self::SetStopProtection { enabled, .. } => {
-                Some((Attribute::StopProtection, Value::Flag(*enabled)))
-            }
+            Self::SetStopProtection { enabled, .. } => Some((Attribute::StopProtection, Value::Flag(*enabled))),
             Self::SetShutdownBehavior { behavior, .. } => {
                 Some((Attribute::ShutdownBehavior, Value::shutdown(*behavior)))
             }

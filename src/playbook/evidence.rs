@@ -74,10 +74,15 @@ impl Procedure for EvidenceSnapshot {
         if !view.account.regions.contains(&source.region) {
             return Err(Refusal::new(
                 Reason::RegionNotAllowed,
-                format!("AwsAccount {} does not list Region {}; add it to spec.regions there", source.account_ref, source.region),
+                format!(
+                    "AwsAccount {} does not list Region {}; add it to spec.regions there",
+                    source.account_ref, source.region
+                ),
             ));
         }
-        if let Some(share) = view.spec.share.iter().find(|share| !view.account.destinations.contains_key(&share.account_ref)) {
+        if let Some(share) =
+            view.spec.share.iter().find(|share| !view.account.destinations.contains_key(&share.account_ref))
+        {
             return Err(Refusal::new(
                 Reason::DestinationNotAllowed,
                 format!(
@@ -113,9 +118,7 @@ impl Procedure for EvidenceSnapshot {
     }
 
     fn conclude(view: &View<'_, Self>, steps: &[StepResult]) -> Vec<Fact> {
-        let preserved = steps
-            .iter()
-            .any(|step| step.name == "Preserved" && matches!(step.state, Some(State::Done(_))));
+        let preserved = steps.iter().any(|step| step.name == "Preserved" && matches!(step.state, Some(State::Done(_))));
         if preserved && view.record.preserved_at.is_none() { vec![Fact::EvidencePreserved] } else { Vec::new() }
     }
 }

@@ -8,10 +8,10 @@ use std::collections::BTreeMap;
 use super::attribute::Attribute;
 use super::chain::{Head, Link, ObjectRef, Writer, link};
 use super::decide::{Plan, Track, decide};
-use super::effect::Receipt;
+use super::effect::{Effect, Receipt};
 use super::ledger::{Order, draft, is_settled, not_sent, settle};
 use super::record::{Entry, Record};
-use super::step::{Procedure, View};
+use super::step::{Change, Procedure, View};
 use crate::cloud::error::{CloudError, ErrorClass};
 
 /// What a replica remembers of one object between turns. All of it may be lost: a crash loses it.
@@ -67,6 +67,25 @@ pub struct Send<E> {
     pub step: &'static str,
     /// The change and its intent.
     pub order: Order<E>,
+}
+
+/// What of a decision only repeats values that the record says were set, under the intents that say so: all that
+/// may go out where nothing can be recorded.
+pub fn standing_orders<P: Procedure>(plan: &Plan<P>, record: &Record) -> Vec<Send<P::Effect>> {
+    let mut orders = Vec::new();
+    for track in &plan.tracks {
+        for change in track.stages.iter().flatten() {
+            let applied = change
+                .intent()
+                .and_then(Effect::sets)
+                .and_then(|(attribute, value)| record.applied.get(&attribute).filter(|applied| applied.value == value));
+            if let Some(applied) = applied {
+                let order = Order { id: Some(applied.operation.clone()), first: false, change: change.clone() };
+                orders.push(Send { track: orders.len(), step: track.step, order });
+            }
+        }
+    }
+    orders
 }
 
 impl<P: Procedure> Default for Executor<P> {

@@ -26,7 +26,6 @@ fn reply(bench: &mut Bench<Quarantine>, send: &Send<Effect>, class: Option<Error
     bench.executor.replied(&record, send, &reply)
 }
 
-
 /// A host that is closed and about to be pulsed: two stages.
 fn before_the_pulse() -> Bench<Quarantine> {
     let mut bench = Bench::quarantine(Level::Isolated, sample::world(2, 1));

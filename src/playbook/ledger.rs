@@ -69,13 +69,17 @@ pub fn draft<P: Procedure>(
 
     let mut tracks = Vec::new();
     for track in &plan.tracks {
+        // Both halves of the pulse are said, though the second sets what stands already.
+        let pulses =
+            track.stages.iter().flatten().any(|change| matches!(change.intent(), Some(Effect::OpenForPulse { .. })));
         let mut stages = Vec::new();
         for stage in &track.stages {
             let mut orders = Vec::new();
             for change in stage {
                 let mut first = false;
                 let id = change.intent().map(|effect| {
-                    standing(view, effect, plan, &again).unwrap_or_else(|| {
+                    let repeated = (!pulses).then(|| standing(view, effect, plan, &again)).flatten();
+                    repeated.unwrap_or_else(|| {
                         first = true;
                         let id = operation_id(&view.subject.uid, view.next_index, entries.len());
                         entries.push(intent(view.record, plan, &id, track.step, effect));
@@ -142,7 +146,9 @@ fn standing<P: Procedure>(
 fn intent<P: Procedure>(record: &Record, plan: &Plan<P>, id: &OperationId, step: &str, effect: &Effect) -> Entry {
     let before = effect.sets().and_then(|(attribute, _)| {
         let seen_now = plan.facts.iter().find_map(|fact| match fact {
-            Fact::Drift { attribute: a, foreign: value } | Fact::Baseline { attribute: a, value } if *a == attribute => {
+            Fact::Drift { attribute: a, foreign: value } | Fact::Baseline { attribute: a, value }
+                if *a == attribute =>
+            {
                 Some(value.clone())
             }
             _ => None,
@@ -172,12 +178,8 @@ fn intent<P: Procedure>(record: &Record, plan: &Plan<P>, id: &OperationId, step:
 /// outcome: the reply was lost, or they never left, and which of the two nobody can say.
 fn stale_intents<P: Procedure>(view: &View<'_, P>, plan: &Plan<P>) -> Vec<Entry> {
     let record = view.record;
-    let wanted: Vec<&Effect> = plan
-        .tracks
-        .iter()
-        .flat_map(|track| track.stages.iter().flatten())
-        .filter_map(Change::intent)
-        .collect();
+    let wanted: Vec<&Effect> =
+        plan.tracks.iter().flat_map(|track| track.stages.iter().flatten()).filter_map(Change::intent).collect();
     record
         .operations
         .iter()
@@ -199,7 +201,8 @@ fn stale_intents<P: Procedure>(view: &View<'_, P>, plan: &Plan<P>) -> Vec<Entry>
         .map(|(id, operation)| {
             let shown = operation.effect.sets().is_some_and(|(attribute, value)| {
                 if P::releasing(view) {
-                    record.baseline.get(&attribute) == Some(&value) && plan.facts.contains(&Fact::Restored { attribute })
+                    record.baseline.get(&attribute) == Some(&value)
+                        && plan.facts.contains(&Fact::Restored { attribute })
                 } else {
                     record.applied.get(&attribute).is_some_and(|applied| applied.value == value)
                         && (record.verified.contains(&attribute) || plan.facts.contains(&Fact::Verified { attribute }))
@@ -232,7 +235,7 @@ pub fn settle(record: &Record, id: &OperationId, first: bool, reply: &Result<Rec
     match reply {
         Ok(receipt) => Some(outcome(id, OutcomeKind::Done, Some(receipt), None)),
         Err(error) => match error.class {
-            ErrorClass::Ambiguous | ErrorClass::Unavailable => None,
+            ErrorClass::Ambiguous => None,
             // The name was taken before we came: the group is there, and nothing is left to send.
             ErrorClass::Conflict if first && matches!(operation.effect, Effect::CreateSecurityGroup { .. }) => {
                 Some(outcome(id, OutcomeKind::Failed, None, Some(error.code.clone())))

@@ -48,7 +48,10 @@ fn a_chain_opens_with_the_first_thing_worth_saying() {
 #[test]
 fn a_turn_that_says_nothing_writes_nothing() {
     let bench = held();
-    assert_eq!(drafted(&bench, &BTreeMap::new()), Draft { entries: Vec::new(), tracks: Vec::new(), repeats: Vec::new() });
+    assert_eq!(
+        drafted(&bench, &BTreeMap::new()),
+        Draft { entries: Vec::new(), tracks: Vec::new(), repeats: Vec::new() }
+    );
 }
 
 #[test]
@@ -162,9 +165,7 @@ fn an_intent_that_nobody_wants_any_more_gets_its_outcome() {
 #[test]
 fn what_a_reply_says() {
     use ErrorClass::{Ambiguous, Conflict, Denied, Invalid, Throttled, Unavailable};
-    let set = |bench: &Bench<crate::playbook::EvidenceSnapshot>| {
-        bench.plan().tracks[0].stages[0][0].clone()
-    };
+    let set = |bench: &Bench<crate::playbook::EvidenceSnapshot>| bench.plan().tracks[0].stages[0][0].clone();
     let tokenless = set(&Bench::evidence(sample::world(1, 1)));
     let absolute = Effect::SetTerminationProtection { instance: sample::instance_id(), enabled: true };
     // Refusal; first send; outcome of what may be sent again; outcome of what may not.
@@ -175,7 +176,7 @@ fn what_a_reply_says() {
         (Invalid, true, open, failed),
         (Conflict, true, open, failed),
         (Conflict, false, open, failed),
-        (Unavailable, true, open, open),
+        (Unavailable, true, open, failed),
         (Ambiguous, true, open, open),
         (Ambiguous, false, open, open),
     ];

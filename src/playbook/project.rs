@@ -84,7 +84,9 @@ pub fn verdict<P: Procedure>(plan: &Plan<P>, errors: &BTreeMap<&'static str, Clo
 fn awaits(action: crate::api::approval::Action) -> Refusal {
     Refusal::new(
         Reason::AwaitingApproval,
-        format!("{action} waits for an Approval of the plan in status.plan; status.plan.approveWith has the line to copy"),
+        format!(
+            "{action} waits for an Approval of the plan in status.plan; status.plan.approveWith has the line to copy"
+        ),
     )
 }
 
@@ -117,7 +119,9 @@ pub fn conditions<P: Procedure>(
         let (done, reason, message) = match told(step, errors) {
             None => continue,
             Some(State::Done(message)) => (true, Reason::Succeeded, message),
-            Some(State::Awaiting(action)) => (false, Reason::AwaitingApproval, format!("waits for approval of {action}")),
+            Some(State::Awaiting(action)) => {
+                (false, Reason::AwaitingApproval, format!("waits for approval of {action}"))
+            }
             Some(State::Skipped(r) | State::Working(r) | State::Blocked(r)) => (false, r.reason, r.message),
         };
         all.push(set(before, step.name, done, reason, &message));

@@ -33,8 +33,7 @@ fn working() -> Option<State> {
 }
 
 fn errors(step: &'static str, class: ErrorClass) -> BTreeMap<&'static str, CloudError> {
-    let effect =
-        crate::playbook::effect::Effect::SetStopProtection { instance: sample::instance_id(), enabled: true };
+    let effect = crate::playbook::effect::Effect::SetStopProtection { instance: sample::instance_id(), enabled: true };
     BTreeMap::from([(step, sample::error(&effect, class))])
 }
 
@@ -100,7 +99,9 @@ fn steps_stand_in_the_order_of_the_table_and_undeclared_ones_not_at_all() {
 #[test]
 fn a_refusal_keeps_what_was_said_of_the_steps_before() {
     let before = said(&plan([done(), done(), done()]), &BTreeMap::new(), &[]);
-    for (reason, kind) in [(Reason::AccountNotReady, STALLED), (Reason::Throttled, RECONCILING), (Reason::NotObserved, RECONCILING)] {
+    for (reason, kind) in
+        [(Reason::AccountNotReady, STALLED), (Reason::Throttled, RECONCILING), (Reason::NotObserved, RECONCILING)]
+    {
         let refused = Plan::refused(Refusal::new(reason, "m"));
         let after = said(&refused, &BTreeMap::new(), &before);
         assert_eq!(after[1..4], before[1..4], "{reason}");
@@ -115,7 +116,8 @@ fn the_time_moves_when_the_status_does_and_not_before() {
     for condition in &mut first {
         condition.last_transition_time = MetaTime(at(1));
     }
-    let second = said(&plan([done(), Some(State::working(Reason::Waiting, "other words")), None]), &BTreeMap::new(), &first);
+    let second =
+        said(&plan([done(), Some(State::working(Reason::Waiting, "other words")), None]), &BTreeMap::new(), &first);
     assert!(second.iter().all(|c| c.last_transition_time == MetaTime(at(1))), "other words are no transition");
     let third = said(&plan([done(), done(), None]), &BTreeMap::new(), &first);
     let time = |name: &str| third.iter().find(|c| c.type_ == name).unwrap().last_transition_time.0;

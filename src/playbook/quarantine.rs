@@ -2,14 +2,14 @@
 
 use serde_json::{Value as Json, json};
 
+use super::attribute::Attribute;
+use super::effect::{Effect, GroupRole};
 use super::record::{Fact, group_key};
 use super::seen::{Instance, InstanceState, Interface, Protections, Read, SecurityGroup, Surroundings};
 use super::step::{Holder, Procedure, Refusal, State, Step, StepResult, View};
 use crate::api::conditions::Reason;
 use crate::api::ids::VpcId;
 use crate::api::quarantine::{Level, QuarantineSpec};
-use super::attribute::Attribute;
-use super::effect::{Effect, GroupRole};
 
 /// Holds one EC2 instance at a level.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -96,7 +96,10 @@ impl Procedure for Quarantine {
         if instance.owner != view.account.id {
             return Err(Refusal::new(
                 Reason::WrongAccount,
-                format!("{} belongs to account {}, not to {}; nothing is touched", instance.id, instance.owner, view.account.id),
+                format!(
+                    "{} belongs to account {}, not to {}; nothing is touched",
+                    instance.id, instance.owner, view.account.id
+                ),
             ));
         }
         if instance.state == InstanceState::Terminated && !Self::releasing(view) {
@@ -110,9 +113,8 @@ impl Procedure for Quarantine {
     }
 
     fn conclude(view: &View<'_, Self>, steps: &[StepResult]) -> Vec<Fact> {
-        let done = |name: &str| {
-            steps.iter().any(|step| step.name == name && matches!(step.state, Some(State::Done(_))))
-        };
+        let done =
+            |name: &str| steps.iter().any(|step| step.name == name && matches!(step.state, Some(State::Done(_))));
         if Self::releasing(view) {
             let over = steps.iter().all(|step| step.state.as_ref().is_none_or(State::is_settled));
             return if over && !view.record.released { vec![Fact::Released] } else { Vec::new() };
@@ -139,7 +141,10 @@ fn may_begin(view: &View<'_, Quarantine>) -> Result<(), Refusal> {
     if !view.account.regions.contains(&target.region) {
         return Err(Refusal::new(
             Reason::RegionNotAllowed,
-            format!("AwsAccount {} does not list Region {}; add it to spec.regions there", target.account_ref, target.region),
+            format!(
+                "AwsAccount {} does not list Region {}; add it to spec.regions there",
+                target.account_ref, target.region
+            ),
         ));
     }
     Ok(())
@@ -186,7 +191,7 @@ pub(super) fn our_group<'a>(view: &View<'a, Quarantine>, vpc: &VpcId, role: Grou
 /// Whether the chain says that a group was made which AWS does not show yet. One that is not shown when asked W later
 /// is gone: somebody deleted it, and it is made anew.
 pub(super) fn made_but_unseen(view: &View<'_, Quarantine>, vpc: &VpcId, role: GroupRole) -> bool {
-    let asked = view.seen.groups.asked_at().map_or(i64::MIN, |asked| asked.as_second());
+    let asked = view.seen.groups.asked_at().map_or(i64::MIN, jiff::Timestamp::as_second);
     view.record.groups.contains_key(&group_key(vpc, role))
         && our_group(view, vpc, role).is_none()
         && view.record.operations.values().any(|made| {

@@ -10,244 +10,9 @@ use serde::{Deserialize, Serialize};
 use super::Time;
 use super::attribute::{Attribute, Value};
 use super::effect::{Created, Effect, GroupRole};
-use super::seen::{Instance, Interface, Surroundings};
+pub use super::entry::{Decision, Entry, Fact, OperationId, OutcomeKind, PublishedPlan};
 use crate::api::approval::Action;
 use crate::api::ids::{AccountId, Digest, InterfaceId, KeyArn, SecurityGroupId, SnapshotId, VolumeId, VpcId};
-
-/// Names one intent: a hash over the object, the record and the entry. It is in the tag of what is created.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
-#[serde(transparent)]
-pub struct OperationId(pub String);
-
-/// One statement of a custody record.
-#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
-#[serde(tag = "entry", rename_all = "camelCase", rename_all_fields = "camelCase")]
-pub enum Entry {
-    /// First entry of a chain.
-    Opened {
-        /// What the chain is about, in words.
-        about: String,
-        /// Who asked for it, where a person did.
-        requested_by: Option<String>,
-    },
-    /// Something seen or given up, without anything being done.
-    Fact(Fact),
-    /// A gate was opened.
-    Decision(Decision),
-    /// What is about to be done. Written before it is.
-    Intent {
-        /// The operation.
-        id: OperationId,
-        /// The step that wants it.
-        step: String,
-        /// The change, with all its parameters.
-        effect: Effect,
-        /// SHA-256 of the canonical JSON of the change.
-        digest: Digest,
-        /// The value that stood before, where one attribute is set.
-        before: Option<Value>,
-        /// The operation that this one repeats, after its own outcome was written.
-        retry_of: Option<OperationId>,
-    },
-    /// How it ended. Exactly one for each intent.
-    Outcome {
-        /// The operation.
-        id: OperationId,
-        /// How.
-        result: OutcomeKind,
-        /// What came into being.
-        #[serde(default, skip_serializing_if = "Vec::is_empty")]
-        created: Vec<Created>,
-        /// AWS's request id.
-        request_id: Option<String>,
-        /// AWS's clock, from the reply.
-        server_date: Option<String>,
-        /// AWS's error code, where it refused.
-        error: Option<String>,
-    },
-}
-
-/// Ends of an operation.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase")]
-pub enum OutcomeKind {
-    /// AWS accepted it.
-    Done,
-    /// AWS refused it; it was not applied.
-    Failed,
-    /// It never left.
-    NotSent,
-    /// The reply was lost; AWS shows that it was applied.
-    Adopted,
-    /// Applied, but another operation's result was already canonical.
-    Surplus,
-    /// The reply was lost, and AWS does not show whether it was applied.
-    Unknown,
-}
-
-/// One thing seen, verified, given up or promised.
-#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
-#[serde(tag = "fact", rename_all = "camelCase", rename_all_fields = "camelCase")]
-pub enum Fact {
-    /// The host as found: row D7.
-    Metadata {
-        /// The host.
-        instance: Box<Instance>,
-        /// Its interfaces.
-        interfaces: Vec<Interface>,
-    },
-    /// What is around the host: row D7, the rest.
-    Surroundings {
-        /// Groups, balancers, digests of what is large or private.
-        surroundings: Box<Surroundings>,
-    },
-    /// The value that stood before our first change.
-    Baseline {
-        /// The attribute.
-        attribute: Attribute,
-        /// Its value.
-        value: Value,
-    },
-    /// AWS shows our value for the first time.
-    Verified {
-        /// The attribute.
-        attribute: Attribute,
-    },
-    /// Somebody else's value on an attribute that we hold.
-    Drift {
-        /// The attribute.
-        attribute: Attribute,
-        /// The foreign value.
-        foreign: Value,
-    },
-    /// The same foreign value again, as often as this since it was last written.
-    DriftRepeated {
-        /// The attribute.
-        attribute: Attribute,
-        /// How often.
-        count: u64,
-    },
-    /// Rules that somebody added to a closed group of ours.
-    ForeignRules {
-        /// The group.
-        group: SecurityGroupId,
-        /// The rules, in words.
-        rules: Vec<String>,
-    },
-    /// Every interface is closed and AWS shows it.
-    Contained,
-    /// A plan that waits for a person.
-    PlanPublished(PublishedPlan),
-    /// A person refused the plan.
-    Denied {
-        /// The action.
-        action: Action,
-        /// Who.
-        approver: String,
-        /// Hash of the plan.
-        plan_hash: Digest,
-    },
-    /// Snapshots of one call, found by the operation id in their tags, beyond the canonical set.
-    SurplusSet {
-        /// The operation that made them.
-        operation: OperationId,
-        /// The snapshots.
-        snapshots: Vec<SnapshotId>,
-    },
-    /// A snapshot reached a state that is the end of it.
-    SnapshotSettled {
-        /// The snapshot.
-        snapshot: SnapshotId,
-        /// `completed`, or AWS's message.
-        state: String,
-    },
-    /// A snapshot is locked and AWS shows it.
-    Locked {
-        /// The snapshot.
-        snapshot: SnapshotId,
-        /// When the lock ends.
-        until: Option<Time>,
-    },
-    /// The declared accounts, and no others, may use the snapshot, and AWS shows it.
-    Shared {
-        /// The snapshot.
-        snapshot: SnapshotId,
-        /// Who may.
-        accounts: BTreeSet<AccountId>,
-    },
-    /// Accounts that could use a snapshot without being declared.
-    StrangersFound {
-        /// The snapshot.
-        snapshot: SnapshotId,
-        /// Account ids; `all` for the public.
-        strangers: BTreeSet<String>,
-    },
-    /// What could not be done and is settled as such.
-    GaveUp {
-        /// The step.
-        step: String,
-        /// Which part of it.
-        part: String,
-        /// Why.
-        reason: String,
-    },
-    /// A locked set stands.
-    EvidencePreserved,
-    /// A value of ours returned to its baseline.
-    Restored {
-        /// The attribute.
-        attribute: Attribute,
-    },
-    /// Not ours any more when we came to give it back: left.
-    LeftAsFound {
-        /// The attribute.
-        attribute: Attribute,
-        /// What stands there; nothing where it is gone.
-        value: Option<Value>,
-    },
-    /// All that we changed was given back or reported; the object is finished.
-    Released,
-    /// Children that the case made, and the hosts they are for.
-    Composed {
-        /// Kind and name of each child.
-        children: BTreeSet<String>,
-    },
-    /// All children say so.
-    CaseContained,
-}
-
-/// A plan as published: what a person approves.
-#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase")]
-pub struct PublishedPlan {
-    /// The action that it needs.
-    pub action: Action,
-    /// Hash without the index: whether the plan still says what the spec asks for.
-    pub basis: Digest,
-    /// What a person signs.
-    pub hash: Digest,
-    /// Index of the record that publishes it.
-    pub index: u64,
-    /// The plan in words.
-    pub lines: Vec<String>,
-    /// For a case: the plans of its children, by uid, that the hash covers.
-    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
-    pub leaves: BTreeMap<String, Digest>,
-}
-
-/// A gate that persons opened.
-#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase")]
-pub struct Decision {
-    /// The action.
-    pub action: Action,
-    /// Hash of the plan.
-    pub plan_hash: Digest,
-    /// Who approved, as the API server authenticated them, and by which Approval (its uid).
-    pub approvals: BTreeMap<String, String>,
-    /// One person alone, in an emergency: to be reviewed.
-    pub break_glass: bool,
-}
 
 /// An operation without an outcome, or one whose results are kept.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
@@ -390,8 +155,7 @@ impl Record {
         if makes(effect) {
             self.operations.retain(|_, made| made.outcome.is_none() || made.effect != *effect);
         }
-        let operation =
-            Operation { step: step.to_owned(), effect: effect.clone(), at, outcome: None };
+        let operation = Operation { step: step.to_owned(), effect: effect.clone(), at, outcome: None };
         self.operations.insert(id.clone(), operation);
     }
 
@@ -410,10 +174,7 @@ impl Record {
                 }
             }
         }
-        if matches!(result, OutcomeKind::Done | OutcomeKind::Adopted)
-            && !snapshots.is_empty()
-            && self.set.is_none()
-        {
+        if matches!(result, OutcomeKind::Done | OutcomeKind::Adopted) && !snapshots.is_empty() && self.set.is_none() {
             self.set = Some((id.clone(), snapshots));
         }
         let Some(operation) = self.operations.get_mut(id) else { return };
@@ -445,15 +206,12 @@ impl Record {
             Fact::Baseline { attribute, value } if !self.holds(attribute) => {
                 self.baseline.insert(attribute.clone(), value.clone());
             }
-            Fact::Baseline { .. } => {}
             Fact::Verified { attribute } => {
                 self.verified.insert(attribute.clone());
             }
             Fact::Drift { attribute, foreign } => {
-                let drift = self
-                    .drift
-                    .entry(attribute.clone())
-                    .or_insert_with(|| Drift { foreign: BTreeSet::new(), at });
+                let drift =
+                    self.drift.entry(attribute.clone()).or_insert_with(|| Drift { foreign: BTreeSet::new(), at });
                 if drift.foreign.len() >= DRIFT_VALUES || drift.foreign.contains(foreign) {
                     *drift = Drift { foreign: BTreeSet::new(), at };
                 }
@@ -497,8 +255,8 @@ impl Record {
                 self.given_back.insert(attribute.clone(), Some(found));
             }
             Fact::Released => self.released = true,
-            Fact::Composed { children } => self.children = children.clone(),
-            Fact::ForeignRules { .. } | Fact::StrangersFound { .. } => {}
+            Fact::Composed { children } => self.children.clone_from(children),
+            Fact::Baseline { .. } | Fact::ForeignRules { .. } | Fact::StrangersFound { .. } => {}
         }
     }
 

@@ -145,7 +145,12 @@ pub fn instance(volumes: usize) -> Instance {
         key_name: None,
         tags: BTreeMap::new(),
         volumes: (0..volumes)
-            .map(|n| AttachedVolume { volume: volume(n), device: format!("/dev/xvd{n}"), delete_on_termination: true })
+            .map(|n| AttachedVolume {
+                volume: volume(n),
+                device: format!("/dev/xvd{n}"),
+                root: n == 1,
+                delete_on_termination: true,
+            })
             .collect(),
     }
 }

@@ -6,8 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use super::Time;
 use crate::api::ids::{
-    AccountId, InstanceId, InterfaceId, KeyArn, SecurityGroupId, SnapshotId, SubnetId, VolumeId,
-    VpcId,
+    AccountId, InstanceId, InterfaceId, KeyArn, SecurityGroupId, SnapshotId, SubnetId, VolumeId, VpcId,
 };
 
 /// One question to AWS and its answer. `asked_at` is the time *before* the request left: a lagging
@@ -103,6 +102,8 @@ pub struct AttachedVolume {
     pub volume: VolumeId,
     /// The device name of the attachment, as AWS has it.
     pub device: String,
+    /// Whether it is the root volume: `CreateSnapshots` excludes that one in another way.
+    pub root: bool,
     /// Whether terminating the instance deletes the volume.
     pub delete_on_termination: bool,
 }

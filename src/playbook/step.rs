@@ -172,6 +172,7 @@ pub struct View<'a, P: Procedure> {
 
 impl<P: Procedure> View<'_, P> {
     /// The same view: every part of it is a reference.
+    #[must_use]
     pub const fn copy(&self) -> Self {
         Self { ..*self }
     }

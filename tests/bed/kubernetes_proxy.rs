@@ -72,6 +72,7 @@ async fn calls_are_recorded_as_verb_and_resource() {
         ("get configmaps", false),
     ];
     assert_eq!(all, expected);
+    assert_eq!(calls[0].parameter("name"), Some("one"));
     assert_eq!(calls[4].parameter("namespace"), Some(scene.namespace.as_str()));
     assert_eq!(calls[4].parameter("name"), Some("one"));
     assert_eq!(calls[6].code(), Some("NotFound"));

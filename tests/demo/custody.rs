@@ -25,7 +25,8 @@ pub async fn timeline(stage: &Stage, scene: &Scene) {
 async fn chain(stage: &Stage, uid: &str) {
     let params = ListParams::default().labels(&format!("sequester.dev/subject={uid}"));
     let listed = stage.api(Identity::Auditor, "CustodyRecord").await.list(&params).await.expect("list records");
-    let mut records: Vec<String> = listed.iter().map(|r| r.data["spec"]["body"].as_str().unwrap_or_default().to_owned()).collect();
+    let mut records: Vec<String> =
+        listed.iter().map(|r| r.data["spec"]["body"].as_str().unwrap_or_default().to_owned()).collect();
     records.sort_by_key(|bytes| serde_json::from_str::<Value>(bytes).ok().and_then(|body| body["index"].as_u64()));
     let mut previous = Value::Null;
     for (index, bytes) in records.iter().enumerate() {

@@ -41,9 +41,8 @@ async fn run(keep: bool) {
     code(&manifest);
     let applied = stage.kubectl_stdin(Identity::Alice, &["apply", "-f", "-"], &manifest).await;
     tell::output("alice", "kubectl apply -f examples/compromised-web-server.yaml", &applied);
-    let case = stage
-        .until_condition("ForensicCase", CASE, "PlanReady", |found| found["reason"] == "AwaitingApproval")
-        .await;
+    let case =
+        stage.until_condition("ForensicCase", CASE, "PlanReady", |found| found["reason"] == "AwaitingApproval").await;
     note("The controller publishes what it will do, to which host, and what it touches beside it:");
     for line in case["status"]["plan"]["lines"].as_array().into_iter().flatten() {
         println!("    - {}", line.as_str().unwrap_or_default());
@@ -57,7 +56,10 @@ async fn run(keep: bool) {
     println!("    refused: {}", refused.err().map_or_else(|| "no, accepted!".to_owned(), tell::api_message));
     note("bob approves the plan by its hash:");
     let accepted = stage.approve(Identity::Bob, "ForensicCase", CASE).await;
-    println!("    {}", accepted.map_or_else(tell::api_message, |made| format!("created: {}", made.metadata.name.unwrap_or_default())));
+    println!(
+        "    {}",
+        accepted.map_or_else(tell::api_message, |made| format!("created: {}", made.metadata.name.unwrap_or_default()))
+    );
 
     chapter("5", "Progress, as kubectl shows it");
     watch::until_ready(&stage).await;

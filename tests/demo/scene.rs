@@ -42,7 +42,10 @@ impl Scene {
 
     pub fn describe(&self) {
         let Self { network, suspect, bystanders, elastic } = self;
-        note(&format!("account 111122223333 in {REGION}: VPC {}, Auto Scaling group web of three servers,", network.vpc));
+        note(&format!(
+            "account 111122223333 in {REGION}: VPC {}, Auto Scaling group web of three servers,",
+            network.vpc
+        ));
         note("  behind an application load balancer (target group web) and a classic one");
         note(&format!("compromised: {} with interfaces {},", suspect.instance, suspect.interfaces.join(" and ")));
         note(&format!("  elastic address {elastic}, instance profile web, three volumes:"));
@@ -64,9 +67,7 @@ impl Scene {
     }
 
     pub async fn declare_accounts(&self, stage: &Stage) {
-        stage
-            .declare_accounts(|workload| workload["spec"]["approval"] = json!({"required": ["Isolate"]}))
-            .await;
+        stage.declare_accounts(|workload| workload["spec"]["approval"] = json!({"required": ["Isolate"]})).await;
         for name in [stage.account_name(), stage.forensics_name()] {
             stage.until_true("AwsAccount", &name, "Ready").await;
         }
@@ -110,7 +111,10 @@ impl Scene {
             println!("  export KUBECONFIG={}   # as {who}", path.display());
         }
         println!("  export AWS_ENDPOINT_URL={} AWS_REGION={REGION}", stage.workload.admin.url);
-        println!("  export AWS_ACCESS_KEY_ID={} AWS_SECRET_ACCESS_KEY=unused   # administrator of 111122223333", stage.workload.admin.access_key);
+        println!(
+            "  export AWS_ACCESS_KEY_ID={} AWS_SECRET_ACCESS_KEY=unused   # administrator of 111122223333",
+            stage.workload.admin.access_key
+        );
         println!("  kubectl -n {NAMESPACE} get fcase,quar,evsnap,custody   # the case is {CASE}");
         println!("LEFT UP");
     }

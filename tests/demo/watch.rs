@@ -68,7 +68,10 @@ fn show(listed: &str, shown: &mut BTreeMap<String, String>) {
 pub async fn clocks(stage: &Stage) {
     let case = stage.get("ForensicCase", CASE).await;
     let at = |name: &str| {
-        case["status"][name].as_str().and_then(|time| time.parse::<jiff::Timestamp>().ok()).map(jiff::Timestamp::as_second)
+        case["status"][name]
+            .as_str()
+            .and_then(|time| time.parse::<jiff::Timestamp>().ok())
+            .map(jiff::Timestamp::as_second)
     };
     let (since, contained, safe) = (at("exposedSince"), at("containedAt"), at("evidenceSafeAt"));
     let seconds = |to: Option<i64>| match (since, to) {

@@ -2,6 +2,7 @@
 
 use std::time::Instant;
 
+use sequester::playbook::executor::Executor;
 use stateright::{Checker, HasDiscoveries, Model, Property};
 
 use super::kind::{Kind, name};
@@ -9,7 +10,7 @@ use super::machine::{Action, Fate, Lens, System};
 use super::marks::Mark;
 use super::mutants::Mutation;
 use super::stage::Scene;
-use super::state::{Lease, Phase, State};
+use super::state::{Lease, Phase, Snap, State};
 use super::words;
 
 impl<P: Kind> Model for System<P>
@@ -35,6 +36,7 @@ where
             match &replica.phase {
                 // Nobody looks at an object that is not there any more.
                 Phase::Idle if state.wish.deleted && self.mutation != Some(Mutation::ReopenOnDelete) => {}
+                Phase::Idle if matches!(replica.lease, Lease::Deposed(_)) && !faulty => {}
                 Phase::Idle => {
                     actions.push(Action::Look(r, Lens::Fresh));
                     for old in (0..u8::try_from(state.past.len()).unwrap_or_default()).filter(|_| faulty) {
@@ -60,7 +62,7 @@ where
             if faulty && busy && !replica.paused {
                 actions.push(Action::Pause(r));
             }
-            let remembers = busy || replica.executor != Default::default();
+            let remembers = busy || *replica.executor != Executor::default();
             if faulty && remembers {
                 actions.push(Action::Crash(r));
             }
@@ -125,23 +127,14 @@ where
                 actions.push(Action::Delete);
             }
         }
-        let changes = |act: fn(&mut sequester::cloud::sim::World)| {
-            let mut world = sequester::cloud::sim::World::clone(&state.world.world);
-            act(&mut world);
-            world != *state.world.world
-        };
+        let deeds = self.deeds(&state.world);
+        let (foreign, aws) = deeds.split_at(self.scene.foreign.len());
+        let possible = |deeds: &[Option<Snap>]| (0_u8..).zip(deeds).filter(|(_, d)| d.is_some()).map(|(n, _)| n).collect();
+        let (foreign, aws): (Vec<u8>, Vec<u8>) = (possible(foreign), possible(aws));
         if state.budget.foreign > 0 {
-            for (n, deed) in (0_u8..).zip(&self.scene.foreign) {
-                if changes(deed.act) {
-                    actions.push(Action::Foreign(n));
-                }
-            }
+            actions.extend(foreign.into_iter().map(Action::Foreign));
         }
-        for (n, deed) in (0_u8..).zip(&self.scene.aws) {
-            if changes(deed.act) {
-                actions.push(Action::Aws(n));
-            }
-        }
+        actions.extend(aws.into_iter().map(Action::Aws));
     }
 }
 

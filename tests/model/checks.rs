@@ -69,7 +69,7 @@ fn lets_go(effect: &Effect, world: &World, record: &Record) -> bool {
 
 /// A change at the moment it leaves.
 pub fn sent<P: Kind>(state: &State<P>, rules: &Rules<'_>, effect: &Effect, id: &OperationId) -> Broken {
-    let world = &state.world.world;
+    let world = &*state.world;
     let record = state.record();
     let written = state.chain.as_ref().is_some_and(|node| node.intents.get(id) == Some(effect));
     if !written {
@@ -107,7 +107,6 @@ pub fn stands<P: Kind>(state: &State<P>) -> Broken {
         state.chain.as_ref().is_some_and(|node| node.intents.contains_key(&OperationId(operation.to_owned())))
     };
     let calls: BTreeSet<u32> = state
-        .world
         .world
         .snapshots
         .values()
@@ -177,7 +176,7 @@ fn set<P: Kind>(state: &State<P>, before: Option<&Node>, link: &Link) -> Broken 
     if let Some(earlier) = before.and_then(|node| node.record.set.as_ref()) {
         return (earlier != &(operation.clone(), set.clone())).then_some(name::S4);
     }
-    let world = &state.world.world;
+    let world = &*state.world;
     let exhibits: Vec<_> = set.values().filter_map(|id| world.snapshots.get(id)).collect();
     if exhibits.iter().any(|exhibit| exhibit.tags.get("ops:operation") != Some(&operation.0)) {
         return Some(name::S4);

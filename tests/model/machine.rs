@@ -1,14 +1,15 @@
 //! The steps of the model: the shipped executor, moved by a shell that can be interrupted anywhere.
 
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 use std::sync::{Arc, Mutex};
 
 use sequester::api::approval::{Action as Approved, Decision};
 use sequester::cloud::error::{CloudError, ErrorClass};
+use sequester::cloud::sim::World;
 use sequester::playbook::approval::Candidate;
 use sequester::playbook::chain::{Head, Link, Writer, canonical, link, next_index};
 use sequester::playbook::effect::{Effect, Receipt};
-use sequester::playbook::executor::Send;
+use sequester::playbook::executor::{Executor, Send};
 use sequester::playbook::record::{Entry, Fact, OperationId, OutcomeKind, Record};
 use sequester::playbook::step::{Holder, View};
 
@@ -17,7 +18,7 @@ use super::kind::{Broken, Judged, Kind, Lies, changes, name};
 use super::marks::{Mark, Marks};
 use super::mutants::Mutation;
 use super::stage::{self, Scene};
-use super::state::{Budget, Flight, Lease, Look, Node, Phase, Replica, OLD, Snap, State, TICK, Wish, time};
+use super::state::{Budget, Flight, Held, Lease, Look, Node, Phase, Replica, OLD, Snap, State, TICK, Wish, time};
 
 /// One step.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -86,6 +87,7 @@ pub struct System<P: Kind> {
     pub watched: Option<&'static str>,
     pub marks: Marks,
     pub(super) rested: Mutex<HashMap<u64, Broken>>,
+    deeds: Mutex<HashMap<u64, Arc<Vec<Option<Snap>>>>>,
 }
 
 impl<P: Kind> System<P>
@@ -93,7 +95,7 @@ where
     P::Spec: Clone,
 {
     pub fn new(scene: Scene<P::Spec>) -> Self {
-        Self { scene, mutation: None, watched: None, marks: Marks::default(), rested: Mutex::default() }
+        Self { scene, mutation: None, watched: None, marks: Marks::default(), rested: Mutex::default(), deeds: Mutex::default() }
     }
 
     pub fn with(scene: Scene<P::Spec>, mutation: Mutation, watched: &'static str) -> Self {
@@ -116,10 +118,10 @@ where
             chain: None,
             replicas: [Replica::new(Lease::Holder), Replica::new(Lease::Standby)],
             flights: Vec::new(),
-            wish: Arc::new(Wish { spec: 0, approvals: Vec::new(), deleted: false }),
+            wish: Held::new(Wish { spec: 0, approvals: Vec::new(), deleted: false }),
             budget: self.scene.budget,
-            carried_out: Arc::default(),
-            dropped: Arc::default(),
+            carried_out: Held::new(BTreeSet::new()),
+            dropped: Held::new(BTreeSet::new()),
             broken: None,
         }
     }
@@ -131,8 +133,7 @@ where
         }
     }
 
-    fn change(&self, state: &mut State<P>, world: sequester::cloud::sim::World) {
-        let next = Snap::new(world);
+    fn change(&self, state: &mut State<P>, next: Snap) {
         if next.hash != state.world.hash {
             let old = std::mem::replace(&mut state.world, next);
             let until = state.now + TICK;
@@ -147,13 +148,28 @@ where
         }
     }
 
+    /// What the deeds of others would make of a world; nothing where they change nothing.
+    pub(super) fn deeds(&self, snap: &Snap) -> Arc<Vec<Option<Snap>>> {
+        let mut known = self.deeds.lock().unwrap();
+        let deeds = known.entry(snap.hash).or_insert_with(|| {
+            let all = self.scene.foreign.iter().chain(&self.scene.aws);
+            let done = all.map(|deed| {
+                let mut world = World::clone(snap);
+                (deed.act)(&mut world);
+                (world != **snap).then(|| Snap::new(world))
+            });
+            Arc::new(done.collect())
+        });
+        deeds.clone()
+    }
+
     fn carry_out(&self, state: &mut State<P>, effect: &Effect, id: &OperationId) -> Result<Receipt, CloudError> {
-        let mut world = sequester::cloud::sim::World::clone(&state.world.world);
+        let mut world = World::clone(&state.world);
         let reply = world.apply(effect, id);
-        if reply.is_ok() {
-            Arc::make_mut(&mut state.carried_out).insert(id.clone());
+        if reply.is_ok() && !state.carried_out.contains(id) {
+            state.carried_out.change(|all| all.insert(id.clone()));
         }
-        self.change(state, world);
+        self.change(state, Snap::new(world));
         reply
     }
 
@@ -187,27 +203,25 @@ where
             Action::Age => Self::passes(&mut state, OLD),
             Action::Edit => {
                 state.budget.operator -= 1;
-                Arc::make_mut(&mut state.wish).spec += 1;
+                state.wish.change(|wish| wish.spec += 1);
             }
             Action::Approve(action) => {
                 state.budget.operator -= 1;
                 let yes = yes(&state.record(), action);
-                Arc::make_mut(&mut state.wish).approvals.push(yes);
+                state.wish.change(|wish| wish.approvals.push(yes));
             }
             Action::Delete => {
                 state.budget.operator -= 1;
-                Arc::make_mut(&mut state.wish).deleted = true;
+                state.wish.change(|wish| wish.deleted = true);
             }
             Action::Foreign(n) => {
                 state.budget.foreign -= 1;
-                let mut world = sequester::cloud::sim::World::clone(&state.world.world);
-                (self.scene.foreign[usize::from(n)].act)(&mut world);
-                self.change(&mut state, world);
+                let next = self.deeds(&state.world)[usize::from(n)].clone()?;
+                self.change(&mut state, next);
             }
             Action::Aws(n) => {
-                let mut world = sequester::cloud::sim::World::clone(&state.world.world);
-                (self.scene.aws[usize::from(n)].act)(&mut world);
-                self.change(&mut state, world);
+                let next = self.deeds(&state.world)[self.scene.foreign.len() + usize::from(n)].clone()?;
+                self.change(&mut state, next);
             }
         }
         Some(state)
@@ -232,16 +246,16 @@ where
             Lens::Stale(n) => Some((state.past[usize::from(n)].1.clone(), true)),
             Lens::Mixed(n) => Some((state.past[usize::from(n)].1.clone(), false)),
         };
-        if old.is_some() {
-            state.budget.faults -= 1;
-        }
+        // A replica that was deposed finishes its turn; that it begins another one is a fault of its own.
+        let deposed = matches!(state.replicas[r].lease, Lease::Deposed(_));
+        state.budget.faults -= u8::from(old.is_some() || deposed);
         let index = state.chain.as_ref().map(|node| node.head.index);
         let replica = &mut state.replicas[r];
         if replica.known != index {
             // What it was owed may have been settled by the other.
             if replica.known.is_some() {
                 self.marks.hit(Mark::Relearned);
-                replica.executor = Default::default();
+                replica.executor = Held::new(Executor::default());
             }
             replica.known = index;
         }
@@ -255,7 +269,7 @@ where
 
     /// What a look shows.
     fn seen(&self, look: &Look, spec: &P::Spec, record: &Record, asked: i64) -> P::Seen {
-        let show = |snap: &Snap| P::look(&snap.world, spec, &self.scene.account, record, time(asked));
+        let show = |snap: &Snap| P::look(snap, spec, &self.scene.account, record, time(asked));
         match &look.old {
             None => show(&look.fresh),
             Some((old, true)) => show(old),
@@ -276,7 +290,7 @@ where
         let (mut shown, mut record) = (self.seen(&look, spec, &known, asked), known.clone());
         let (mut account, mut limits) = (self.scene.account.clone(), self.scene.limits);
         if let Some(mutation) = self.mutation {
-            let world = &look.fresh.world;
+            let world = &*look.fresh;
             P::lie(mutation, &mut Lies {
                 seen: &mut shown,
                 record: &mut record,
@@ -314,13 +328,13 @@ where
         decided.link = self.rewritten(decided.link, &view, head.as_ref());
 
         let Some(link) = decided.link.clone() else {
-            let sends = state.replicas[r].executor.written(&decided);
+            let sends = state.replicas[r].executor.change(|executor| executor.written(&decided));
             self.to_send(state, r, sends, node, None);
             return;
         };
         if self.is(Mutation::IntentAfterSend) {
             let written = Arc::new(Node::after(node.as_deref(), &link, u8::try_from(r).unwrap()));
-            let sends = state.replicas[r].executor.written(&decided);
+            let sends = state.replicas[r].executor.change(|executor| executor.written(&decided));
             self.to_send(state, r, sends, node, Some(written));
             return;
         }
@@ -334,7 +348,7 @@ where
             }
         }
         self.append(state, r, &link, node.as_deref());
-        let sends = state.replicas[r].executor.written(&decided);
+        let sends = state.replicas[r].executor.change(|executor| executor.written(&decided));
         let node = state.chain.clone();
         self.to_send(state, r, sends, node, None);
     }
@@ -388,7 +402,7 @@ where
         let node = state.replicas[r].unwritten.clone().or(node);
         match node {
             Some(node) if !sends.is_empty() => {
-                state.replicas[r].phase = Phase::Sending { queue: sends, node, written: state.now };
+                state.replicas[r].phase = Phase::Sending { queue: Held::new(sends), node, written: state.now };
             }
             _ => self.finished(state, r),
         }
@@ -415,30 +429,29 @@ where
     fn send(&self, state: &mut State<P>, r: usize, fate: Fate) {
         state.replicas[r].paused = false;
         let Phase::Sending { queue, node, written } = state.replicas[r].phase.clone() else { return };
-        let mut queue: std::collections::VecDeque<Send<Effect>> = queue.into();
-        let Some(send) = queue.pop_front() else { return };
+        let Some((send, rest)) = queue.split_first() else { return };
         let (effect, id) = (send.order.change.clone(), send.order.id.clone().unwrap());
         let more = if fate == Fate::Withheld {
             self.marks.hit(Mark::Withheld);
-            state.replicas[r].executor.withheld(&send);
+            state.replicas[r].executor.change(|executor| executor.withheld(send));
             Vec::new()
         } else {
             self.leaves(state, &effect, &id);
             self.marks.hit_if(Mark::DeposedSent, matches!(state.replicas[r].lease, Lease::Deposed(_)));
             let reply = self.reply(state, &effect, &id, fate);
-            state.replicas[r].executor.replied(&node.record, &send, &reply)
+            state.replicas[r].executor.change(|executor| executor.replied(&node.record, send, &reply))
         };
-        queue.extend(more);
+        let queue: Vec<_> = rest.iter().cloned().chain(more).collect();
         if queue.is_empty() {
             self.finished(state, r);
         } else {
-            state.replicas[r].phase = Phase::Sending { queue: queue.into(), node, written };
+            state.replicas[r].phase = Phase::Sending { queue: Held::new(queue), node, written };
         }
     }
 
     /// An answer without a fault.
     pub(super) fn answered(&self, state: &mut State<P>, effect: &Effect, id: &OperationId) -> Result<Receipt, CloudError> {
-        if state.dropped.contains(&canonical(effect)) {
+        if !state.dropped.is_empty() && state.dropped.contains(&canonical(effect)) {
             return Ok(Receipt::default());
         }
         self.carry_out(state, effect, id)
@@ -449,7 +462,7 @@ where
             state.budget.faults -= 1;
         }
         if self.is(Mutation::ThrottleIsFailure) && fate == Fate::Throttled {
-            Arc::make_mut(&mut state.dropped).insert(canonical(effect));
+            state.dropped.change(|dropped| dropped.insert(canonical(effect)));
             return Ok(Receipt::default());
         }
         match fate {
@@ -472,8 +485,8 @@ where
     fn crash_sent(&self, state: &mut State<P>, r: usize) {
         state.budget.faults -= 1;
         let Phase::Sending { queue, written, .. } = state.replicas[r].phase.clone() else { return };
-        for send in queue {
-            let (effect, id) = (send.order.change, send.order.id.unwrap());
+        for send in &*queue {
+            let (effect, id) = (send.order.change.clone(), send.order.id.clone().unwrap());
             if self.fence(state, r, &effect, written) {
                 self.leaves(state, &effect, &id);
                 state.flights.push(Flight { id, effect, sent: state.now });
@@ -578,7 +591,7 @@ pub(super) fn informed(record: &Record, link: Option<&Link>) -> Record {
 fn reread<P: Kind>(record: &mut Record, state: &State<P>) {
     let attributes: Vec<_> = record.verified.iter().cloned().collect();
     for attribute in attributes {
-        if let Some(value) = state.world.world.value(&stage::instance(), &attribute) {
+        if let Some(value) = state.world.value(&stage::instance(), &attribute) {
             record.baseline.insert(attribute, value);
         }
     }

@@ -43,13 +43,11 @@ where
         let mut state = from.clone();
         state.past.clear();
         for flight in std::mem::take(&mut state.flights) {
-            let mut world = sequester::cloud::sim::World::clone(&state.world.world);
-            if world.apply(&flight.effect, &flight.id).is_ok() {
-                std::sync::Arc::make_mut(&mut state.carried_out).insert(flight.id);
+            if state.world.change(|world| world.apply(&flight.effect, &flight.id)).is_ok() {
+                state.carried_out.change(|all| all.insert(flight.id));
             }
-            state.world = super::state::Snap::new(world);
         }
-        let (began, began_with) = (state.world.world.clone(), state.record());
+        let (began, began_with) = (state.world.clone(), state.record());
         let forward = |state: &State<P>| !began_with.released && P::level(self.spec(&state.wish)) != Some(Level::Released);
         let mut owes = forward(&state) && P::owes(&began, &began_with, &began_with);
         let mut executor = Executor::<P>::default();
@@ -71,10 +69,10 @@ where
             let head = state.chain.as_ref().map(|node| node.head.clone());
             let now = time(state.now);
             let (mut account, mut limits) = (self.scene.account.clone(), self.scene.limits);
-            let seen = P::look(&state.world.world, spec, &account, &record, now);
-            let (mut shown, mut told) = (P::look(&state.world.world, spec, &account, &record, now), record.clone());
+            let seen = P::look(&state.world, spec, &account, &record, now);
+            let (mut shown, mut told) = (P::look(&state.world, spec, &account, &record, now), record.clone());
             if let Some(mutation) = self.mutation {
-                let world = &state.world.world;
+                let world = &*state.world;
                 P::lie(mutation, &mut Lies {
                     seen: &mut shown,
                     record: &mut told,
@@ -137,9 +135,7 @@ where
             if let Some(wait) = waits.pop() {
                 state.now += wait;
                 for deed in &self.scene.aws {
-                    let mut world = sequester::cloud::sim::World::clone(&state.world.world);
-                    (deed.act)(&mut world);
-                    state.world = super::state::Snap::new(world);
+                    state.world.change(deed.act);
                 }
                 continue;
             }
@@ -152,7 +148,7 @@ where
                 (_, true) => Mark::RestedStalled,
                 _ => Mark::RestedWaiting,
             });
-            let (world, record) = (&state.world.world, state.record());
+            let (world, record) = (&*state.world, state.record());
             if whole.ready && record.operations.values().any(|operation| operation.outcome.is_none()) {
                 return Some(name::S9);
             }

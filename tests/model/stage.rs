@@ -102,6 +102,7 @@ pub fn world(interfaces: u8, volumes: u8, bare: bool) -> World {
     let attached = |n: u8| AttachedVolume {
         volume: volume(n),
         device: format!("/dev/xvd{n}"),
+        root: n == 1,
         delete_on_termination: bare,
     };
     let host = Instance {

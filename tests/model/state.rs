@@ -40,18 +40,43 @@ fn age(now: i64, then: i64) -> i64 {
     (now - then).clamp(-OLD, OLD)
 }
 
-/// A world that many states share.
-#[derive(Clone, Debug)]
-pub struct Snap {
-    pub world: Arc<World>,
+/// Something that many states share, hashed once.
+#[derive(Debug)]
+pub struct Held<T> {
+    value: Arc<T>,
     pub hash: u64,
 }
 
-impl Snap {
-    pub fn new(world: World) -> Self {
-        Self { hash: hash_of(&world), world: Arc::new(world) }
+impl<T> Clone for Held<T> {
+    fn clone(&self) -> Self {
+        Self { value: self.value.clone(), hash: self.hash }
     }
 }
+
+impl<T> std::ops::Deref for Held<T> {
+    type Target = T;
+
+    fn deref(&self) -> &T {
+        &self.value
+    }
+}
+
+impl<T: Hash + Clone> Held<T> {
+    pub fn new(value: T) -> Self {
+        Self { hash: hash_of(&value), value: Arc::new(value) }
+    }
+
+    /// Changes this state's copy.
+    pub fn change<R>(&mut self, change: impl FnOnce(&mut T) -> R) -> R {
+        let mut value = T::clone(&self.value);
+        let result = change(&mut value);
+        *self = Self::new(value);
+        result
+    }
+}
+
+/// A world that many states share.
+pub type Snap = Held<World>;
 
 /// A chain up to one link, with what follows from it.
 #[derive(Debug)]
@@ -148,9 +173,9 @@ pub enum Lease {
 pub enum Phase {
     Idle,
     /// It has looked, at AWS and at the API server.
-    Looked { look: Look, asked: i64, node: Option<Arc<Node>>, wish: Arc<Wish> },
+    Looked { look: Look, asked: i64, node: Option<Arc<Node>>, wish: Held<Wish> },
     /// It has written, and has these to send.
-    Sending { queue: Vec<Send<Effect>>, node: Arc<Node>, written: i64 },
+    Sending { queue: Held<Vec<Send<Effect>>>, node: Arc<Node>, written: i64 },
 }
 
 /// Which worlds an answer is made of.
@@ -164,7 +189,7 @@ pub struct Look {
 /// One controller process.
 #[derive(Clone, Debug)]
 pub struct Replica<P: Kind> {
-    pub executor: Executor<P>,
+    pub executor: Held<Executor<P>>,
     pub lease: Lease,
     pub phase: Phase,
     /// The last link that it knows.
@@ -177,7 +202,7 @@ pub struct Replica<P: Kind> {
 
 impl<P: Kind> Replica<P> {
     pub fn new(lease: Lease) -> Self {
-        Self { executor: Executor::default(), lease, phase: Phase::Idle, known: None, paused: false, unwritten: None }
+        Self { executor: Held::new(Executor::default()), lease, phase: Phase::Idle, known: None, paused: false, unwritten: None }
     }
 
     /// The process ends; all that it remembered is lost.
@@ -217,12 +242,12 @@ pub struct State<P: Kind> {
     pub chain: Option<Arc<Node>>,
     pub replicas: [Replica<P>; 2],
     pub flights: Vec<Flight>,
-    pub wish: Arc<Wish>,
+    pub wish: Held<Wish>,
     pub budget: Budget,
     /// Operations that AWS has carried out.
-    pub carried_out: Arc<BTreeSet<OperationId>>,
+    pub carried_out: Held<BTreeSet<OperationId>>,
     /// Changes that a mutation will never send again, as canonical JSON.
-    pub dropped: Arc<BTreeSet<String>>,
+    pub dropped: Held<BTreeSet<String>>,
     /// The property that the last step broke.
     pub broken: Option<&'static str>,
 }
@@ -240,7 +265,7 @@ impl<P: Kind> State<P> {
         }
         feed_chain(self.chain.as_ref(), now, hasher);
         for replica in &self.replicas {
-            replica.executor.hash(hasher);
+            replica.executor.hash.hash(hasher);
             (replica.known, replica.paused).hash(hasher);
             replica.unwritten.is_some().hash(hasher);
             match replica.lease {
@@ -254,10 +279,10 @@ impl<P: Kind> State<P> {
                     (1_u8, look.fresh.hash, look.old.as_ref().map(|(snap, all)| (snap.hash, *all))).hash(hasher);
                     age(now, *asked).hash(hasher);
                     feed_chain(node.as_ref(), now, hasher);
-                    wish.hash(hasher);
+                    wish.hash.hash(hasher);
                 }
                 Phase::Sending { queue, node, written } => {
-                    (2_u8, queue, age(now, *written)).hash(hasher);
+                    (2_u8, queue.hash, age(now, *written)).hash(hasher);
                     node.feed(now, hasher);
                 }
             }
@@ -265,9 +290,7 @@ impl<P: Kind> State<P> {
         for flight in &self.flights {
             (&flight.id, &flight.effect, age(now, flight.sent)).hash(hasher);
         }
-        (&self.wish, self.budget, self.broken).hash(hasher);
-        self.carried_out.hash(hasher);
-        self.dropped.hash(hasher);
+        (self.wish.hash, self.budget, self.broken, self.carried_out.hash, self.dropped.hash).hash(hasher);
     }
 }
 
@@ -286,9 +309,7 @@ pub fn rest_key<P: Kind>(state: &State<P>) -> u64 {
     for flight in &state.flights {
         (&flight.id, &flight.effect).hash(&mut hasher);
     }
-    state.wish.hash(&mut hasher);
-    state.dropped.hash(&mut hasher);
-    state.carried_out.hash(&mut hasher);
+    (state.wish.hash, state.dropped.hash, state.carried_out.hash).hash(&mut hasher);
     hasher.finish()
 }
 

@@ -4,4 +4,9 @@
 #[path = "../support/mod.rs"]
 mod support;
 
+mod chain;
+mod inventory;
+mod scene;
+
+mod crash;
 mod quarantine;

@@ -75,17 +75,18 @@ fn ours(
             .block_device_mappings()
             .iter()
             .filter(|mapping| mapping.ebs().is_some())
-            .map(volume)
+            .map(|mapping| volume(mapping, found.root_device_name()))
             .collect::<Option<_>>()
             .ok_or("a volume without an id")?,
     })
 }
 
-fn volume(mapping: &InstanceBlockDeviceMapping) -> Option<AttachedVolume> {
+fn volume(mapping: &InstanceBlockDeviceMapping, root: Option<&str>) -> Option<AttachedVolume> {
     let ebs = mapping.ebs()?;
     Some(AttachedVolume {
         volume: id(ebs.volume_id())?,
         device: text(mapping.device_name(), 255),
+        root: root.is_some() && mapping.device_name() == root,
         delete_on_termination: ebs.delete_on_termination().unwrap_or_default(),
     })
 }

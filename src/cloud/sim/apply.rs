@@ -27,7 +27,9 @@ impl World {
             Effect::AuthorizeRules { group, rules } => self.authorize(&refuse, group, rules),
             Effect::RevokeRules { group, rules } => self.revoke(&refuse, group, rules),
             Effect::ReplaceSecurityGroups { interface, groups } => self.replace(&refuse, interface, groups),
-            Effect::OpenForPulse { interface, open } => self.replace(&refuse, interface, &BTreeSet::from([open.clone()])),
+            Effect::OpenForPulse { interface, open } => {
+                self.replace(&refuse, interface, &BTreeSet::from([open.clone()]))
+            }
             Effect::SetTerminationProtection { instance, enabled } => self.host(&refuse, instance).and_then(|host| {
                 if host.instance.spot {
                     return Err(refuse.invalid("UnsupportedOperation", "not for Spot instances"));
@@ -52,14 +54,12 @@ impl World {
             Effect::CreateSnapshots { .. } => self.create_snapshots(&refuse, effect, operation),
             Effect::LockSnapshot { snapshot, mode, until } => self.lock(&refuse, snapshot, *mode, *until),
             Effect::ShareSnapshot { snapshot, accounts } => self.share(&refuse, snapshot, accounts),
-            Effect::UnshareSnapshot { snapshot, accounts, public } => {
-                self.exhibit(&refuse, snapshot).map(|exhibit| {
-                    exhibit.permissions.retain(|who| {
-                        !accounts.iter().any(|account| account.as_str() == who) && !(*public && who == "all")
-                    });
-                    Vec::new()
-                })
-            }
+            Effect::UnshareSnapshot { snapshot, accounts, public } => self.exhibit(&refuse, snapshot).map(|exhibit| {
+                exhibit
+                    .permissions
+                    .retain(|who| !(accounts.iter().any(|account| account.as_str() == who) || *public && who == "all"));
+                Vec::new()
+            }),
             Effect::CreateGrant { key, name, grantee } => self.grant(&refuse, key, name, grantee),
         }?;
         Ok(Receipt { request_id: None, server_date: None, created })
@@ -91,7 +91,8 @@ impl World {
             return Err(refuse.conflict("InvalidGroup.Duplicate"));
         }
         let number = self.next();
-        let id = SecurityGroupId::parse(&format!("sg-{number:08x}")).map_err(|e| refuse.invalid("Id", &e.to_string()))?;
+        let id =
+            SecurityGroupId::parse(&format!("sg-{number:08x}")).map_err(|e| refuse.invalid("Id", &e.to_string()))?;
         let mut peers = vec![Peer::Ipv4("0.0.0.0/0".to_owned())];
         if ipv6 {
             peers.push(Peer::Ipv6("::/0".to_owned()));
@@ -136,7 +137,14 @@ impl World {
         Ok(Vec::new())
     }
 
-    fn keep_volume(&mut self, refuse: &Refuser, id: &InstanceId, volume: &VolumeId, device: &str, enabled: bool) -> Done {
+    fn keep_volume(
+        &mut self,
+        refuse: &Refuser,
+        id: &InstanceId,
+        volume: &VolumeId,
+        device: &str,
+        enabled: bool,
+    ) -> Done {
         let host = self.host(refuse, id)?;
         let attached = host.instance.volumes.iter_mut().find(|a| a.volume == *volume && a.device == device);
         let attached = attached.ok_or_else(|| refuse.invalid("InvalidInstanceAttributeValue", "no such device"))?;
@@ -169,7 +177,8 @@ impl World {
         let mut created = Vec::new();
         for volume in taken {
             let number = self.next();
-            let id = SnapshotId::parse(&format!("snap-{number:08x}")).map_err(|e| refuse.invalid("Id", &e.to_string()))?;
+            let id =
+                SnapshotId::parse(&format!("snap-{number:08x}")).map_err(|e| refuse.invalid("Id", &e.to_string()))?;
             let disk = self.volumes.get(&volume);
             let snapshot = Snapshot {
                 id: id.clone(),

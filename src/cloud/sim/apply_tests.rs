@@ -71,7 +71,8 @@ fn an_interface_takes_groups_of_its_network_only() {
         rules: BTreeSet::new(),
     };
     world.groups.insert(elsewhere.id.clone(), elsewhere);
-    let put = |group| Effect::ReplaceSecurityGroups { interface: sample::interface(0), groups: BTreeSet::from([group]) };
+    let put =
+        |group| Effect::ReplaceSecurityGroups { interface: sample::interface(0), groups: BTreeSet::from([group]) };
     for group in [sample::group(8), sample::group(9)] {
         assert_eq!(refusal(&mut world, &put(group)), "InvalidGroup.NotFound");
     }
@@ -82,7 +83,8 @@ fn an_interface_takes_groups_of_its_network_only() {
 fn what_aws_refuses() {
     let mut spot = sample::instance(1);
     spot.spot = true;
-    let mut world = World::new(sample::account_id()).with_instance(spot, UNPROTECTED).with_group(sample::former_group());
+    let mut world =
+        World::new(sample::account_id()).with_instance(spot, UNPROTECTED).with_group(sample::former_group());
     let enabled = true;
     let instance = sample::instance_id();
     let stranger = InstanceId::parse("i-00000009").unwrap();
@@ -91,7 +93,12 @@ fn what_aws_refuses() {
         (Effect::SetStopProtection { instance: instance.clone(), enabled }, "UnsupportedOperation"),
         (Effect::SetStopProtection { instance: stranger, enabled }, "InvalidInstanceID.NotFound"),
         (
-            Effect::SetDeleteOnTermination { instance, volume: sample::volume(0), device: "/dev/none".to_owned(), enabled },
+            Effect::SetDeleteOnTermination {
+                instance,
+                volume: sample::volume(0),
+                device: "/dev/none".to_owned(),
+                enabled,
+            },
             "InvalidInstanceAttributeValue",
         ),
         (
@@ -107,7 +114,8 @@ fn what_aws_refuses() {
 #[test]
 fn rules_are_added_and_taken_away_all_or_none() {
     let mut world = world();
-    let (id, web, all) = (sample::group(0), sample::former_group().rules, crate::playbook::containment::pulse::everything());
+    let (id, web, all) =
+        (sample::group(0), sample::former_group().rules, crate::playbook::containment::pulse::everything());
     let both: BTreeSet<Rule> = web.union(&all).cloned().collect();
     let count = |world: &World| world.groups[&sample::group(0)].rules.len();
     world.apply(&Effect::AuthorizeRules { group: id.clone(), rules: both.clone() }, &id_of("a")).unwrap();

@@ -116,7 +116,8 @@ impl Faults {
         self.changes += 1;
         let count = self.by_operation.entry(operation).or_default();
         *count += 1;
-        let planned = self.plan.get(&When::Operation(operation, *count)).or_else(|| self.plan.get(&When::Change(self.changes)));
+        let planned =
+            self.plan.get(&When::Operation(operation, *count)).or_else(|| self.plan.get(&When::Change(self.changes)));
         planned.or_else(|| self.always.get(operation)).filter(|fault| !fault.is_of_reads()).cloned()
     }
 

@@ -81,7 +81,10 @@ impl Shared {
 impl fmt::Debug for SimCloud {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let shared = self.lock();
-        f.debug_struct("SimCloud").field("world", &shared.world).field("calls", &shared.journal.len()).finish_non_exhaustive()
+        f.debug_struct("SimCloud")
+            .field("world", &shared.world)
+            .field("calls", &shared.journal.len())
+            .finish_non_exhaustive()
     }
 }
 
@@ -144,7 +147,8 @@ impl SimCloud {
         let mut shared = self.lock();
         let late = std::mem::take(&mut shared.late);
         for position in &late {
-            let Some((effect, id)) = shared.journal.get(*position).map(|c| (c.effect.clone(), c.operation.clone())) else {
+            let Some((effect, id)) = shared.journal.get(*position).map(|c| (c.effect.clone(), c.operation.clone()))
+            else {
                 continue;
             };
             let applied = shared.change(|world| world.apply(&effect, &id)).is_ok();

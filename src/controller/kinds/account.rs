@@ -6,6 +6,7 @@ use serde_json::Value as Json;
 use super::super::accounts::access;
 use super::super::context::Context;
 use super::super::kind::{Kind, Site, Told};
+use crate::api::FINALIZER;
 use crate::api::aws_account::{self as api, AwsAccountStatus, AwsAccountSummary};
 use crate::api::conditions::Condition;
 use crate::clock::now;
@@ -25,6 +26,7 @@ impl Kind for AwsAccount {
     const SHORT: &'static str = "awsacct";
     const CHAIN: bool = false;
     const HOLDS: bool = false;
+    const MARKED: bool = true;
 
     fn api(client: Client, _namespace: Option<&str>) -> Api<Self::Object> {
         Api::all(client)
@@ -57,14 +59,7 @@ impl Kind for AwsAccount {
         let access = access(object);
         // Asked afresh at each look: a role can be taken away at any time.
         ctx.identities.put(access.clone(), None);
-        let namespace = ctx.namespaces.first().or(object.spec.allowed_namespaces.first());
-        let proof = async {
-            match namespace {
-                Some(namespace) => Some(ctx.policies(namespace, false).await),
-                None => None,
-            }
-        };
-        let (identity, policies_enforced) = tokio::join!(ctx.cloud.identify(&access), proof);
+        let (identity, proof) = tokio::join!(ctx.cloud.identify(&access), ctx.policies(false));
         let identity = match identity {
             Ok(identity) => Read::Found { asked_at, value: identity },
             Err(error) => Read::Failed(ReadFailure { reason: error.reason(), message: error.advice() }),
@@ -74,7 +69,7 @@ impl Kind for AwsAccount {
         {
             ctx.identities.put(access, Some(Ok(arn.clone())));
         }
-        AccountSeen { identity, policies_enforced }
+        AccountSeen { identity, policies_enforced: Some(proof) }
     }
 
     async fn perform<C: Cloud>(
@@ -108,12 +103,29 @@ impl Kind for AwsAccount {
         super::standing(object.status.as_ref(), |status| &status.conditions)
     }
 
-    fn is_ours(object: &Self::Object, namespaces: &[String]) -> bool {
-        let allowed = &object.spec.allowed_namespaces;
-        namespaces.is_empty() || allowed.iter().any(|namespace| namespaces.contains(namespace))
+    /// Those that allow a namespace of ours, and those to which evidence of such a one may go.
+    fn is_ours<C: Cloud>(ctx: &Context<C>, object: &Self::Object) -> bool {
+        let allows = |account: &api::AwsAccount| {
+            ctx.namespaces.is_empty() || account.spec.allowed_namespaces.iter().any(|ns| ctx.works_in(Some(ns)))
+        };
+        let name = object.name_any();
+        allows(object)
+            || ctx
+                .accounts
+                .state()
+                .iter()
+                .any(|other| allows(other) && other.spec.evidence.destinations.iter().any(|to| to.account_ref == name))
     }
 
-    fn may_go(object: &Self::Object, _record: &Record) -> bool {
-        object.finalizers().is_empty()
+    fn may_go<C: Cloud>(ctx: &Context<C>, object: &Self::Object, _record: &Record) -> bool {
+        !Self::in_use(ctx, object)
+    }
+
+    /// While something that we marked works in it: without its account nothing of that could be enforced or released.
+    fn in_use<C: Cloud>(ctx: &Context<C>, object: &Self::Object) -> bool {
+        let name = object.name_any();
+        let marked = |finalizers: &[String]| finalizers.iter().any(|finalizer| finalizer == FINALIZER);
+        ctx.quarantines.state().iter().any(|q| q.spec.target.account_ref == name && marked(q.finalizers()))
+            || ctx.evidence.state().iter().any(|e| e.spec.source.instance.account_ref == name && marked(e.finalizers()))
     }
 }

@@ -25,6 +25,7 @@ impl Kind for ForensicCase {
     const SHORT: &'static str = "fcase";
     const CHAIN: bool = true;
     const HOLDS: bool = false;
+    const MARKED: bool = false;
 
     fn api(client: Client, namespace: Option<&str>) -> Api<Self::Object> {
         namespace.map_or_else(|| Api::all(client.clone()), |ns| Api::namespaced(client.clone(), ns))
@@ -144,7 +145,7 @@ impl Kind for ForensicCase {
     }
 
     /// Evidence and quarantines outlive the case.
-    fn may_go(_object: &Self::Object, _record: &Record) -> bool {
+    fn may_go<C: Cloud>(_ctx: &Context<C>, _object: &Self::Object, _record: &Record) -> bool {
         true
     }
 }

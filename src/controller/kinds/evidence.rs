@@ -9,7 +9,9 @@ use super::super::cluster::meta_time;
 use super::super::context::Context;
 use super::super::kind::{Kind, Site, Told};
 use crate::api::conditions::Condition;
-use crate::api::evidence_snapshot::{self as api, EvidenceSnapshotStatus, EvidenceSnapshotSummary, Moment, SnapshotStatus};
+use crate::api::evidence_snapshot::{
+    self as api, EvidenceSnapshotStatus, EvidenceSnapshotSummary, Moment, SnapshotStatus,
+};
 use crate::api::ids::{SnapshotId, VolumeId};
 use crate::clock::now;
 use crate::cloud::error::CloudError;
@@ -28,6 +30,7 @@ impl Kind for EvidenceSnapshot {
     const SHORT: &'static str = "evsnap";
     const CHAIN: bool = true;
     const HOLDS: bool = false;
+    const MARKED: bool = true;
 
     fn api(client: Client, namespace: Option<&str>) -> Api<Self::Object> {
         namespace.map_or_else(|| Api::all(client.clone()), |ns| Api::namespaced(client.clone(), ns))
@@ -94,12 +97,8 @@ impl Kind for EvidenceSnapshot {
 
     fn status(told: Told<'_, Self>) -> Json {
         let set = told.record.set.as_ref().map(|(_, set)| set);
-        let snapshots: Vec<SnapshotStatus> = set
-            .into_iter()
-            .flatten()
-            .take(128)
-            .map(|(volume, id)| snapshot(&told, volume, id))
-            .collect();
+        let snapshots: Vec<SnapshotStatus> =
+            set.into_iter().flatten().take(128).map(|(volume, id)| snapshot(&told, volume, id)).collect();
         let all = snapshots.len();
         let count = |of: usize, step: &str| match told.step(step).map(|step| &step.state) {
             _ if all > 0 => format!("{of}/{all}"),
@@ -139,9 +138,10 @@ impl Kind for EvidenceSnapshot {
     }
 
     /// What is under hold or retention stays; lifting a hold needs an approval that this version does not take yet.
-    fn may_go(object: &Self::Object, record: &Record) -> bool {
+    fn may_go<C: Cloud>(_ctx: &Context<C>, object: &Self::Object, record: &Record) -> bool {
         let retained = object.spec.retain_until.as_ref().is_some_and(|until| until.0 > now());
-        record.opened.is_none() || !object.spec.legal_hold && !retained && object.status.as_ref().and_then(|s| s.legal_hold) != Some(true)
+        record.opened.is_none()
+            || !object.spec.legal_hold && !retained && object.status.as_ref().and_then(|s| s.legal_hold) != Some(true)
     }
 }
 

@@ -27,6 +27,7 @@ impl Kind for Quarantine {
     const SHORT: &'static str = "quar";
     const CHAIN: bool = true;
     const HOLDS: bool = true;
+    const MARKED: bool = true;
 
     fn api(client: Client, namespace: Option<&str>) -> Api<Self::Object> {
         namespace.map_or_else(|| Api::all(client.clone()), |ns| Api::namespaced(client.clone(), ns))
@@ -91,6 +92,10 @@ impl Kind for Quarantine {
         super::super::perform::aws(ctx, place, sending, witness).await
     }
 
+    fn ends(spec: &Self::Spec) -> bool {
+        spec.level == Level::Released
+    }
+
     fn remember<C: Cloud>(ctx: &Context<C>, object: &Self::Object, record: &Record) {
         let key = (object.namespace().unwrap_or_default(), object.spec.target.instance_id.clone());
         ctx.contained.put(key, record.contained_at.filter(|_| !record.released));
@@ -143,7 +148,7 @@ impl Kind for Quarantine {
     }
 
     /// Only what never held anything, or holds nothing any more.
-    fn may_go(_object: &Self::Object, record: &Record) -> bool {
+    fn may_go<C: Cloud>(_ctx: &Context<C>, _object: &Self::Object, record: &Record) -> bool {
         record.released || record.opened.is_none()
     }
 }
@@ -151,9 +156,7 @@ impl Kind for Quarantine {
 impl Told<'_, Quarantine> {
     /// The level that is reached, which may lag behind the declared one.
     fn reached(&self) -> String {
-        let done = |name: &str| {
-            self.step(name).and_then(|step| step.state.as_ref()).is_some_and(State::is_settled)
-        };
+        let done = |name: &str| self.step(name).and_then(|step| step.state.as_ref()).is_some_and(State::is_settled);
         let level = if self.record.released {
             Level::Released
         } else if done("Isolated") {

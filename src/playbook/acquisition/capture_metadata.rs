@@ -54,7 +54,9 @@ fn next(view: &View<'_, Quarantine>) -> Turn<Quarantine> {
             Turn::new(state).noting(facts).again_in(view.limits.poll_seconds)
         }
         Read::NotRead | Read::Absent { .. } => {
-            Turn::new(State::working(Reason::InProgress, "reads groups, load balancers and console")).noting(facts).again_in(0)
+            Turn::new(State::working(Reason::InProgress, "reads groups, load balancers and console"))
+                .noting(facts)
+                .again_in(0)
         }
     }
 }

@@ -40,7 +40,9 @@ fn a_blob_that_cannot_be_read_is_said() {
 
 #[test]
 fn what_is_around_it_may_fail_without_holding_anything_up() {
-    for (reason, blocked) in [(Reason::PermissionMissing, true), (Reason::Throttled, false), (Reason::AwsUnavailable, false)] {
+    for (reason, blocked) in
+        [(Reason::PermissionMissing, true), (Reason::Throttled, false), (Reason::AwsUnavailable, false)]
+    {
         let mut bench = bench();
         bench.turn();
         let mut seen = bench.seen();

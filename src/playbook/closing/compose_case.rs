@@ -72,7 +72,7 @@ pub fn declared(view: &View<'_, ForensicCase>) -> Vec<(String, ChildKind)> {
                 requested_by: view.subject.requested_by.clone(),
                 target: target.clone(),
                 level: view.spec.containment.level,
-                isolation: view.spec.containment.isolation.clone(),
+                isolation: view.spec.containment.isolation,
                 case_ref: case_ref.clone(),
             }),
         ));
@@ -123,7 +123,9 @@ fn compose(view: &View<'_, ForensicCase>) -> Turn<ForensicCase> {
         facts.push(Fact::Composed { children: names });
     }
     let plans = plans(view);
-    facts.extend(plans.iter().filter(|plan| view.record.plans.get(&plan.action) != Some(plan)).cloned().map(Fact::PlanPublished));
+    facts.extend(
+        plans.iter().filter(|plan| view.record.plans.get(&plan.action) != Some(plan)).cloned().map(Fact::PlanPublished),
+    );
     let state = match plans.first() {
         _ if !stage.is_empty() => State::working(Reason::InProgress, format!("{} children to make", stage.len())),
         Some(plan) => State::Awaiting(plan.action),

@@ -111,8 +111,12 @@ fn a_quarantine_and_two_moments_for_each_host_at_their_final_level() {
     );
     for (_, kind) in desk.ensured() {
         match kind {
-            ChildKind::Quarantine(spec) => assert_eq!((spec.level, spec.case_ref.unwrap().name.as_str()), (Level::Isolated, "one")),
-            ChildKind::Evidence(spec) => assert_eq!((spec.legal_hold, spec.requested_by.as_deref()), (true, Some("alice"))),
+            ChildKind::Quarantine(spec) => {
+                assert_eq!((spec.level, spec.case_ref.unwrap().name.as_str()), (Level::Isolated, "one"));
+            }
+            ChildKind::Evidence(spec) => {
+                assert_eq!((spec.legal_hold, spec.requested_by.as_deref()), (true, Some("alice")));
+            }
         }
     }
     desk.carry_out();

@@ -10,6 +10,7 @@ use super::pulse;
 use crate::api::approval::Action;
 use crate::api::conditions::Reason;
 use crate::api::quarantine::Level;
+use crate::playbook::Quarantine;
 use crate::playbook::attribute::{self, Attribute, Release, Value};
 use crate::playbook::effect::{Effect, GroupRole};
 use crate::playbook::plan::PlanLine;
@@ -17,7 +18,6 @@ use crate::playbook::quarantine::{group_name, made_but_unseen, our_group};
 use crate::playbook::record::Fact;
 use crate::playbook::seen::{InstanceState, Interface, Read, ReadFailure, SecurityGroup};
 use crate::playbook::step::{Part, Procedure, State, Step, Turn, View};
-use crate::playbook::Quarantine;
 
 /// The step.
 pub const STEP: Step<Quarantine> = Step {
@@ -167,9 +167,11 @@ fn closed_message(interfaces: &[Interface]) -> String {
 }
 
 fn undo(view: &View<'_, Quarantine>) -> Turn<Quarantine> {
-    let gone = view.seen.instance.value().is_none_or(|instance| {
-        matches!(instance.state, InstanceState::Terminated | InstanceState::ShuttingDown)
-    });
+    let gone = view
+        .seen
+        .instance
+        .value()
+        .is_none_or(|instance| matches!(instance.state, InstanceState::Terminated | InstanceState::ShuttingDown));
     let interfaces = match view.seen.interfaces.value() {
         Some(interfaces) => interfaces.as_slice(),
         None if gone => &[],
@@ -184,10 +186,7 @@ fn undo(view: &View<'_, Quarantine>) -> Turn<Quarantine> {
             Release::Done(more) => facts.extend(more),
             Release::Restore(Value::Set(groups)) => stage.push(Effect::ReplaceSecurityGroups {
                 interface: id.clone(),
-                groups: groups
-                    .iter()
-                    .filter_map(|group| crate::api::ids::SecurityGroupId::parse(group).ok())
-                    .collect(),
+                groups: groups.iter().filter_map(|group| crate::api::ids::SecurityGroupId::parse(group).ok()).collect(),
             }),
             Release::Restore(_) => {}
         }
@@ -220,7 +219,10 @@ fn preview(view: &View<'_, Quarantine>) -> Vec<PlanLine> {
     ))];
     for interface in view.seen.interfaces.value().into_iter().flatten() {
         let public = if interface.has_public_address() {
-            format!("; reachable from outside by {}", [&interface.public_ips[..], &interface.ipv6[..]].concat().join(", "))
+            format!(
+                "; reachable from outside by {}",
+                [&interface.public_ips[..], &interface.ipv6[..]].concat().join(", ")
+            )
         } else {
             String::new()
         };

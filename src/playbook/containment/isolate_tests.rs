@@ -120,7 +120,8 @@ fn a_closed_group_that_somebody_deleted_is_made_anew() {
     bench.settle();
     assert_ne!(closed(&bench.world, 0), gone);
     assert_eq!(groups(&bench.world, 0), BTreeSet::from([closed(&bench.world, 0)]));
-    let makings = bench.entries.iter().filter(|e| matches!(e, Entry::Intent { effect: Effect::CreateSecurityGroup { .. }, .. }));
+    let makings =
+        bench.entries.iter().filter(|e| matches!(e, Entry::Intent { effect: Effect::CreateSecurityGroup { .. }, .. }));
     assert_eq!(makings.count(), 2, "under an intent of its own");
 }
 
@@ -149,7 +150,10 @@ fn a_rule_on_the_closed_group_is_recorded_and_removed() {
     };
     bench.world.groups.get_mut(&id).unwrap().rules.insert(rule);
     let turn = bench.step("Isolated");
-    assert!(matches!(turn.state, State::Working(_)), "an interface is not closed by a group that lets something through");
+    assert!(
+        matches!(turn.state, State::Working(_)),
+        "an interface is not closed by a group that lets something through"
+    );
     assert!(turn.parts.iter().all(|part| part.state == "Open"));
     assert_eq!(turn.stages[0].len(), 1, "one group, one call");
     bench.settle();
@@ -193,7 +197,11 @@ fn who_flaps_a_group_is_repaired_each_time_and_written_down_once() {
     bench.settle();
     assert_eq!(drifts(&bench), 2, "after an hour again");
     let repeated = Fact::DriftRepeated { attribute: Attribute::Groups(interface(0)), count: 19 };
-    assert!(bench.facts().any(|fact| *fact == repeated), "with how often it was: {:?}", bench.facts().collect::<Vec<_>>());
+    assert!(
+        bench.facts().any(|fact| *fact == repeated),
+        "with how often it was: {:?}",
+        bench.facts().collect::<Vec<_>>()
+    );
 }
 
 #[test]
@@ -306,7 +314,14 @@ fn the_plan_names_each_interface_and_how_it_is_reached() {
     bench.account.required.insert(Action::Isolate, 1);
     bench.settle();
     let lines = bench.plan().published.unwrap().lines.join("\n");
-    for word in ["i-00000001", "eni-00000000", "eni-00000001", "sg-00000f00", "reachable from outside by 203.0.113.7", "no neighbour"] {
+    for word in [
+        "i-00000001",
+        "eni-00000000",
+        "eni-00000001",
+        "sg-00000f00",
+        "reachable from outside by 203.0.113.7",
+        "no neighbour",
+    ] {
         assert!(lines.contains(word), "{word} in {lines}");
     }
 }

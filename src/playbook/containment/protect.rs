@@ -5,6 +5,7 @@
 //! Not available: termination and stop protection on Spot instances, stop protection on instance-store roots
 //! (EC2 guide). That is said, and the rest goes on.
 
+use crate::api::conditions::Reason;
 use crate::api::quarantine::Level;
 use crate::playbook::Quarantine;
 use crate::playbook::attribute::{self, Attribute, Release, Value};
@@ -13,11 +14,9 @@ use crate::playbook::plan::PlanLine;
 use crate::playbook::record::Fact;
 use crate::playbook::seen::{Instance, InstanceState, ShutdownBehavior};
 use crate::playbook::step::{Part, State, Step, Turn, View};
-use crate::api::conditions::Reason;
 
 /// The step.
-pub const STEP: Step<Quarantine> =
-    Step { name: "Protected", after: &[], wanted, needs: None, next, undo, preview };
+pub const STEP: Step<Quarantine> = Step { name: "Protected", after: &[], wanted, needs: None, next, undo, preview };
 
 fn wanted(view: &View<'_, Quarantine>) -> bool {
     view.spec.level != Level::Released
@@ -63,9 +62,7 @@ fn guards(view: &View<'_, Quarantine>, instance: &Instance) -> Vec<Guard> {
 fn available(instance: &Instance, attribute: &Attribute) -> bool {
     match attribute {
         Attribute::TerminationProtection => !instance.spot,
-        Attribute::StopProtection | Attribute::ShutdownBehavior => {
-            !instance.spot && instance.root_device_type == "ebs"
-        }
+        Attribute::StopProtection | Attribute::ShutdownBehavior => !instance.spot && instance.root_device_type == "ebs",
         _ => true,
     }
 }
@@ -111,7 +108,12 @@ fn next(view: &View<'_, Quarantine>) -> Turn<Quarantine> {
             stage.extend(change(instance, &guard.attribute, &guard.wish));
         }
         if let Attribute::DeleteOnTermination(volume) = &guard.attribute {
-            parts.push(Part { kind: "volume", name: volume.to_string(), state: state.to_owned(), message: String::new() });
+            parts.push(Part {
+                kind: "volume",
+                name: volume.to_string(),
+                state: state.to_owned(),
+                message: String::new(),
+            });
         }
     }
     let missing = missing(instance);

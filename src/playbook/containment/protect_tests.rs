@@ -31,7 +31,12 @@ fn what_is_set_depends_on_what_aws_offers() {
     let table: [(&str, Change, usize, &[&str]); 3] = [
         ("on demand, on EBS", |_| {}, 5, &[]),
         ("spot", |i| i.spot = true, 2, &["termination protection", "stop protection", "shutdown behaviour"]),
-        ("instance store", |i| i.root_device_type = "instance-store".to_owned(), 3, &["stop protection", "shutdown behaviour"]),
+        (
+            "instance store",
+            |i| i.root_device_type = "instance-store".to_owned(),
+            3,
+            &["stop protection", "shutdown behaviour"],
+        ),
     ];
     for (given, change, effects, missing) in table {
         let mut bench = bench(change);

@@ -68,14 +68,23 @@ fn guards() {
         ("not declared", |b| b.spec.isolation.pulse = Pulse::Never, 0),
         ("a public address", |b| each(b, |i| i.public_ips = vec!["203.0.113.7".to_owned()]), 0),
         ("an IPv6 address, which is global", |b| each(b, |i| i.ipv6 = vec!["2001:db8::1".to_owned()]), 0),
-        ("a public address on one of two", |b| {
-            b.world.interfaces.get_mut(&interface(1)).unwrap().interface.public_ips = vec!["203.0.113.7".to_owned()];
-        }, 1),
+        (
+            "a public address on one of two",
+            |b| {
+                b.world.interfaces.get_mut(&interface(1)).unwrap().interface.public_ips =
+                    vec!["203.0.113.7".to_owned()];
+            },
+            1,
+        ),
         ("a host of the same case is still open", |b| lens(b, |seen| seen.siblings_open = 1), 0),
         ("the former groups are not known", |b| lens(b, |seen| seen.former_groups = Read::NotRead), 0),
-        ("the former groups let everything through, so nothing was tracked", |b| {
-            b.world.groups.get_mut(&group(0)).unwrap().rules = everything();
-        }, 0),
+        (
+            "the former groups let everything through, so nothing was tracked",
+            |b| {
+                b.world.groups.get_mut(&group(0)).unwrap().rules = everything();
+            },
+            0,
+        ),
     ];
     for (given, setup, expected) in table {
         let mut bench = bench();
@@ -130,7 +139,10 @@ fn an_opening_without_an_answer_is_looked_for_every_second_until_it_cannot_come_
     bench.now = sample::later(begun, 92);
     bench.settle();
     assert_ne!(bench.plan().again_in, Some(1));
-    assert!(bench.record.operations.values().all(|operation| operation.outcome.is_some()), "and then it is unknown for good");
+    assert!(
+        bench.record.operations.values().all(|operation| operation.outcome.is_some()),
+        "and then it is unknown for good"
+    );
 }
 
 #[test]

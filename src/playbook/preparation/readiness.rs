@@ -51,7 +51,9 @@ fn policies(view: &View<'_, AwsAccount>) -> Turn<AwsAccount> {
         Some(Ok(())) => State::done("a forged Approval is refused by the API server"),
         Some(Err(why)) => State::blocked(
             Reason::PoliciesNotEnforced,
-            format!("{why}; until the shipped admission policies are enforced no approval counts. Apply crds/policies.yaml"),
+            format!(
+                "{why}; until the shipped admission policies are enforced no approval counts. Apply crds/policies.yaml"
+            ),
         ),
         None => State::working(Reason::NotObserved, "not tried yet"),
     })

@@ -6,8 +6,8 @@
 use jiff::ToSpan;
 
 use crate::api::aws_account::LockMode;
-use crate::api::ids::SnapshotId;
 use crate::api::conditions::Reason;
+use crate::api::ids::SnapshotId;
 use crate::playbook::containment::isolate::unread;
 use crate::playbook::effect::Effect;
 use crate::playbook::plan::PlanLine;
@@ -84,7 +84,10 @@ fn next(view: &View<'_, EvidenceSnapshot>) -> Turn<EvidenceSnapshot> {
     let state = if !gone.is_empty() {
         State::blocked(
             Reason::SnapshotFailed,
-            format!("{} was deleted by somebody; the others are locked. Look for it in the Recycle Bin", gone.join(", ")),
+            format!(
+                "{} was deleted by somebody; the others are locked. Look for it in the Recycle Bin",
+                gone.join(", ")
+            ),
         )
     } else if open == 0 {
         State::done(format!("{} until {until}", mode.as_str()))

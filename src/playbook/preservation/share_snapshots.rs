@@ -44,12 +44,8 @@ fn next(view: &View<'_, EvidenceSnapshot>) -> Turn<EvidenceSnapshot> {
         return Turn::new(State::working(Reason::Waiting, "waits for the set"));
     };
     let Some(seen) = view.seen.snapshots.value() else { return unread(&view.seen.snapshots) };
-    let wish: BTreeSet<AccountId> = view
-        .spec
-        .share
-        .iter()
-        .filter_map(|share| view.account.destinations.get(&share.account_ref).cloned())
-        .collect();
+    let wish: BTreeSet<AccountId> =
+        view.spec.share.iter().filter_map(|share| view.account.destinations.get(&share.account_ref).cloned()).collect();
     if wish.len() < view.spec.share.len() {
         return Turn::new(State::blocked(
             Reason::DestinationNotAllowed,
@@ -143,9 +139,10 @@ fn give_up(view: &View<'_, EvidenceSnapshot>, id: &SnapshotId, reason: &str) -> 
 fn access<'a>(view: &View<'a, EvidenceSnapshot>, snapshot: &'a Snapshot, wish: &BTreeSet<AccountId>) -> Access<'a> {
     let Some(key) = &snapshot.key else { return Access::Plain };
     match view.seen.keys.get(key) {
-        Some(Read::Found { value: Key { manager: KeyManager::Aws, .. }, .. }) => {
-            Access::Never(Reason::DefaultKey, "encrypted under the default aws/ebs key, which can't be shared".to_owned())
-        }
+        Some(Read::Found { value: Key { manager: KeyManager::Aws, .. }, .. }) => Access::Never(
+            Reason::DefaultKey,
+            "encrypted under the default aws/ebs key, which can't be shared".to_owned(),
+        ),
         Some(Read::Found { value: Key { enabled: false, .. }, .. }) => {
             Access::Never(Reason::KeyAccessPending, format!("its key {key} is disabled or about to be deleted"))
         }
@@ -157,7 +154,9 @@ fn access<'a>(view: &View<'a, EvidenceSnapshot>, snapshot: &'a Snapshot, wish: &
                 .cloned()
                 .collect(),
         },
-        Some(Read::Absent { .. }) => Access::Never(Reason::KeyAccessPending, format!("its key {key} does not exist any more")),
+        Some(Read::Absent { .. }) => {
+            Access::Never(Reason::KeyAccessPending, format!("its key {key} does not exist any more"))
+        }
         Some(Read::Failed(failure)) => Access::Unread(Some(Refusal::new(failure.reason, failure.message.clone()))),
         Some(Read::NotRead) | None => Access::Unread(None),
     }
@@ -171,7 +170,8 @@ fn compare(
     seen: &BTreeSet<String>,
 ) -> (Vec<Fact>, Vec<Effect>) {
     let (mut facts, mut effects) = (Vec::new(), Vec::new());
-    let lacking: BTreeSet<AccountId> = wish.iter().filter(|account| !seen.contains(account.as_str())).cloned().collect();
+    let lacking: BTreeSet<AccountId> =
+        wish.iter().filter(|account| !seen.contains(account.as_str())).cloned().collect();
     let strangers: BTreeSet<String> =
         seen.iter().filter(|who| !wish.iter().any(|account| account.as_str() == *who)).cloned().collect();
     if !strangers.is_empty() {

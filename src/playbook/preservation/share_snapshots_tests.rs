@@ -161,7 +161,8 @@ fn a_key_that_cannot_be_used_or_read_is_a_reason() {
     let mut bench = shared(encrypted().with_key(key(1), key_of(KeyManager::Customer)));
     finish(&mut bench);
     let mut seen = bench.seen();
-    let failure = crate::playbook::seen::ReadFailure { reason: Reason::PermissionMissing, message: "kms:DescribeKey".to_owned() };
+    let failure =
+        crate::playbook::seen::ReadFailure { reason: Reason::PermissionMissing, message: "kms:DescribeKey".to_owned() };
     seen.keys.insert(key(1), Read::Failed(failure));
     assert!(matches!(bench.with(&seen, next).state, State::Blocked(r) if r.reason == Reason::PermissionMissing));
     seen.keys.insert(key(1), Read::NotRead);

@@ -15,7 +15,7 @@ use crate::playbook::effect::{Created, Effect};
 use crate::playbook::ledger::adopted;
 use crate::playbook::plan::PlanLine;
 use crate::playbook::record::{Fact, Operation, OperationId, OutcomeKind};
-use crate::playbook::seen::{Read, Snapshot, SnapshotState};
+use crate::playbook::seen::{AttachedVolume, Read, Snapshot, SnapshotState};
 use crate::playbook::step::{Part, State, Step, Turn, View};
 
 /// The step.
@@ -85,15 +85,12 @@ fn begin(view: &View<'_, EvidenceSnapshot>) -> Turn<EvidenceSnapshot> {
 fn create(view: &View<'_, EvidenceSnapshot>) -> Option<Effect> {
     let instance = view.seen.instance.value()?;
     let source = &view.spec.source.instance;
-    let exclude: BTreeSet<VolumeId> = source.exclude_volume_ids.iter().cloned().collect();
-    let volumes: BTreeSet<VolumeId> = instance
-        .volumes
-        .iter()
-        .map(|volume| volume.volume.clone())
-        .filter(|volume| !exclude.contains(volume))
-        .collect();
-    let exclude: BTreeSet<VolumeId> =
-        instance.volumes.iter().map(|volume| volume.volume.clone()).filter(|v| exclude.contains(v)).collect();
+    let left_out = |volume: &&AttachedVolume| source.exclude_volume_ids.contains(&volume.volume);
+    let ids = |volumes: Vec<&AttachedVolume>| volumes.into_iter().map(|volume| volume.volume.clone()).collect();
+    let volumes: BTreeSet<VolumeId> = ids(instance.volumes.iter().filter(|volume| !left_out(volume)).collect());
+    // ExcludeDataVolumeIds takes no root volume, ExcludeBootVolume nothing else (CreateSnapshots reference).
+    let exclude = ids(instance.volumes.iter().filter(left_out).filter(|volume| !volume.root).collect());
+    let exclude_root = instance.volumes.iter().filter(left_out).any(|volume| volume.root);
     let prefix = &view.account.tag_prefix;
     let tags = BTreeMap::from([
         (format!("{prefix}:source-account"), view.account.id.to_string()),
@@ -105,7 +102,7 @@ fn create(view: &View<'_, EvidenceSnapshot>) -> Option<Effect> {
         instance: instance.id.clone(),
         volumes,
         exclude,
-        exclude_root: false,
+        exclude_root,
         description: format!("{} of {}", view.subject.uid, source.instance_id),
         tags,
         tag_prefix: prefix.clone(),
@@ -123,8 +120,7 @@ fn look_up(view: &View<'_, EvidenceSnapshot>, id: &OperationId, operation: &Oper
     let covered: BTreeSet<&VolumeId> = found.iter().map(|snapshot| &snapshot.volume).collect();
     let complete = volumes.iter().all(|volume| covered.contains(volume));
     if complete && !found.is_empty() || !found.is_empty() && asked >= ripe {
-        let created =
-            found.iter().map(|s| Created::Snapshot { id: s.id.clone(), volume: s.volume.clone() }).collect();
+        let created = found.iter().map(|s| Created::Snapshot { id: s.id.clone(), volume: s.volume.clone() }).collect();
         return Turn::new(State::working(Reason::InProgress, "found the set whose reply was lost"))
             .adopting(adopted(id, created))
             .again_in(0);
@@ -148,8 +144,7 @@ fn late(view: &View<'_, EvidenceSnapshot>) -> Option<Turn<EvidenceSnapshot>> {
         .operations
         .iter()
         .filter(|(_, operation)| operation.outcome == Some(OutcomeKind::Unknown))
-        .filter_map(|(id, _)| born_of(view, id).filter(|found| !found.is_empty()).map(|found| (id, found)))
-        .next()?;
+        .find_map(|(id, _)| born_of(view, id).filter(|found| !found.is_empty()).map(|found| (id, found)))?;
     let created = found.iter().map(|s| Created::Snapshot { id: s.id.clone(), volume: s.volume.clone() }).collect();
     Some(Turn::new(waiting()).adopting(adopted(id, created)).again_in(0))
 }
@@ -157,9 +152,9 @@ fn late(view: &View<'_, EvidenceSnapshot>) -> Option<Turn<EvidenceSnapshot>> {
 fn born_of<'a>(view: &View<'a, EvidenceSnapshot>, id: &OperationId) -> Option<Vec<&'a Snapshot>> {
     match &view.seen.snapshots {
         Read::Absent { .. } => Some(Vec::new()),
-        read => read
-            .value()
-            .map(|all| all.iter().filter(|snapshot| snapshot.operation.as_deref() == Some(&id.0)).collect()),
+        read => {
+            read.value().map(|all| all.iter().filter(|snapshot| snapshot.operation.as_deref() == Some(&id.0)).collect())
+        }
     }
 }
 
@@ -223,7 +218,10 @@ fn ended(view: &View<'_, EvidenceSnapshot>) -> Turn<EvidenceSnapshot> {
     } else {
         State::skipped(
             Reason::PartialFailure,
-            format!("failed for {}; the others are kept. A new EvidenceSnapshot takes a new, separate set", failed.join(", ")),
+            format!(
+                "failed for {}; the others are kept. A new EvidenceSnapshot takes a new, separate set",
+                failed.join(", ")
+            ),
         )
     })
 }
@@ -258,7 +256,10 @@ fn preserved(view: &View<'_, EvidenceSnapshot>) -> Turn<EvidenceSnapshot> {
     Turn::new(if good == set.len() {
         State::done(format!("{good} of {good} snapshots complete and locked"))
     } else if good == 0 {
-        State::blocked(Reason::SnapshotFailed, "no snapshot of the set is complete and locked; take a new EvidenceSnapshot")
+        State::blocked(
+            Reason::SnapshotFailed,
+            "no snapshot of the set is complete and locked; take a new EvidenceSnapshot",
+        )
     } else {
         State::skipped(Reason::PartialFailure, format!("{good} of {} snapshots complete and locked", set.len()))
     })

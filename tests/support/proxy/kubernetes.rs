@@ -3,10 +3,12 @@
 use super::call::{Call, Protocol};
 use super::parse::{self, form};
 use hyper::Method;
+use hyper::body::Bytes;
 use hyper::http::request::Parts;
+use serde_json::Value;
 
 /// The call that a Kubernetes request makes; `operation` is verb and resource as RBAC names them.
-pub fn call(parts: &Parts) -> Call {
+pub fn call(parts: &Parts, body: &Bytes) -> Call {
     let mut parameters = form(parts.uri.query().unwrap_or_default().as_bytes());
     let words: Vec<_> = parts.uri.path().split('/').filter(|word| !word.is_empty()).collect();
     let rest = match words.as_slice() {
@@ -39,9 +41,12 @@ pub fn call(parts: &Parts) -> Call {
         [resource, _, subresource, ..] => format!("{resource}/{subresource}"),
         [resource, ..] => (*resource).to_owned(),
     };
-    for (name, value) in [("namespace", namespace), ("name", rest.get(1).copied())] {
+    // What is created is named in the body alone.
+    let body: Value = if verb == "create" { serde_json::from_slice(body).unwrap_or_default() } else { Value::Null };
+    let name = rest.get(1).copied().or_else(|| body["metadata"]["name"].as_str());
+    for (key, value) in [("namespace", namespace), ("name", name)] {
         if let Some(value) = value {
-            parameters.insert(name.to_owned(), value.to_owned());
+            parameters.insert(key.to_owned(), value.to_owned());
         }
     }
     let mutates = !matches!(verb, "get" | "list" | "watch") && !parameters.contains_key("dryRun");

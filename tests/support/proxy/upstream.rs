@@ -25,7 +25,7 @@ impl Upstream {
     pub fn call(&self, parts: &Parts, body: &Bytes) -> Call {
         match self {
             Self::Aws { principals, .. } => parse::aws(parts, body, principals),
-            Self::Kubernetes(_) => kubernetes::call(parts),
+            Self::Kubernetes(_) => kubernetes::call(parts, body),
         }
     }
 

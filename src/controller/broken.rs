@@ -1,0 +1,69 @@
+//! A chain that was edited, cut or reordered: what it declared before the break stays enforced, nothing else is done.
+
+use super::cluster::ClusterError;
+use super::context::Context;
+use super::custody::Chain;
+use super::kind::Kind;
+use super::project::project;
+use super::turn::{Memory, Turned, perform, subject};
+use crate::api::conditions::Reason;
+use crate::clock::now;
+use crate::cloud::{Cloud, Place};
+use crate::playbook::chain::next_index;
+use crate::playbook::decide::{Plan, decide};
+use crate::playbook::executor::{Executor, standing_orders};
+use crate::playbook::step::{Account, Refusal, View};
+
+/// What the turn that found the break had looked at.
+#[derive(Debug)]
+pub(super) struct Look<'a, K: Kind> {
+    pub rules: &'a Account,
+    pub place: Option<&'a Place>,
+    pub seen: &'a K::Seen,
+}
+
+/// Repeats what the good part of the chain says was set, under its own intents, and records nothing: a broken
+/// chain can't be continued.
+pub(super) async fn enforce<K: Kind, C: Cloud>(
+    ctx: &Context<C>,
+    fresh: &K::Object,
+    memory: &mut Memory<K>,
+    look: Look<'_, K>,
+    why: &str,
+    prefix: Chain,
+) -> Result<Turned, ClusterError> {
+    let subject = subject::<K>(fresh);
+    let limits = ctx.settings.limits();
+    let view = View {
+        subject: &subject,
+        spec: K::spec(fresh),
+        account: look.rules,
+        holder: &memory.holder,
+        approvals: &[],
+        seen: look.seen,
+        record: &prefix.record,
+        next_index: next_index(prefix.head.as_ref()),
+        now: now(),
+        limits: &limits,
+    };
+    let orders = standing_orders(&decide::<K>(&view), &prefix.record);
+    let repaired = orders.len();
+    memory.executor = Executor::default();
+    perform::<K, C>(ctx, fresh, look.place, memory, &prefix, orders).await;
+    if repaired > 0 {
+        tracing::warn!(kind = K::KIND, name = subject.name, repaired, "enforces what a broken chain declared");
+    }
+
+    let message = format!(
+        "{why}; what was set before stays enforced, nothing else is done for this object. Compare its CustodyRecords \
+         with the archive or an audit log"
+    );
+    let plan = Plan::refused(Refusal::new(Reason::CustodyChainBroken, message));
+    let site = K::site(fresh);
+    let nothing = std::collections::BTreeMap::new();
+    project::<K, C>(ctx, fresh, &subject, site.as_ref(), look.rules, &plan, look.seen, &prefix, &nothing).await?;
+    let first = memory.broken.is_none();
+    (memory.chain, memory.broken) = (None, Some(prefix));
+    let again_in = if first { 1 } else { look.rules.recheck_seconds };
+    Ok(Turned::Rested { again_in: Some(again_in), error: None, result: "refused" })
+}
