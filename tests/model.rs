@@ -14,55 +14,37 @@ mod model {
     pub mod mutants;
     pub mod quarantine;
     pub mod rest;
+    pub mod scenes;
     pub mod stage;
     pub mod state;
     pub mod words;
 }
 
-use model::check::{kills, prove};
-use model::kind::name;
-use model::marks::Mark;
-use model::mutants::Mutation;
-use model::stage::{self, Scene};
-use model::state::Budget;
-use sequester::api::evidence_snapshot::EvidenceSnapshotSpec;
-use sequester::api::quarantine::{Level, Pulse, QuarantineSpec};
+use model::check::prove;
+use model::scenes;
 use sequester::playbook::{EvidenceSnapshot, Quarantine};
 
-fn isolation() -> Scene<QuarantineSpec> {
-    Scene {
-        name: "isolation",
-        world: stage::world(1, 1, false),
-        specs: vec![stage::quarantine(Level::Isolated, Pulse::Never)],
-        account: stage::account(),
-        limits: stage::limits(),
-        budget: Budget { faults: 1, moves: 1, operator: 0, foreign: 0 },
-        foreign: vec![stage::REOPEN, stage::FOREIGN_RULE],
-        aws: Vec::new(),
-        deletable: false,
-    }
-}
-
-fn evidence() -> Scene<EvidenceSnapshotSpec> {
-    Scene {
-        name: "evidence",
-        world: stage::world(1, 2, false),
-        specs: vec![stage::evidence(false)],
-        account: stage::account(),
-        limits: stage::limits(),
-        budget: Budget { faults: 1, moves: 1, operator: 0, foreign: 0 },
-        foreign: Vec::new(),
-        aws: vec![stage::COMPLETE],
-        deletable: false,
-    }
-}
-
 #[test]
-fn a_host_is_isolated() {
-    prove::<Quarantine>(isolation(), &[Mark::Contained, Mark::Drift]);
-}
-
+fn q1() { prove::<Quarantine>(scenes::isolation(), &[]); }
 #[test]
-fn a_set_is_taken_once() {
-    prove::<EvidenceSnapshot>(evidence(), &[Mark::Preserved]);
-}
+fn q2() { prove::<Quarantine>(scenes::isolation_by_two(), &[]); }
+#[test]
+fn q3() { prove::<Quarantine>(scenes::two_interfaces(), &[]); }
+#[test]
+fn q4() { prove::<Quarantine>(scenes::pulse(), &[]); }
+#[test]
+fn q5() { prove::<Quarantine>(scenes::pulse_by_two(), &[]); }
+#[test]
+fn q6() { prove::<Quarantine>(scenes::release(), &[]); }
+#[test]
+fn q7() { prove::<Quarantine>(scenes::release_in_a_hurry(), &[]); }
+#[test]
+fn q8() { prove::<Quarantine>(scenes::deletion(), &[]); }
+#[test]
+fn e1() { prove::<EvidenceSnapshot>(scenes::one_set(), &[]); }
+#[test]
+fn e2() { prove::<EvidenceSnapshot>(scenes::one_set_by_two(), &[]); }
+#[test]
+fn e3() { prove::<EvidenceSnapshot>(scenes::kept(), &[]); }
+#[test]
+fn e4() { prove::<EvidenceSnapshot>(scenes::kept_by_two(), &[]); }

@@ -224,7 +224,7 @@ fn no_approval_is_good_twice() {
     assert!(!bench.record.released, "an approval of the isolation is none of the release");
     let release = sample::yes(&bench.record, Action::Release);
     bench.approvals.push(release.clone());
-    bench.settle();
+    bench.see_out();
     assert!(bench.record.released);
     assert!(matches!(worth(&release, "uid-1", Some("alice"), &bench.record), Worth::Stale(_)));
 

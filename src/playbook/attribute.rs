@@ -137,10 +137,13 @@ pub enum Release {
     Done(Vec<Fact>),
     /// Our value still stands: set this one.
     Restore(Value),
+    /// What stands there is not ours, but a request of ours may still be on its way.
+    Wait,
 }
 
-/// Compares what is seen with what we set. `None` for an attribute that is gone.
-pub fn release(record: &Record, attribute: &Attribute, current: Option<&Value>) -> Release {
+/// Compares what is seen with what we set. `None` for an attribute that is gone. `ripe` says that the look is late
+/// enough for nothing that was sent before the release to arrive after it: only then is what is seen the end.
+pub fn release(record: &Record, attribute: &Attribute, current: Option<&Value>, ripe: bool) -> Release {
     let (Some(baseline), Some(ours)) = (record.baseline.get(attribute), record.applied.get(attribute)) else {
         return Release::Done(Vec::new());
     };
@@ -148,8 +151,9 @@ pub fn release(record: &Record, attribute: &Attribute, current: Option<&Value>) 
         return Release::Done(Vec::new());
     }
     match current {
+        Some(value) if *value == ours.value && value != baseline => Release::Restore(baseline.clone()),
+        _ if !ripe => Release::Wait,
         Some(value) if value == baseline => Release::Done(vec![Fact::Restored { attribute: attribute.clone() }]),
-        Some(value) if *value == ours.value => Release::Restore(baseline.clone()),
         left => Release::Done(vec![Fact::LeftAsFound { attribute: attribute.clone(), value: left.cloned() }]),
     }
 }

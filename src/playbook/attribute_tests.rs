@@ -59,26 +59,30 @@ fn holding() {
 
 #[test]
 fn giving_back() {
-    let restored = Release::Done(vec![Fact::Restored { attribute: attribute() }]);
+    let restored = || Release::Done(vec![Fact::Restored { attribute: attribute() }]);
     let left =
         |seen: Option<&str>| Release::Done(vec![Fact::LeftAsFound { attribute: attribute(), value: seen.map(value) }]);
     let nothing = || Release::Done(Vec::new());
-    // Baseline, set by us, seen.
+    let restore = || Release::Restore(value("before"));
+    // Baseline, set by us, seen; at once; when nothing can be on its way any more.
     let table = [
-        (None, None, Some("x"), nothing()),
-        (Some("before"), None, Some("x"), nothing()),
-        (Some("before"), Some("ours"), Some("ours"), Release::Restore(value("before"))),
-        (Some("before"), Some("ours"), Some("before"), restored),
-        (Some("before"), Some("ours"), Some("foreign"), left(Some("foreign"))),
-        (Some("before"), Some("ours"), None, left(None)),
+        (None, None, Some("x"), nothing(), nothing()),
+        (Some("before"), None, Some("x"), nothing(), nothing()),
+        (Some("before"), Some("ours"), Some("ours"), restore(), restore()),
+        (Some("before"), Some("ours"), Some("before"), Release::Wait, restored()),
+        (Some("before"), Some("ours"), Some("foreign"), Release::Wait, left(Some("foreign"))),
+        (Some("before"), Some("ours"), None, Release::Wait, left(None)),
+        (Some("same"), Some("same"), Some("same"), Release::Wait, restored()),
     ];
-    for (baseline, applied, seen, expected) in table {
+    for (baseline, applied, seen, early, late) in table {
         let record = record(baseline, applied, true);
         let seen = seen.map(value);
-        assert_eq!(release(&record, &attribute(), seen.as_ref()), expected, "{baseline:?} {applied:?} {seen:?}");
+        let given = format!("{baseline:?} {applied:?} {seen:?}");
+        assert_eq!(release(&record, &attribute(), seen.as_ref(), false), early, "{given}");
+        assert_eq!(release(&record, &attribute(), seen.as_ref(), true), late, "{given}");
         let mut over = record;
         over.given_back.insert(attribute(), None);
-        assert_eq!(release(&over, &attribute(), seen.as_ref()), nothing(), "once is enough");
+        assert_eq!(release(&over, &attribute(), seen.as_ref(), true), nothing(), "once is enough");
     }
 }
 

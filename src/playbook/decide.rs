@@ -65,13 +65,30 @@ impl<P: Procedure> Plan<P> {
 
 /// Runs the table: forwards, or backwards where the declaration asks to give everything back.
 pub fn decide<P: Procedure>(view: &View<'_, P>) -> Plan<P> {
-    let mut plan = Plan { released: view.record.released, ..Plan::empty() };
     if let Err(refusal) = P::admit(view) {
-        plan.again_in = Some(view.account.recheck_seconds);
-        plan.refused = Some(refusal);
-        return plan;
+        let again_in = Some(view.account.recheck_seconds);
+        return Plan { released: view.record.released, again_in, ..Plan::refused(refusal) };
     }
-    let releasing = P::releasing(view);
+    let plan = run(view, P::releasing(view));
+    if plan.awaiting == Some(Action::Release) { keep(view, plan) } else { plan }
+}
+
+/// Who asks for a release has not got it: until others approve, what is held stays enforced. Else one person alone
+/// could have a host left open that somebody reopens.
+fn keep<P: Procedure>(view: &View<'_, P>, asked: Plan<P>) -> Plan<P> {
+    let Some(spec) = P::unreleased(view) else { return asked };
+    let standing = View { spec: &spec, ..view.copy() };
+    if P::admit(&standing).is_err() {
+        return asked;
+    }
+    let mut kept = run(&standing, false);
+    kept.facts.extend(asked.facts);
+    kept.again_in = [kept.again_in, asked.again_in].into_iter().flatten().min();
+    Plan { published: asked.published, awaiting: asked.awaiting, ..kept }
+}
+
+fn run<P: Procedure>(view: &View<'_, P>, releasing: bool) -> Plan<P> {
+    let mut plan = Plan { released: view.record.released, ..Plan::empty() };
     let mut gates = Gates::default();
     let mut turns: Vec<(usize, Turn<P>)> = Vec::new();
     let order: Vec<usize> = if releasing { (0..P::TABLE.len()).rev().collect() } else { (0..P::TABLE.len()).collect() };
@@ -139,7 +156,7 @@ fn undo<P: Procedure>(view: &View<'_, P>, step: &Step<P>, later: &[Option<State>
         return Turn::new(State::working(Reason::Waiting, "waits for the steps after it"));
     }
     let turn = (step.undo)(view);
-    if turn.stages.is_empty() && turn.facts.is_empty() {
+    if turn.state.is_settled() && turn.stages.is_empty() && turn.facts.is_empty() {
         return turn;
     }
     gates.pass(view, Action::Release, turn, || P::TABLE.iter().rev().flat_map(|step| (step.preview)(view)).collect())

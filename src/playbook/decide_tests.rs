@@ -84,7 +84,12 @@ fn a_release_runs_backwards_behind_one_gate() {
     bench.settle();
     bench.spec.level = Level::Released;
     let plan = bench.plan();
-    assert_eq!(states(&plan), [("MetadataCaptured", "working"), ("Protected", "working"), ("Isolated", "awaiting")]);
+    assert_eq!(plan.awaiting, Some(Action::Release));
+    assert_eq!(
+        states(&plan),
+        [("MetadataCaptured", "done"), ("Protected", "done"), ("Isolated", "done")],
+        "until then"
+    );
     assert!(plan.tracks.is_empty());
     bench.turn();
     assert_eq!(
@@ -96,7 +101,26 @@ fn a_release_runs_backwards_behind_one_gate() {
     assert_eq!(tracks(&plan), ["Isolated"], "what was done last is undone first");
     assert_eq!(plan.decisions.len(), 1, "and who allowed it stands in the same record");
     bench.settle();
+    assert!(!bench.plan().released, "given back, and watched until nothing can be on its way any more");
+    assert_eq!(bench.plan().again_in, Some(5));
+    bench.see_out();
     assert!(bench.plan().released);
+}
+
+#[test]
+fn what_is_held_stays_enforced_while_a_release_waits() {
+    let mut bench: Bench<Quarantine> = Bench::quarantine(Level::Isolated, sample::world(1, 1));
+    bench.settle();
+    bench.spec.level = Level::Released;
+    bench.turn();
+    bench.world.interfaces.get_mut(&sample::interface(0)).unwrap().interface.groups = [sample::group(0)].into();
+    let plan = bench.plan();
+    assert_eq!((tracks(&plan), plan.awaiting), (vec!["Isolated"], Some(Action::Release)));
+    bench.turn();
+    assert!(!bench.world.interfaces[&sample::interface(0)].interface.groups.contains(&sample::group(0)));
+    assert!(bench.facts().any(|fact| matches!(fact, Fact::Drift { .. })));
+    bench.settle();
+    assert_eq!(bench.plan().awaiting, Some(Action::Release), "and still waits");
 }
 
 #[test]

@@ -9,6 +9,7 @@ use super::decide::{Plan, Track};
 use super::effect::{Effect, Receipt};
 use super::record::{Entry, Fact, OperationId, OutcomeKind, Record};
 use super::step::{Change, Procedure, State, View};
+use crate::api::approval::Action;
 use crate::cloud::error::{CloudError, ErrorClass};
 
 /// What to write before anything is sent, and what to send after.
@@ -200,7 +201,7 @@ fn stale_intents<P: Procedure>(view: &View<'_, P>, plan: &Plan<P>) -> Vec<Entry>
         })
         .map(|(id, operation)| {
             let shown = operation.effect.sets().is_some_and(|(attribute, value)| {
-                if P::releasing(view) {
+                if P::releasing(view) && plan.awaiting != Some(Action::Release) {
                     record.baseline.get(&attribute) == Some(&value)
                         && plan.facts.contains(&Fact::Restored { attribute })
                 } else {

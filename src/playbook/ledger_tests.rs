@@ -149,14 +149,14 @@ fn an_intent_that_nobody_wants_any_more_gets_its_outcome() {
 
     // A release makes an open repair pointless, and AWS shows the baseline: nobody knows whether it was applied.
     let mut bench = held();
+    bench.spec.level = Level::Released;
+    bench.turn();
     reopen(&mut bench);
     bench.refusals.insert("ModifyNetworkInterfaceAttribute", ErrorClass::Unavailable);
     bench.turn();
     bench.refusals.clear();
-    bench.spec.level = Level::Released;
-    bench.turn();
     bench.approvals = vec![sample::yes(&bench.record, crate::api::approval::Action::Release)];
-    bench.settle();
+    bench.see_out();
     assert!(bench.record.released);
     assert!(bench.entries.iter().any(|e| matches!(e, Entry::Outcome { result: OutcomeKind::Unknown, .. })));
     assert!(bench.record.operations.values().all(|operation| operation.outcome.is_some()));

@@ -7,6 +7,7 @@ use super::effect::{Effect, GroupRole};
 use super::record::{Fact, group_key};
 use super::seen::{Instance, InstanceState, Interface, Protections, Read, SecurityGroup, Surroundings};
 use super::step::{Holder, Procedure, Refusal, State, Step, StepResult, View};
+use crate::api::approval::Action;
 use crate::api::conditions::Reason;
 use crate::api::ids::VpcId;
 use crate::api::quarantine::{Level, QuarantineSpec};
@@ -58,6 +59,12 @@ impl Procedure for Quarantine {
 
     fn releasing(view: &View<'_, Self>) -> bool {
         view.spec.level == Level::Released
+    }
+
+    fn unreleased(view: &View<'_, Self>) -> Option<QuarantineSpec> {
+        let isolated = view.record.in_force.contains(&Action::Isolate);
+        let level = if isolated { Level::Isolated } else { Level::Protected };
+        Some(QuarantineSpec { level, ..view.spec.clone() })
     }
 
     fn admit(view: &View<'_, Self>) -> Result<(), Refusal> {

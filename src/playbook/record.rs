@@ -101,6 +101,8 @@ pub struct Record {
     pub plans: BTreeMap<Action, PublishedPlan>,
     /// Gates that persons opened.
     pub decisions: BTreeMap<Action, Decision>,
+    /// When they did.
+    pub decided_at: BTreeMap<Action, Time>,
     /// Plans that a person refused.
     pub denied: BTreeMap<Action, Digest>,
     /// Actions whose first change was made: from then on repair needs no approval.
@@ -134,6 +136,7 @@ impl Record {
                 Entry::Opened { .. } => self.opened = Some(at),
                 Entry::Fact(fact) => self.fold_fact(fact, at),
                 Entry::Decision(decision) => {
+                    self.decided_at.insert(decision.action, at);
                     self.decisions.insert(decision.action, decision.clone());
                 }
                 Entry::Intent { id, step, effect, .. } => self.fold_intent(id, step, effect, at),
@@ -146,7 +149,9 @@ impl Record {
         if let Effect::OpenForPulse { interface, .. } = effect {
             self.pulsed.insert(interface.clone());
         }
-        if let Some((attribute, value)) = effect.sets() {
+        // Giving back sets what was there before: what we held stays known, so that a late request is told from a stranger.
+        let giving_back = self.decisions.contains_key(&Action::Release);
+        if let Some((attribute, value)) = effect.sets().filter(|_| !giving_back) {
             self.applied.insert(attribute, Applied { value, operation: id.clone() });
         }
         if let Some(action) = super::action_of(step) {

@@ -408,6 +408,13 @@ impl<P: Watched> Bench<P> {
         panic!("no end: {:?}", self.entries.iter().rev().take(6).collect::<Vec<_>>());
     }
 
+    /// Turns until nothing can be on its way any more either.
+    pub fn see_out(&mut self) {
+        self.settle();
+        self.now = later(self.now, self.limits.settle_seconds);
+        self.settle();
+    }
+
     pub fn facts(&self) -> impl Iterator<Item = &Fact> {
         self.entries.iter().filter_map(|entry| match entry {
             Entry::Fact(fact) => Some(fact),

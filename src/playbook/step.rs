@@ -33,6 +33,11 @@ pub trait Procedure: Sized + Send + Sync + 'static {
         false
     }
 
+    /// What stays declared while a release waits for its approval; none where nothing is held.
+    fn unreleased(_view: &View<'_, Self>) -> Option<Self::Spec> {
+        None
+    }
+
     /// What must hold before anything is done at all.
     fn admit(view: &View<'_, Self>) -> Result<(), Refusal>;
 

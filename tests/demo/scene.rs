@@ -115,6 +115,10 @@ impl Scene {
             "  export AWS_ACCESS_KEY_ID={} AWS_SECRET_ACCESS_KEY=unused   # administrator of 111122223333",
             stage.workload.admin.access_key
         );
+        println!(
+            "  export PATH={}:$PATH   # a kubectl of the same version",
+            stage.bed.control_plane.kubectl().parent().unwrap().display()
+        );
         println!("  kubectl -n {NAMESPACE} get fcase,quar,evsnap,custody   # the case is {CASE}");
         println!("LEFT UP");
     }

@@ -25,7 +25,8 @@ where
     }
 
     fn actions(&self, state: &Self::State, actions: &mut Vec<Action>) {
-        if state.broken.is_some() {
+        let quiet = state.flights.is_empty() && state.replicas.iter().all(|replica| matches!(replica.phase, Phase::Idle));
+        if state.broken.is_some() || quiet && (self.scene.over)(&state.record()) {
             return;
         }
         let faulty = state.budget.faults > 0;

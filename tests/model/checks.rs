@@ -52,13 +52,11 @@ fn destroys(effect: &Effect, world: &World) -> bool {
 }
 
 /// Whether a change holds less than before: opens the network, or takes a protection away.
-fn lets_go(effect: &Effect, world: &World, record: &Record) -> bool {
-    let is_closed = |id: &_| {
-        record.groups.values().any(|group| group == id)
-            || world.groups.get(id).is_some_and(|group| group.name == "baseline-a")
-    };
+fn lets_go(effect: &Effect, world: &World) -> bool {
+    // A group that is not there any more can't be set.
+    let is_open = |id: &_| world.groups.get(id).is_some_and(|group| group.name != "baseline-a");
     match effect {
-        Effect::ReplaceSecurityGroups { groups, .. } => !(groups.len() == 1 && groups.iter().all(is_closed)),
+        Effect::ReplaceSecurityGroups { groups, .. } => groups.iter().any(is_open),
         Effect::AuthorizeRules { group, .. } => world.groups.get(group).is_none_or(|group| group.name != "baseline-b"),
         Effect::SetTerminationProtection { enabled, .. } | Effect::SetStopProtection { enabled, .. } => !enabled,
         Effect::SetShutdownBehavior { behavior, .. } => *behavior != ShutdownBehavior::Stop,
@@ -80,7 +78,7 @@ pub fn sent<P: Kind>(state: &State<P>, rules: &Rules<'_>, effect: &Effect, id: &
     }
     let by_decision = |action| record.decisions.contains_key(&action) && (rules.approved)(action);
     let released = rules.level == Some(Level::Released) && by_decision(Approved::Release);
-    if lets_go(effect, world, &record) && !released {
+    if lets_go(effect, world) && !released {
         return Some(name::S13);
     }
     let isolates = matches!(effect, Effect::ReplaceSecurityGroups { .. } | Effect::CreateSecurityGroup { .. });

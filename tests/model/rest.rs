@@ -125,7 +125,7 @@ where
             let whole = verdict(&decided.plan, executor.errors());
             let acted = decided.link.is_some() || state.world.hash != before || sends && whole.ready;
             if acted {
-                if ready_before && waits.len() < 3 {
+                if ready_before && sends {
                     return Some(name::S20);
                 }
                 state.now += 1;
@@ -134,9 +134,7 @@ where
             ready_before = whole.ready;
             if let Some(wait) = waits.pop() {
                 state.now += wait;
-                for deed in &self.scene.aws {
-                    state.world.change(deed.act);
-                }
+                state.world.change(sequester::cloud::sim::World::complete_snapshots);
                 continue;
             }
             let awaiting = decided.plan.awaiting.is_some();

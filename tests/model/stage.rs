@@ -11,6 +11,7 @@ use sequester::api::ids::{
 use sequester::api::quarantine::{Isolation, Level, Pulse, QuarantineSpec, Target};
 use sequester::cloud::sim::World;
 use sequester::playbook::chain::ObjectRef;
+use sequester::playbook::record::Record;
 use sequester::playbook::seen::{
     AttachedVolume, Direction, Instance, InstanceState, Interface, Key, KeyManager, Peer, Protections, Rule,
     SecurityGroup, ShutdownBehavior,
@@ -44,6 +45,8 @@ pub struct Scene<S> {
     pub aws: Vec<Deed>,
     /// Whether the object may be deleted.
     pub deletable: bool,
+    /// What the chain says when the scene is over: a fair run goes on from there, and the search does not.
+    pub over: fn(&Record) -> bool,
 }
 
 pub fn instance() -> InstanceId {
@@ -271,10 +274,15 @@ pub const PUBLIC_ADDRESS: Deed = Deed {
         }
     },
 };
-/// The attacker takes the tag of the operation off.
+/// The attacker takes the tag of the operation off what is locked: in the chain, that is. Before that the tag is all
+/// there is to find a set by.
 pub const UNTAG: Deed = Deed {
-    words: "somebody takes the tags off the snapshots",
-    act: |world| world.snapshots.values_mut().for_each(|exhibit| exhibit.snapshot.operation = None),
+    words: "somebody takes the tags off the locked snapshots",
+    act: |world| {
+        for exhibit in world.snapshots.values_mut().filter(|exhibit| exhibit.lock.is_some()) {
+            exhibit.snapshot.operation = None;
+        }
+    },
 };
 /// The attacker shares a snapshot with a stranger and everybody.
 pub const SHARE_WIDELY: Deed = Deed {

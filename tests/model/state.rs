@@ -7,6 +7,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::hash::{DefaultHasher, Hash, Hasher};
 use std::sync::Arc;
 
+use sequester::api::approval::Action;
 use sequester::cloud::sim::World;
 use sequester::playbook::Time;
 use sequester::playbook::approval::Candidate;
@@ -117,7 +118,9 @@ impl Node {
     /// Whether an intent of what may not be sent twice waits for its outcome: then each step of time counts.
     pub fn waits(&self) -> bool {
         let once = |effect: &Effect| !effect.is_idempotent() || matches!(effect, Effect::OpenForPulse { .. });
-        self.record.operations.values().any(|operation| operation.outcome.is_none() && once(&operation.effect))
+        let open = self.record.operations.values().any(|o| o.outcome.is_none() && once(&o.effect));
+        // A release waits, too.
+        open || self.record.decisions.contains_key(&Action::Release) && !self.record.released
     }
 
     /// Whether something is not old yet.
@@ -147,6 +150,9 @@ fn timeless(record: &Record, index: u64) -> (u64, Vec<i64>) {
     }
     for drift in record.drift.values_mut() {
         times.push(seconds(std::mem::replace(&mut drift.at, zero)));
+    }
+    for at in record.decided_at.values_mut() {
+        times.push(seconds(std::mem::replace(at, zero)));
     }
     (hash_of(&(record, index)), times)
 }

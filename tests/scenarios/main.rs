@@ -10,3 +10,4 @@ mod scene;
 
 mod crash;
 mod quarantine;
+mod release;

@@ -1,6 +1,6 @@
 //! What most scenarios begin with: one furnished host, both accounts declared, and names for what tests do often.
 
-use crate::support::aws::{Aws, REGION, ok, tags};
+use crate::support::aws::{Aws, REGION, ok, tag, tags};
 use crate::support::bed::Bed;
 use crate::support::identities::Identity;
 use crate::support::process::Process;
@@ -130,6 +130,17 @@ impl Scene {
         let mut parameters = vec![("NetworkInterfaceId", interface)];
         parameters.extend(keys.iter().map(String::as_str).zip(groups.iter().copied()));
         ok(self.aws().ec2("ModifyNetworkInterfaceAttribute", &parameters).await);
+    }
+
+    /// The VPC's own group, which is none of ours.
+    pub async fn default_group(&self) -> String {
+        let filters = [
+            ("Filter.1.Name", "group-name"),
+            ("Filter.1.Value.1", "default"),
+            ("Filter.2.Name", "vpc-id"),
+            ("Filter.2.Value.1", &self.network.vpc),
+        ];
+        tag(&ok(self.aws().ec2("DescribeSecurityGroups", &filters).await), "groupId").to_owned()
     }
 
     /// The id of the closed group.

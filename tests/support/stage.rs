@@ -229,6 +229,28 @@ impl Stage {
         serde_json::to_value(found.unwrap_or_else(|error| panic!("get {kind} {name}: {error}"))).unwrap()
     }
 
+    /// Waits until an object is as it should be, and gives it.
+    pub async fn until(&self, kind: &str, name: &str, what: &str, meets: impl Fn(&Value) -> bool) -> Value {
+        let api = self.api(Identity::Admin, kind).await;
+        wait::until(&format!("{kind} {name}: {what}"), LIMIT, async || {
+            let object = api.get_opt(name).await.map_err(|error| error.to_string())?.ok_or("is not there")?;
+            let object = serde_json::to_value(object).unwrap();
+            if meets(&object) { Ok(object) } else { Err(format!("{:#}", object["status"])) }
+        })
+        .await
+    }
+
+    /// Waits until an object is gone.
+    pub async fn until_gone(&self, kind: &str, name: &str) {
+        let api = self.api(Identity::Admin, kind).await;
+        wait::until(&format!("end of {kind} {name}"), LIMIT, async || match api.get_opt(name).await {
+            Ok(None) => Ok(()),
+            Ok(Some(object)) => Err(format!("{:?}", object.metadata)),
+            Err(error) => Err(error.to_string()),
+        })
+        .await;
+    }
+
     /// Waits until a condition of an object has a status, and gives the object.
     pub async fn until_condition(
         &self,
@@ -276,19 +298,28 @@ impl Stage {
         bodies.into_iter().map(|(_, body)| body).collect()
     }
 
-    /// Approves the plan that an object's status shows.
+    /// Approves the plan that an object's status shows now.
     pub async fn approve(&self, identity: Identity, kind: &str, name: &str) -> kube::Result<DynamicObject> {
         let object = self.get(kind, name).await;
+        self.approve_with(identity, &self.approval_of(identity, kind, &object)).await
+    }
+
+    /// What somebody writes who approves the plan that an object shows.
+    pub fn approval_of(&self, identity: Identity, kind: &str, object: &Value) -> Value {
         let plan = &object["status"]["plan"];
-        let spec = json!({
-            "subject": {"kind": kind, "name": name, "uid": object["metadata"]["uid"]},
+        strip_nulls(json!({
+            "subject": {"kind": kind, "name": object["metadata"]["name"], "uid": object["metadata"]["uid"]},
             "action": plan["action"], "planHash": plan["hash"],
             "requester": object["spec"].get("requestedBy"), "approver": identity.user(),
             "decision": "Approve", "reason": "read and agreed",
-        });
+        }))
+    }
+
+    /// Creates an Approval.
+    pub async fn approve_with(&self, identity: Identity, spec: &Value) -> kube::Result<DynamicObject> {
         let approval = json!({
             "apiVersion": "sequester.dev/v1alpha1", "kind": "Approval",
-            "metadata": {"name": format!("approval-{}", next()), "namespace": self.namespace}, "spec": strip_nulls(spec),
+            "metadata": {"name": format!("approval-{}", next()), "namespace": self.namespace}, "spec": spec,
         });
         let approval = serde_json::from_value(approval).unwrap();
         self.api(identity, "Approval").await.create(&PostParams::default(), &approval).await

@@ -1,15 +1,22 @@
 //! `ForensicCase`: the incident. It touches Kubernetes alone.
 
-use kube::{Api, Client, ResourceExt};
+use std::fmt::Debug;
+use std::sync::Arc;
+
+use kube::api::ListParams;
+use kube::core::NamespaceResourceScope;
+use kube::runtime::reflector::Store;
+use kube::{Api, Client, Resource, ResourceExt};
+use serde::de::DeserializeOwned;
 use serde_json::Value as Json;
 
-use super::super::cluster::meta_time;
+use super::super::cluster::{CASE_LABEL, meta_time};
 use super::super::context::Context;
 use super::super::kind::{Kind, Site, Told};
 use crate::api::conditions::Condition;
 use crate::api::evidence_snapshot::EvidenceSnapshot as EvidenceObject;
 use crate::api::forensic_case::{self as api, CasePlanStatus, CaseSummary, ChildStatus, ForensicCaseStatus, PlanLeaf};
-use crate::api::quarantine::{Level, Quarantine as QuarantineObject};
+use crate::api::quarantine::{CaseRef, Level, Quarantine as QuarantineObject};
 use crate::cloud::error::{CloudError, ErrorClass};
 use crate::cloud::{Cloud, Place, Witness};
 use crate::playbook::effect::Receipt;
@@ -54,18 +61,17 @@ impl Kind for ForensicCase {
         _account: &Account,
         _record: &Record,
     ) -> CaseSeen {
+        let (quarantines, evidence) =
+            tokio::join!(of_case(ctx, object, &ctx.quarantines), of_case(ctx, object, &ctx.evidence));
         let (case, namespace) = (object.name_any(), object.namespace());
-        let quarantines = ctx.quarantines.state();
-        let evidence = ctx.evidence.state();
+        let is_of = |of: Option<&CaseRef>| of.is_some_and(|of| of.name == case);
         let held = quarantines
             .iter()
-            .filter(|child| child.namespace() == namespace)
-            .filter(|child| child.spec.case_ref.as_ref().is_some_and(|of| of.name == case))
+            .filter(|child| child.namespace() == namespace && is_of(child.spec.case_ref.as_ref()))
             .map(|child| held(child));
         let kept = evidence
             .iter()
-            .filter(|child| child.namespace() == namespace)
-            .filter(|child| child.spec.case_ref.as_ref().is_some_and(|of| of.name == case))
+            .filter(|child| child.namespace() == namespace && is_of(child.spec.case_ref.as_ref()))
             .map(|child| kept(child));
         let mut children: Vec<Child> = held.chain(kept).collect();
         children.sort_by(|a, b| a.name.cmp(&b.name));
@@ -148,6 +154,26 @@ impl Kind for ForensicCase {
     fn may_go<C: Cloud>(_ctx: &Context<C>, _object: &Self::Object, _record: &Record) -> bool {
         true
     }
+}
+
+/// What may be a child of a case. Those that carry its label are asked for afresh: what wakes a case is its own watch,
+/// and a store that another watch fills may lag behind it, with nothing to wake the case again.
+async fn of_case<C, T>(ctx: &Context<C>, case: &api::ForensicCase, watched: &Store<T>) -> Vec<Arc<T>>
+where
+    C: Cloud,
+    T: Resource<DynamicType = (), Scope = NamespaceResourceScope> + Clone + Debug + DeserializeOwned + 'static,
+{
+    let api: Api<T> = Api::namespaced(ctx.cluster.client(), &case.namespace().unwrap_or_default());
+    let labelled = ListParams::default().labels(&format!("{CASE_LABEL}={}", case.name_any()));
+    let mut children = watched.state();
+    match ctx.cluster.list(&api, &labelled).await {
+        Ok(fresh) => {
+            children.retain(|child| !child.labels().contains_key(CASE_LABEL));
+            children.extend(fresh.into_iter().map(Arc::new));
+        }
+        Err(error) => tracing::warn!(%error, case = case.name_any(), "takes its children as last watched"),
+    }
+    children
 }
 
 fn holds(conditions: &[Condition], name: &str) -> bool {

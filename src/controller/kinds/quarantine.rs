@@ -112,13 +112,14 @@ impl Kind for Quarantine {
             region: told.region(),
             level: told.reached(),
             isolated: match state {
-                None if told.record.released => "Released".to_owned(),
+                _ if told.record.released => "Released".to_owned(),
                 None => "No".to_owned(),
                 Some(State::Awaiting(_)) => "AwaitingApproval".to_owned(),
                 Some(_) if interfaces.is_empty() => told.ready(),
                 Some(_) => format!("{closed}/{}", interfaces.len()),
             },
             flows: match state {
+                _ if told.record.released => "-".to_owned(),
                 Some(State::Done(_)) => "NotObserved".to_owned(),
                 _ => "Open".to_owned(),
             },

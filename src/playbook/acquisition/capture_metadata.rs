@@ -6,6 +6,7 @@
 //! User data may hold secrets and console output is long: a digest and their size are recorded.
 
 use crate::api::conditions::Reason;
+use crate::api::quarantine::Level;
 use crate::playbook::Quarantine;
 use crate::playbook::plan::PlanLine;
 use crate::playbook::record::Fact;
@@ -20,7 +21,10 @@ pub const STEP: Step<Quarantine> = Step {
     needs: None,
     next,
     undo: |_| Turn::new(State::done("recorded; nothing to give back")),
-    preview: |_| vec![PlanLine::about("record what the host is and what is around it")],
+    preview: |view| match view.spec.level {
+        Level::Released => Vec::new(),
+        _ => vec![PlanLine::about("record what the host is and what is around it")],
+    },
 };
 
 fn next(view: &View<'_, Quarantine>) -> Turn<Quarantine> {

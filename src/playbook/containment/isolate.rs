@@ -178,12 +178,17 @@ fn undo(view: &View<'_, Quarantine>) -> Turn<Quarantine> {
         None if view.record.released || view.record.applied.is_empty() => &[],
         None => return unread(&view.seen.interfaces),
     };
-    let (mut facts, mut stage) = (Vec::new(), Vec::new());
+    let (mut facts, mut stage, mut waits) = (Vec::new(), Vec::new(), 0);
     for attribute in view.record.applied.keys() {
         let Attribute::Groups(id) = attribute else { continue };
-        let current = interfaces.iter().find(|interface| interface.id == *id).map(|i| as_value(&i.groups));
-        match attribute::release(view.record, attribute, current.as_ref()) {
+        let interface = interfaces.iter().find(|interface| interface.id == *id);
+        // Left open by the pulse, it is ours all the same.
+        let pulsed = interface.is_some_and(|interface| is_pulse(view, interface));
+        let ours = view.record.applied.get(attribute).map(|applied| applied.value.clone()).filter(|_| pulsed);
+        let current = ours.or_else(|| interface.map(|interface| as_value(&interface.groups)));
+        match attribute::release(view.record, attribute, current.as_ref(), is_ripe(view, &view.seen.interfaces)) {
             Release::Done(more) => facts.extend(more),
+            Release::Wait => waits += 1,
             Release::Restore(Value::Set(groups)) => stage.push(Effect::ReplaceSecurityGroups {
                 interface: id.clone(),
                 groups: groups.iter().filter_map(|group| crate::api::ids::SecurityGroupId::parse(group).ok()).collect(),
@@ -191,12 +196,34 @@ fn undo(view: &View<'_, Quarantine>) -> Turn<Quarantine> {
             Release::Restore(_) => {}
         }
     }
-    let state = if stage.is_empty() {
-        State::done("groups given back where ours still stood")
-    } else {
-        State::working(Reason::InProgress, "gives the groups back")
+    let turn = match (stage.is_empty(), waits) {
+        (false, _) => Turn::new(State::working(Reason::InProgress, "gives the groups back")),
+        (true, 0) => Turn::new(given_back("groups given back where ours still stood")),
+        (true, _) => settling(view),
     };
-    Turn::new(state).then(stage).noting(facts)
+    turn.then(stage).noting(facts)
+}
+
+/// Whether a look was asked so long after the release was approved that nothing which was sent before can arrive after
+/// it. A request that was late would otherwise close a host that was called released.
+pub(super) fn is_ripe<T>(view: &View<'_, Quarantine>, read: &Read<T>) -> bool {
+    let decided = view.record.decided_at.get(&Action::Release);
+    let asked = read.asked_at().map_or(i64::MIN, jiff::Timestamp::as_second);
+    decided.is_some_and(|at| asked >= at.as_second() + view.limits.settle_seconds)
+}
+
+/// Settled, and not held any more.
+pub(super) fn given_back(message: &str) -> State {
+    State::skipped(Reason::Released, message)
+}
+
+/// Given back as far as can be seen.
+pub(super) fn settling(view: &View<'_, Quarantine>) -> Turn<Quarantine> {
+    Turn::new(State::working(
+        Reason::Waiting,
+        "given back; looks on until nothing that was sent before can arrive any more",
+    ))
+    .again_in(view.limits.poll_seconds)
 }
 
 fn preview(view: &View<'_, Quarantine>) -> Vec<PlanLine> {

@@ -41,7 +41,7 @@ fn release(bench: &mut Bench<Quarantine>) {
     bench.spec.level = Level::Released;
     bench.turn();
     approve(bench, Action::Release);
-    bench.settle();
+    bench.see_out();
 }
 
 fn drifts(bench: &Bench<Quarantine>) -> usize {
@@ -280,10 +280,13 @@ fn nothing_to_close_yet() {
 fn release_gives_back_each_interface_that_still_has_our_group() {
     let mut bench = bench(3);
     let ours = closed(&bench.world, 0);
+    bench.spec.level = Level::Released;
+    bench.turn();
     put(&mut bench, 1, &[group(0), ours.clone()]);
     bench.world.interfaces.get_mut(&interface(2)).unwrap().attached = None;
     // The next look is the first of the release: what was changed since is not repaired any more.
-    release(&mut bench);
+    approve(&mut bench, Action::Release);
+    bench.see_out();
     assert_eq!(groups(&bench.world, 0), BTreeSet::from([group(0)]), "given back");
     assert_eq!(groups(&bench.world, 1).len(), 2, "not ours any more, left");
     assert_eq!(bench.record.given_back[&Attribute::Groups(interface(0))], None);
@@ -295,6 +298,22 @@ fn release_gives_back_each_interface_that_still_has_our_group() {
     put(&mut bench, 0, &[ours]);
     bench.settle();
     assert_eq!(bench.sent.len(), sent, "a second release changes nothing");
+}
+
+#[test]
+fn a_request_that_comes_late_does_not_close_a_host_that_was_given_back() {
+    let mut bench = bench(1);
+    bench.spec.level = Level::Released;
+    bench.turn();
+    approve(&mut bench, Action::Release);
+    bench.settle();
+    assert_eq!(groups(&bench.world, 0), BTreeSet::from([group(0)]));
+    // A closing that a replica had sent before, and died.
+    let ours = closed(&bench.world, 0);
+    put(&mut bench, 0, &[ours]);
+    bench.see_out();
+    assert_eq!(groups(&bench.world, 0), BTreeSet::from([group(0)]));
+    assert!(bench.record.released);
 }
 
 #[test]

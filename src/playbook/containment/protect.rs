@@ -157,25 +157,27 @@ fn undo(view: &View<'_, Quarantine>) -> Turn<Quarantine> {
     let instance = view.seen.instance.value().filter(|instance| !gone(instance.state));
     let current: Vec<Guard> = instance.map(|instance| guards(view, instance)).unwrap_or_default();
     let unread = instance.is_some() && view.seen.protections.value().is_none();
-    let (mut facts, mut stage) = (Vec::new(), Vec::new());
+    let (mut facts, mut stage, mut waits) = (Vec::new(), Vec::new(), 0);
     for attribute in view.record.applied.keys().filter(|a| !matches!(a, Attribute::Groups(_))) {
         let seen = current.iter().find(|guard| guard.attribute == *attribute).map(|guard| &guard.current);
         if unread && seen.is_none() {
             return super::isolate::unread(&view.seen.protections);
         }
-        match attribute::release(view.record, attribute, seen) {
+        let ripe = super::isolate::is_ripe(view, &view.seen.instance);
+        match attribute::release(view.record, attribute, seen, ripe) {
             Release::Done(more) => facts.extend(more),
+            Release::Wait => waits += 1,
             Release::Restore(value) => {
                 stage.extend(instance.and_then(|instance| change(instance, attribute, &value)));
             }
         }
     }
-    let state = if stage.is_empty() {
-        State::done("given back where our value still stood")
-    } else {
-        State::working(Reason::InProgress, "gives the protections back")
+    let turn = match (stage.is_empty(), waits) {
+        (false, _) => Turn::new(State::working(Reason::InProgress, "gives the protections back")),
+        (true, 0) => Turn::new(super::isolate::given_back("given back where our value still stood")),
+        (true, _) => super::isolate::settling(view),
     };
-    Turn::new(state).then(stage).noting(facts)
+    turn.then(stage).noting(facts)
 }
 
 fn preview(view: &View<'_, Quarantine>) -> Vec<PlanLine> {
