@@ -34,7 +34,7 @@ model: ## the model checker on the shipped decisions, and the seeded bugs that i
 	$(CARGO) test --no-default-features --test model -- --nocapture
 
 bench: ## time to containment against its serial floor, measured in the same run
-	$(CARGO) test --test bench -- --nocapture
+	$(CARGO) test --quiet --test bench
 
 generate: ## crds/ and docs/ from the source
 	$(CARGO) run --quiet --no-default-features --bin crdgen -- crds --docs docs

@@ -111,7 +111,7 @@ impl Times {
 async fn main() -> ExitCode {
     let arguments = Arguments::parse();
     telemetry::start(arguments.log);
-    match start(arguments).await {
+    match Box::pin(start(arguments)).await {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             tracing::error!(%error, "ends");

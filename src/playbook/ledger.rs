@@ -105,10 +105,8 @@ fn is_recent<P: Procedure>(
     attribute: &super::attribute::Attribute,
     foreign: &super::attribute::Value,
 ) -> bool {
-    view.record.drift.get(attribute).is_some_and(|drift| {
-        (drift.foreign.contains(foreign) || drift.foreign.len() >= super::record::DRIFT_VALUES)
-            && view.now.as_second() - drift.at.as_second() < view.limits.coalesce_seconds
-    })
+    let drift = view.record.drift.get(attribute);
+    drift.is_some_and(|drift| drift.is_recent(foreign, view.now, view.limits.coalesce_seconds))
 }
 
 /// The intent under which this change may go out without a new entry: one that is still open, one that was

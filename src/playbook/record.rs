@@ -51,6 +51,26 @@ pub struct Drift {
 /// Foreign values that are listed for one attribute and interval.
 pub const DRIFT_VALUES: usize = 8;
 
+impl Drift {
+    const fn new(at: Time) -> Self {
+        Self { foreign: BTreeSet::new(), at }
+    }
+
+    /// Notes a value that was written down; a new interval begins where it is listed already, or too many are.
+    fn note(&mut self, foreign: &Value, at: Time) {
+        if self.foreign.len() >= DRIFT_VALUES || self.foreign.contains(foreign) {
+            *self = Self::new(at);
+        }
+        self.foreign.insert(foreign.clone());
+    }
+
+    /// Whether a value was written down so short a time ago that it is not worth a record.
+    pub fn is_recent(&self, foreign: &Value, now: Time, coalesce_seconds: i64) -> bool {
+        (self.foreign.contains(foreign) || self.foreign.len() >= DRIFT_VALUES)
+            && now.as_second() - self.at.as_second() < coalesce_seconds
+    }
+}
+
 /// How long an accepted change is remembered, in seconds: AWS may show the old value for a while, and a resend
 /// in that time is no new operation.
 const RECENT: i64 = 300;
@@ -73,6 +93,8 @@ pub struct Record {
     pub verified: BTreeSet<Attribute>,
     /// Foreign values that were repaired.
     pub drift: BTreeMap<Attribute, Drift>,
+    /// Foreign rules that were removed from closed groups.
+    pub foreign_rules: BTreeMap<SecurityGroupId, Drift>,
     /// Groups of ours, by VPC and role.
     pub groups: BTreeMap<String, SecurityGroupId>,
     /// Interfaces on which the pulse was begun: never twice.
@@ -215,12 +237,11 @@ impl Record {
                 self.verified.insert(attribute.clone());
             }
             Fact::Drift { attribute, foreign } => {
-                let drift =
-                    self.drift.entry(attribute.clone()).or_insert_with(|| Drift { foreign: BTreeSet::new(), at });
-                if drift.foreign.len() >= DRIFT_VALUES || drift.foreign.contains(foreign) {
-                    *drift = Drift { foreign: BTreeSet::new(), at };
-                }
-                drift.foreign.insert(foreign.clone());
+                self.drift.entry(attribute.clone()).or_insert_with(|| Drift::new(at)).note(foreign, at);
+            }
+            Fact::ForeignRules { group, rules } => {
+                let rules = Value::Set(rules.iter().cloned().collect());
+                self.foreign_rules.entry(group.clone()).or_insert_with(|| Drift::new(at)).note(&rules, at);
             }
             Fact::DriftRepeated { attribute, .. } => {
                 if let Some(drift) = self.drift.get_mut(attribute) {
@@ -261,7 +282,7 @@ impl Record {
             }
             Fact::Released => self.released = true,
             Fact::Composed { children } => self.children.clone_from(children),
-            Fact::Baseline { .. } | Fact::ForeignRules { .. } | Fact::StrangersFound { .. } => {}
+            Fact::Baseline { .. } | Fact::StrangersFound { .. } => {}
         }
     }
 

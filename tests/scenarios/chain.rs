@@ -56,6 +56,12 @@ impl Chain {
         self.entries().map(|(_, entry)| entry).filter(|entry| entry["fact"] == fact).collect()
     }
 
+    /// Interfaces on which the pulse was begun, as often as it was.
+    pub fn pulses(&self) -> Vec<&str> {
+        let opening = |intent: &&Value| intent["effect"]["operation"] == "OpenForPulse";
+        self.intents().into_iter().filter(opening).filter_map(|intent| intent["effect"]["interface"].as_str()).collect()
+    }
+
     fn outcomes(&self) -> impl Iterator<Item = (usize, &Value)> {
         self.entries().filter(|(_, entry)| entry["entry"] == "outcome")
     }

@@ -109,6 +109,8 @@ impl Run {
             let object = scene.until_true(kind, &name, "Ready").await;
             names.insert(uid(&object), name.trim_start_matches(&format!("{CASE}-{host}-")).to_owned());
         }
+        let quarantine = scene.get("Quarantine", &format!("{CASE}-{host}")).await;
+        scene.until_pulsed(&uid(&quarantine), scene.host.interfaces.len()).await;
         names.insert(uid(&case), CASE.to_owned());
         let uids: Vec<String> = names.keys().cloned().collect();
         scene.until_outcomes(&uids).await;

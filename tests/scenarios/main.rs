@@ -9,5 +9,7 @@ mod inventory;
 mod scene;
 
 mod crash;
+mod enforcement;
+mod pulse;
 mod quarantine;
 mod release;

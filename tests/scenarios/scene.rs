@@ -1,5 +1,6 @@
 //! What most scenarios begin with: one furnished host, both accounts declared, and names for what tests do often.
 
+use crate::chain::Chain;
 use crate::support::aws::{Aws, REGION, ok, tag, tags};
 use crate::support::bed::Bed;
 use crate::support::identities::Identity;
@@ -82,18 +83,31 @@ impl Scene {
         (scene, controller)
     }
 
-    /// Waits until a Quarantine is ready and nothing of it is under way any more, the pulse included.
+    /// Waits until a Quarantine is ready and nothing of it is under way any more. With `Isolated` the pulse is over too:
+    /// it follows when the object is ready already.
     pub async fn until_settled(&self, name: &str) -> Value {
         let ready = self.until_true("Quarantine", name, "Ready").await;
+        if ready["spec"]["level"] == "Isolated" && ready["spec"]["isolation"]["pulse"] != "Never" {
+            self.until_pulsed(&uid(&ready), self.host.interfaces.len()).await;
+        }
         self.until_outcomes(&[uid(&ready)]).await;
         self.get("Quarantine", name).await
+    }
+
+    /// Waits until the pulse was begun on so many interfaces.
+    pub async fn until_pulsed(&self, uid: &str, count: usize) {
+        wait::until(&format!("{count} pulses"), LIMIT, async || match Chain::read(self, uid).await.pulses().len() {
+            pulses if pulses >= count => Ok(()),
+            pulses => Err(format!("{pulses} in the chain")),
+        })
+        .await;
     }
 
     /// Waits until every intent of these chains has its outcome.
     pub async fn until_outcomes(&self, uids: &[String]) {
         for uid in uids {
             wait::until(&format!("an outcome for each intent of {uid}"), LIMIT, async || {
-                let chain = crate::chain::Chain::read(self, uid).await;
+                let chain = Chain::read(self, uid).await;
                 let open = chain.open();
                 if open.is_empty() { Ok(()) } else { Err(format!("{open:#?}")) }
             })
@@ -153,6 +167,20 @@ impl Scene {
     /// Changes that reached AWS through the proxy so far.
     pub fn changes(&self) -> Vec<Call> {
         self.proxy.mutations()
+    }
+
+    /// How often the controller has looked at the instance so far.
+    pub fn looks(&self) -> usize {
+        self.proxy.calls().iter().filter(|call| call.operation == "DescribeInstances").count()
+    }
+
+    /// Waits until it has looked so often.
+    pub async fn until_looked(&self, count: usize) {
+        wait::until(&format!("look {count}"), LIMIT, async || match self.looks() {
+            looks if looks >= count => Ok(()),
+            looks => Err(format!("{looks} so far")),
+        })
+        .await;
     }
 
     /// The conditions of an object as `type=status/reason`, for messages and comparisons.

@@ -140,11 +140,13 @@ fn close(view: &View<'_, Quarantine>, interfaces: &[Interface]) -> Turn<Quaranti
         });
     }
     for group in emptied.into_values() {
-        if view.record.verified.iter().any(|attribute| matches!(attribute, Attribute::Groups(_))) {
-            facts.push(Fact::ForeignRules {
-                group: group.id.clone(),
-                rules: group.rules.iter().map(|rule| format!("{rule:?}")).collect(),
-            });
+        let rules: Vec<String> = group.rules.iter().map(|rule| format!("{rule:?}")).collect();
+        let written = view.record.foreign_rules.get(&group.id).is_some_and(|drift| {
+            let these = Value::Set(rules.iter().cloned().collect());
+            drift.is_recent(&these, view.now, view.limits.coalesce_seconds)
+        });
+        if !written && view.record.verified.iter().any(|attribute| matches!(attribute, Attribute::Groups(_))) {
+            facts.push(Fact::ForeignRules { group: group.id.clone(), rules });
         }
         stage.push(Effect::RevokeRules { group: group.id.clone(), rules: group.rules.clone() });
     }

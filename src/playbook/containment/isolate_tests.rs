@@ -37,13 +37,6 @@ fn approve(bench: &mut Bench<Quarantine>, action: Action) {
     bench.approvals.push(sample::yes(&bench.record, action));
 }
 
-fn release(bench: &mut Bench<Quarantine>) {
-    bench.spec.level = Level::Released;
-    bench.turn();
-    approve(bench, Action::Release);
-    bench.see_out();
-}
-
 fn drifts(bench: &Bench<Quarantine>) -> usize {
     bench.facts().filter(|fact| matches!(fact, Fact::Drift { .. })).count()
 }
@@ -148,7 +141,7 @@ fn a_rule_on_the_closed_group_is_recorded_and_removed() {
         to: Some(22),
         peer: Peer::Ipv6("::/0".to_owned()),
     };
-    bench.world.groups.get_mut(&id).unwrap().rules.insert(rule);
+    bench.world.groups.get_mut(&id).unwrap().rules.insert(rule.clone());
     let turn = bench.step("Isolated");
     assert!(
         matches!(turn.state, State::Working(_)),
@@ -159,6 +152,12 @@ fn a_rule_on_the_closed_group_is_recorded_and_removed() {
     bench.settle();
     assert!(bench.world.groups[&id].rules.is_empty());
     assert!(bench.facts().any(|fact| matches!(fact, Fact::ForeignRules { group, .. } if *group == id)));
+    // The same again is repaired under the standing intent, and not written down a second time.
+    let entries = bench.entries.len();
+    bench.world.groups.get_mut(&id).unwrap().rules.insert(rule);
+    bench.settle();
+    assert!(bench.world.groups[&id].rules.is_empty());
+    assert_eq!(bench.entries.len(), entries);
 }
 
 #[test]

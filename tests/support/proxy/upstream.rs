@@ -16,6 +16,7 @@ pub type Error = std::io::Error;
 pub type Body = UnsyncBoxBody<Bytes, Error>;
 
 /// A server, and how the calls to it are read.
+#[allow(clippy::large_enum_variant, reason = "there is one for each proxy")]
 pub enum Upstream {
     Aws { url: String, client: Client<HttpConnector, Full<Bytes>>, principals: Principals },
     Kubernetes(kube::Client),
