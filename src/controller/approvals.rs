@@ -24,6 +24,14 @@ pub struct Found {
     pub own: Vec<(Approval, Candidate)>,
 }
 
+/// Why an Approval is rejected that was found while nobody vouched for names. It stays so: policies that come back do
+/// not say who wrote it.
+const NOT_ENFORCED: &str = "PoliciesNotEnforced";
+
+fn is_forgeable(approval: &Approval) -> bool {
+    approval.status.as_ref().is_some_and(|status| status.reason == NOT_ENFORCED)
+}
+
 /// Whether a plan waits for a person.
 fn awaited(record: &Record) -> bool {
     record
@@ -65,12 +73,14 @@ pub async fn find<K: Kind, C: Cloud>(
             continue;
         }
         let candidate = candidate(&approval, if about_case { leaves.clone() } else { BTreeMap::new() });
-        if about_me {
-            found.own.push((approval, candidate.clone()));
+        if !is_forgeable(&approval) {
+            found.candidates.push(candidate.clone());
         }
-        found.candidates.push(candidate);
+        if about_me {
+            found.own.push((approval, candidate));
+        }
     }
-    if !found.candidates.is_empty() && ctx.policies(true).await.is_err() {
+    if !found.candidates.is_empty() && ctx.policies(true).await?.is_err() {
         found.candidates.clear();
     }
     Ok(found)
@@ -102,7 +112,7 @@ pub async fn judge<C: Cloud>(
     let enforced = !found.candidates.is_empty();
     for (approval, candidate) in &found.own {
         let standing = approval.status.clone().unwrap_or_default();
-        if standing.state == Some(ApprovalState::Accepted) {
+        if standing.state == Some(ApprovalState::Accepted) || is_forgeable(approval) {
             continue;
         }
         let (state, reason, message) = if enforced {
@@ -112,9 +122,9 @@ pub async fn judge<C: Cloud>(
                 Worth::Rejected(why) => (ApprovalState::Rejected, "Refused", why),
             }
         } else {
-            let why =
-                "the admission policies are not enforced: nobody vouches for spec.approver. Apply crds/policies.yaml";
-            (ApprovalState::Rejected, "PoliciesNotEnforced", why.to_owned())
+            let why = "the admission policies are not enforced: nobody vouches for spec.approver. Apply crds/policies.yaml, \
+                       then approve anew";
+            (ApprovalState::Rejected, NOT_ENFORCED, why.to_owned())
         };
         let status = ApprovalStatus {
             state: Some(state),

@@ -3,11 +3,11 @@
 use std::any::Any;
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use kube::runtime::reflector::Store;
 
-use super::cluster::Cluster;
+use super::cluster::{Cluster, ClusterError};
 use super::lease::Fence;
 use super::settings::Settings;
 use crate::api::conditions::Reason;
@@ -15,9 +15,9 @@ use crate::api::ids::InstanceId;
 use crate::api::{AwsAccount, EvidenceSnapshot, Quarantine};
 use crate::cloud::{Access, Cloud};
 use crate::metrics::Metrics;
-use crate::playbook::Time;
 use crate::playbook::chain::Writer;
 use crate::playbook::step::Refusal;
+use crate::playbook::{Identity, Time};
 
 /// Shared by all reconciles of one replica.
 #[derive(Debug)]
@@ -43,7 +43,7 @@ pub struct Context<C: Cloud> {
     /// When each host was closed, by namespace and instance: from the chains, not from a status.
     pub contained: Shared<(String, InstanceId), Time>,
     /// Whether STS confirmed an account, by all that the answer depends on.
-    pub identities: Shared<Access, Result<String, Refusal>>,
+    pub identities: Shared<Access, (Instant, Result<Identity, Refusal>)>,
     /// When the admission policies were last proved, and how it went.
     pub proof: Mutex<Option<(Instant, Result<(), String>)>>,
     /// What each object's executor remembers, by uid.
@@ -96,24 +96,32 @@ impl<C: Cloud> Context<C> {
         self.memories.lock().unwrap_or_else(PoisonError::into_inner).remove(uid);
     }
 
-    /// Asks STS who we are in an account, unless that is known.
-    pub async fn identity(&self, access: &Access) -> Result<String, Refusal> {
-        if let Some(known) = self.identities.get(access).filter(Result::is_ok) {
-            return known;
+    /// Who STS says we are in an account: asked unless it said so less than `fresh` ago.
+    pub async fn who(&self, access: &Access, fresh: Duration) -> Result<Identity, Refusal> {
+        if let Some((at, Ok(known))) = self.identities.get(access)
+            && at.elapsed() < fresh
+        {
+            return Ok(known);
         }
-        let answer = match self.cloud.identify(access).await {
-            Ok(identity) if identity.account == access.account => Ok(identity.arn),
-            Ok(identity) => Err(Refusal::new(
-                Reason::IdentityMismatch,
-                format!(
-                    "STS says that the credentials for AwsAccount {} are of account {}, not of {}; nothing is done there",
-                    access.account_ref, identity.account, access.account
-                ),
-            )),
-            Err(error) => Err(Refusal::new(error.reason(), error.advice())),
-        };
-        self.identities.put(access.clone(), Some(answer.clone()));
+        let answer = self.cloud.identify(access).await.map_err(|error| Refusal::new(error.reason(), error.advice()));
+        self.identities.put(access.clone(), Some((Instant::now(), answer.clone())));
         answer
+    }
+
+    /// The principal as which we work in an account, if it is in the account that is declared. The account's own
+    /// re-check sees to it that the answer does not grow old.
+    pub async fn principal(&self, access: &Access) -> Result<String, Refusal> {
+        let identity = self.who(access, Duration::MAX).await?;
+        if identity.account == access.account {
+            return Ok(identity.arn);
+        }
+        Err(Refusal::new(
+            Reason::IdentityMismatch,
+            format!(
+                "STS says that the credentials for AwsAccount {} are of account {}, not of {}; nothing is done there",
+                access.account_ref, identity.account, access.account
+            ),
+        ))
     }
 
     /// Whether this replica works in a namespace.
@@ -122,16 +130,16 @@ impl<C: Cloud> Context<C> {
     }
 
     /// Proves that the admission policies are enforced, unless that was done a short time ago.
-    pub async fn policies(&self, afresh: bool) -> Result<(), String> {
+    pub async fn policies(&self, afresh: bool) -> Result<Result<(), String>, ClusterError> {
         let known = self.proof.lock().unwrap_or_else(PoisonError::into_inner).clone();
         if let Some((at, Ok(()))) = known
             && !afresh
             && at.elapsed() < self.settings.proof
         {
-            return Ok(());
+            return Ok(Ok(()));
         }
-        let answer = self.cluster.forge().await;
+        let answer = self.cluster.forge().await?;
         *self.proof.lock().unwrap_or_else(PoisonError::into_inner) = Some((Instant::now(), answer.clone()));
-        answer
+        Ok(answer)
     }
 }

@@ -140,6 +140,9 @@ pub async fn turn<K: Kind, C: Cloud>(
         limits: &limits,
     };
     let decided = memory.executor.decide(&view, &object_ref, chain.head.as_ref(), &writer);
+    if !ctx.fence.permits(false) {
+        return Ok(Turned::Again);
+    }
     approvals::judge(ctx, &subject, &chain.record, &found).await?;
     let hold = hold_spec(site.as_ref(), &rules, &object_ref);
     let unbegun = chain.record.opened.is_none();
@@ -157,6 +160,10 @@ pub async fn turn<K: Kind, C: Cloud>(
     let chain = memory.chain.clone().unwrap_or_default();
     perform::<K, C>(ctx, &fresh, place.as_ref(), memory, &chain, sendings).await;
     K::remember(ctx, &fresh, &chain.record);
+    if !ctx.fence.permits(false) {
+        // It took longer than the lease: what is known here is old news to whoever holds it now.
+        return Ok(Turned::Again);
+    }
     let errors = memory.executor.errors().clone();
     let wrote = decided.link.is_some();
     let gravest = memory.executor.gravest();
@@ -224,7 +231,7 @@ async fn head<K: Kind, C: Cloud>(
 /// Who we are where the object works: the principal in its records.
 async fn identity<C: Cloud>(ctx: &Context<C>, place: Option<&Place>) -> Result<Option<String>, Refusal> {
     match place {
-        Some(place) => ctx.identity(&place.access).await.map(Some),
+        Some(place) => ctx.principal(&place.access).await.map(Some),
         None => Ok(None),
     }
 }

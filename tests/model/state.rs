@@ -1,33 +1,36 @@
 //! A state of the model: the world, the chain, two replicas, what is on its way, and what may still go wrong.
 //!
-//! Two states that differ only by a shift of time are one: times are hashed by their age, and ages beyond all limits
-//! are the same age.
+//! The clock stands still and the past moves away: every time is an age, and ages beyond all limits are the same age. So
+//! two states that differ only by a shift of time are one, and so is all that is thought in them.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::hash::{DefaultHasher, Hash, Hasher};
 use std::sync::Arc;
 
-use sequester::api::approval::Action;
+use sequester::api::approval::Action as Approved;
 use sequester::cloud::sim::World;
 use sequester::playbook::Time;
 use sequester::playbook::approval::Candidate;
-use sequester::playbook::chain::{Head, Link};
+use sequester::playbook::chain::{Head, sha256};
 use sequester::playbook::effect::Effect;
 use sequester::playbook::executor::{Executor, Send};
-use sequester::playbook::record::{Entry, OperationId, Record};
+use sequester::playbook::record::{OperationId, OutcomeKind, Record};
 
 use super::kind::Kind;
+use super::marks::Mark;
 
 /// One step of time. Lease, request deadline and visibility lag are one each.
 pub const TICK: i64 = 60;
 /// W, as the shell would have it: longer than the three together.
 pub const W: i64 = 4 * TICK;
-/// The age at which nothing changes any more: what the chain remembers of accepted changes is the longest.
-pub const OLD: i64 = 6 * TICK;
+/// How long a replica may stand still in the middle of a turn: long enough to outlast W.
+pub const PAUSE: i64 = W;
+/// The age at which nothing changes any more: older by W than the oldest look that is decided on.
+pub const OLD: i64 = PAUSE + W;
 
-/// A moment of the model as a time of the playbook.
-pub fn time(seconds: i64) -> Time {
-    Time::from_second(1_800_000_000 + seconds).unwrap()
+/// The time so many seconds ago.
+pub fn ago(seconds: i64) -> Time {
+    Time::from_second(1_800_000_000 - seconds).unwrap()
 }
 
 /// Hash of anything.
@@ -35,10 +38,6 @@ pub fn hash_of(value: &impl Hash) -> u64 {
     let mut hasher = DefaultHasher::new();
     value.hash(&mut hasher);
     hasher.finish()
-}
-
-fn age(now: i64, then: i64) -> i64 {
-    (now - then).clamp(-OLD, OLD)
 }
 
 /// Something that many states share, hashed once.
@@ -79,40 +78,55 @@ impl<T: Hash + Clone> Held<T> {
 /// A world that many states share.
 pub type Snap = Held<World>;
 
+/// A change that is about to be sent.
+pub type Order = Held<Send<Effect>>;
+
 /// A chain up to one link, with what follows from it.
 #[derive(Debug)]
 pub struct Node {
-    pub head: Head,
+    /// Of its last link; none for a chain that is not begun.
+    pub index: Option<u64>,
     pub record: Record,
     /// Every intent so far, and which have their outcome.
     pub intents: BTreeMap<OperationId, Effect>,
     pub closed: BTreeSet<OperationId>,
-    /// Which replica wrote it.
-    pub writer: u8,
-    pub entries: Vec<Entry>,
-    hash: u64,
-    times: Vec<i64>,
+    /// What the last link says: its outcomes, what it reached, all of it in words.
+    pub outcomes: Vec<(OperationId, OutcomeKind)>,
+    pub marks: Vec<Mark>,
+    pub words: String,
+    pub hash: u64,
 }
 
 impl Node {
-    /// Puts a link behind a chain.
-    pub fn after(previous: Option<&Self>, link: &Link, writer: u8) -> Self {
-        let mut intents = previous.map(|node| node.intents.clone()).unwrap_or_default();
-        let mut closed = previous.map(|node| node.closed.clone()).unwrap_or_default();
-        for entry in &link.body.entries {
-            match entry {
-                Entry::Intent { id, effect, .. } => {
-                    intents.insert(id.clone(), effect.clone());
-                }
-                Entry::Outcome { id, .. } => {
-                    closed.insert(id.clone());
-                }
-                _ => {}
-            }
-        }
-        let record = link.record.clone();
-        let (hash, times) = timeless(&record, link.head.index);
-        Self { head: link.head.clone(), record, intents, closed, writer, entries: link.body.entries.clone(), hash, times }
+    pub fn new(
+        index: Option<u64>,
+        record: Record,
+        intents: BTreeMap<OperationId, Effect>,
+        closed: BTreeSet<OperationId>,
+    ) -> Self {
+        let hash = hash_of(&(index, &record, &closed));
+        let (outcomes, marks, words) = (Vec::new(), Vec::new(), String::new());
+        Self { index, record, intents, closed, outcomes, marks, words, hash }
+    }
+
+    /// No chain yet.
+    pub fn root() -> Self {
+        Self::new(None, Record::default(), BTreeMap::new(), BTreeSet::new())
+    }
+
+    /// The same chain, so many seconds later.
+    pub fn later(&self, seconds: i64) -> Self {
+        let mut record = self.record.clone();
+        let back = |at: &mut Time| *at = ago((ago(0).as_second() - at.as_second() + seconds).min(OLD));
+        record.operations.values_mut().for_each(|operation| back(&mut operation.at));
+        record.drift.values_mut().for_each(|drift| back(&mut drift.at));
+        record.decided_at.values_mut().for_each(back);
+        Self::new(self.index, record, self.intents.clone(), self.closed.clone())
+    }
+
+    /// Its head. The bytes of links are not the model's matter: their order is.
+    pub fn head(&self) -> Option<Head> {
+        self.index.map(|index| Head { index, hash: sha256(b""), state: sha256(b"") })
     }
 
     /// Whether an intent of what may not be sent twice waits for its outcome: then each step of time counts.
@@ -120,41 +134,16 @@ impl Node {
         let once = |effect: &Effect| !effect.is_idempotent() || matches!(effect, Effect::OpenForPulse { .. });
         let open = self.record.operations.values().any(|o| o.outcome.is_none() && once(&o.effect));
         // A release waits, too.
-        open || self.record.decisions.contains_key(&Action::Release) && !self.record.released
+        open || self.record.decisions.contains_key(&Approved::Release) && !self.record.released
     }
 
     /// Whether something is not old yet.
-    pub fn is_recent(&self, now: i64) -> bool {
-        self.times.iter().any(|then| now - then < OLD)
+    pub fn is_recent(&self) -> bool {
+        let record = &self.record;
+        let operations = record.operations.values().map(|operation| operation.at);
+        let drift = record.drift.values().map(|drift| drift.at);
+        operations.chain(drift).chain(record.decided_at.values().copied()).any(|at| at > ago(OLD))
     }
-
-    fn feed(&self, now: i64, hasher: &mut impl Hasher) {
-        self.hash.hash(hasher);
-        for then in &self.times {
-            age(now, *then).hash(hasher);
-        }
-    }
-}
-
-/// Hash of a record without its times, and those of its times that a decision may depend on.
-fn timeless(record: &Record, index: u64) -> (u64, Vec<i64>) {
-    let mut record = record.clone();
-    let zero = time(0);
-    let mut times = Vec::new();
-    for at in [&mut record.opened, &mut record.contained_at, &mut record.preserved_at].into_iter().flatten() {
-        *at = zero;
-    }
-    let seconds = |at: Time| at.as_second() - zero.as_second();
-    for operation in record.operations.values_mut() {
-        times.push(seconds(std::mem::replace(&mut operation.at, zero)));
-    }
-    for drift in record.drift.values_mut() {
-        times.push(seconds(std::mem::replace(&mut drift.at, zero)));
-    }
-    for at in record.decided_at.values_mut() {
-        times.push(seconds(std::mem::replace(at, zero)));
-    }
-    (hash_of(&(record, index)), times)
 }
 
 /// What is declared: which of the scene's specs, the approvals, and whether the object was deleted.
@@ -170,7 +159,7 @@ pub struct Wish {
 pub enum Lease {
     Standby,
     Holder,
-    /// Not any more, since then, and it does not know.
+    /// Not any more, for so long, and it does not know.
     Deposed(i64),
 }
 
@@ -178,10 +167,10 @@ pub enum Lease {
 #[derive(Clone, Debug)]
 pub enum Phase {
     Idle,
-    /// It has looked, at AWS and at the API server.
-    Looked { look: Look, asked: i64, node: Option<Arc<Node>>, wish: Held<Wish> },
-    /// It has written, and has these to send.
-    Sending { queue: Held<Vec<Send<Effect>>>, node: Arc<Node>, written: i64 },
+    /// It has looked, so long ago, at AWS and at the API server.
+    Looked { look: Look, age: i64, node: Arc<Node>, wish: Held<Wish> },
+    /// It has written, so long ago, and has these to send.
+    Sending { queue: Vec<Order>, age: i64, node: Arc<Node> },
 }
 
 /// Which worlds an answer is made of.
@@ -190,6 +179,12 @@ pub struct Look {
     pub fresh: Snap,
     /// The older one that parts of the answer are from; the flag says whether all of it is.
     pub old: Option<(Snap, bool)>,
+}
+
+impl Look {
+    pub fn key(&self) -> (u64, Option<(u64, bool)>) {
+        (self.fresh.hash, self.old.as_ref().map(|(snap, all)| (snap.hash, *all)))
+    }
 }
 
 /// One controller process.
@@ -207,22 +202,35 @@ pub struct Replica<P: Kind> {
 }
 
 impl<P: Kind> Replica<P> {
+    /// A process that begins.
     pub fn new(lease: Lease) -> Self {
-        Self { executor: Held::new(Executor::default()), lease, phase: Phase::Idle, known: None, paused: false, unwritten: None }
+        let executor = Held::new(Executor::default());
+        Self { executor, lease, phase: Phase::Idle, known: None, paused: false, unwritten: None }
     }
 
-    /// The process ends; all that it remembered is lost.
-    pub fn ends(&mut self, lease: Lease) {
-        *self = Self::new(lease);
+    pub fn is_idle(&self) -> bool {
+        matches!(self.phase, Phase::Idle)
+    }
+
+    fn key(&self) -> u64 {
+        let phase = match &self.phase {
+            Phase::Idle => 0,
+            Phase::Looked { look, age, node, wish } => hash_of(&(1_u8, look.key(), age, node.hash, wish.hash)),
+            Phase::Sending { queue, age, node } => {
+                let queue: Vec<u64> = queue.iter().map(|order| order.hash).collect();
+                hash_of(&(2_u8, queue, age, node.hash))
+            }
+        };
+        let unwritten = self.unwritten.as_ref().map(|node| node.hash);
+        hash_of(&(self.executor.hash, self.lease, phase, self.known, self.paused, unwritten))
     }
 }
 
 /// A request on its way, whose sender does not wait for it any more.
-#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Debug)]
 pub struct Flight {
-    pub id: OperationId,
-    pub effect: Effect,
-    pub sent: i64,
+    pub order: Order,
+    pub age: i64,
 }
 
 /// What may still go wrong, or be done by others.
@@ -241,87 +249,40 @@ pub struct Budget {
 /// The whole.
 #[derive(Clone, Debug)]
 pub struct State<P: Kind> {
-    pub now: i64,
     pub world: Snap,
-    /// Worlds that an answer may still be from, each with the last moment at which it may.
+    /// Worlds that an answer may still be from, each with the seconds for which it may.
     pub past: Vec<(i64, Snap)>,
-    pub chain: Option<Arc<Node>>,
+    pub chain: Arc<Node>,
     pub replicas: [Replica<P>; 2],
     pub flights: Vec<Flight>,
     pub wish: Held<Wish>,
     pub budget: Budget,
-    /// Operations that AWS has carried out.
-    pub carried_out: Held<BTreeSet<OperationId>>,
+    /// Operations without an outcome in the chain that AWS has carried out.
+    pub carried_out: BTreeSet<OperationId>,
     /// Changes that a mutation will never send again, as canonical JSON.
-    pub dropped: Held<BTreeSet<String>>,
+    pub dropped: BTreeSet<String>,
     /// The property that the last step broke.
     pub broken: Option<&'static str>,
 }
 
 impl<P: Kind> State<P> {
-    pub fn record(&self) -> Record {
-        self.chain.as_ref().map(|node| node.record.clone()).unwrap_or_default()
+    /// What a fair run from here on depends on: a replica that starts anew knows nothing else.
+    pub fn rest_key(&self) -> u64 {
+        let flights: Vec<u64> = self.flights.iter().map(|flight| flight.order.hash).collect();
+        hash_of(&(self.world.hash, self.chain.hash, flights, self.wish.hash, &self.carried_out, &self.dropped))
     }
-
-    fn feed(&self, hasher: &mut impl Hasher) {
-        let now = self.now;
-        self.world.hash.hash(hasher);
-        for (until, snap) in &self.past {
-            (age(*until, now), snap.hash).hash(hasher);
-        }
-        feed_chain(self.chain.as_ref(), now, hasher);
-        for replica in &self.replicas {
-            replica.executor.hash.hash(hasher);
-            (replica.known, replica.paused).hash(hasher);
-            replica.unwritten.is_some().hash(hasher);
-            match replica.lease {
-                Lease::Standby => 0_i64.hash(hasher),
-                Lease::Holder => 1_i64.hash(hasher),
-                Lease::Deposed(since) => (2_i64, age(now, since)).hash(hasher),
-            }
-            match &replica.phase {
-                Phase::Idle => 0_u8.hash(hasher),
-                Phase::Looked { look, asked, node, wish } => {
-                    (1_u8, look.fresh.hash, look.old.as_ref().map(|(snap, all)| (snap.hash, *all))).hash(hasher);
-                    age(now, *asked).hash(hasher);
-                    feed_chain(node.as_ref(), now, hasher);
-                    wish.hash.hash(hasher);
-                }
-                Phase::Sending { queue, node, written } => {
-                    (2_u8, queue.hash, age(now, *written)).hash(hasher);
-                    node.feed(now, hasher);
-                }
-            }
-        }
-        for flight in &self.flights {
-            (&flight.id, &flight.effect, age(now, flight.sent)).hash(hasher);
-        }
-        (self.wish.hash, self.budget, self.broken, self.carried_out.hash, self.dropped.hash).hash(hasher);
-    }
-}
-
-fn feed_chain(node: Option<&Arc<Node>>, now: i64, hasher: &mut impl Hasher) {
-    match node {
-        Some(node) => node.feed(now, hasher),
-        None => 0_u8.hash(hasher),
-    }
-}
-
-/// What a fair run from here on depends on: a replica that starts anew knows nothing else.
-pub fn rest_key<P: Kind>(state: &State<P>) -> u64 {
-    let mut hasher = DefaultHasher::new();
-    state.world.hash.hash(&mut hasher);
-    feed_chain(state.chain.as_ref(), state.now, &mut hasher);
-    for flight in &state.flights {
-        (&flight.id, &flight.effect).hash(&mut hasher);
-    }
-    (state.wish.hash, state.dropped.hash, state.carried_out.hash).hash(&mut hasher);
-    hasher.finish()
 }
 
 impl<P: Kind> Hash for State<P> {
     fn hash<H: Hasher>(&self, hasher: &mut H) {
-        self.feed(hasher);
+        (self.rest_key(), self.replicas[0].key(), self.replicas[1].key()).hash(hasher);
+        for (left, snap) in &self.past {
+            (left, snap.hash).hash(hasher);
+        }
+        for flight in &self.flights {
+            flight.age.hash(hasher);
+        }
+        (self.budget, self.broken).hash(hasher);
     }
 }
 

@@ -8,8 +8,12 @@ mod chain;
 mod inventory;
 mod scene;
 
+mod accounts;
+mod approvals;
 mod crash;
 mod enforcement;
 mod pulse;
 mod quarantine;
 mod release;
+mod replicas;
+mod tenancy;

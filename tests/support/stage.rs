@@ -216,12 +216,24 @@ impl Stage {
 
     /// Applies an object as a person would; what the API server says is given back.
     pub async fn apply(&self, identity: Identity, kind: &str, name: &str, spec: Value) -> kube::Result<DynamicObject> {
+        self.apply_through(&self.api(identity, kind).await, identity, kind, name, spec).await
+    }
+
+    /// The same through a connection that is open already.
+    pub async fn apply_through(
+        &self,
+        api: &Api<DynamicObject>,
+        identity: Identity,
+        kind: &str,
+        name: &str,
+        spec: Value,
+    ) -> kube::Result<DynamicObject> {
         let object = json!({
             "apiVersion": "sequester.dev/v1alpha1", "kind": kind,
             "metadata": {"name": name, "namespace": self.namespace}, "spec": spec,
         });
         let params = PatchParams::apply(identity.user()).force();
-        self.api(identity, kind).await.patch(name, &params, &Patch::Apply(&object)).await
+        api.patch(name, &params, &Patch::Apply(&object)).await
     }
 
     pub async fn get(&self, kind: &str, name: &str) -> Value {

@@ -1,5 +1,7 @@
 //! `AwsAccount`: who we are there. It changes nothing.
 
+use std::time::Duration;
+
 use kube::{Api, Client, ResourceExt};
 use serde_json::Value as Json;
 
@@ -17,7 +19,7 @@ use crate::playbook::executor::Send as Sending;
 use crate::playbook::record::Record;
 use crate::playbook::seen::{Read, ReadFailure};
 use crate::playbook::step::Account;
-use crate::playbook::{AccountSeen, AwsAccount, Identity, Nothing};
+use crate::playbook::{AccountSeen, AwsAccount, Nothing};
 
 impl Kind for AwsAccount {
     type Object = api::AwsAccount;
@@ -57,18 +59,14 @@ impl Kind for AwsAccount {
     ) -> AccountSeen {
         let asked_at = now();
         let access = access(object);
-        // Asked afresh at each look: a role can be taken away at any time.
-        ctx.identities.put(access.clone(), None);
-        let (identity, proof) = tokio::join!(ctx.cloud.identify(&access), ctx.policies(false));
+        // Asked afresh at each re-check, since a role can be taken away at any time; not whenever something stirs.
+        let fresh = Duration::from_secs(object.spec.recheck_seconds() / 2);
+        let (identity, proof) = tokio::join!(ctx.who(&access, fresh), ctx.policies(false));
         let identity = match identity {
-            Ok(identity) => Read::Found { asked_at, value: identity },
-            Err(error) => Read::Failed(ReadFailure { reason: error.reason(), message: error.advice() }),
+            Ok(value) => Read::Found { asked_at, value },
+            Err(refusal) => Read::Failed(ReadFailure { reason: refusal.reason, message: refusal.message }),
         };
-        if let Read::Found { value: Identity { account, arn }, .. } = &identity
-            && *account == object.spec.account_id
-        {
-            ctx.identities.put(access, Some(Ok(arn.clone())));
-        }
+        let proof = proof.unwrap_or_else(|error| Err(error.to_string()));
         AccountSeen { identity, policies_enforced: Some(proof) }
     }
 

@@ -8,9 +8,11 @@ use serde_json::Value as Json;
 use super::super::cluster::meta_time;
 use super::super::context::Context;
 use super::super::kind::{Kind, Site, Told};
+use crate::api::approval::Action;
 use crate::api::conditions::Condition;
 use crate::api::ids::SecurityGroupId;
 use crate::api::quarantine::{self as api, Level, PartStatus, QuarantineStatus, QuarantineSummary};
+use crate::clock::now;
 use crate::cloud::error::CloudError;
 use crate::cloud::{AskQuarantine, Cloud, Place, Witness};
 use crate::playbook::attribute::{Attribute, Value};
@@ -66,7 +68,7 @@ impl Kind for Quarantine {
         record: &Record,
     ) -> QuarantineSeen {
         let Some(place) = place.filter(|_| !record.released) else { return QuarantineSeen::nothing() };
-        let around = record.metadata && !record.surroundings;
+        let around = record.metadata && !record.surroundings && !hurries(object, record);
         let pulses = object.spec.isolation.pulse == api::Pulse::Auto && record.contained_at.is_some();
         let ask = AskQuarantine {
             instance: object.spec.target.instance_id.clone(),
@@ -169,6 +171,15 @@ impl Told<'_, Quarantine> {
         };
         level.as_str().to_owned()
     }
+}
+
+/// Whether the host is on its way to isolation, with nothing to wait for: then what only more calls tell is read after
+/// it. Bounded, so that a host that can't be isolated is described all the same.
+fn hurries(object: &api::Quarantine, record: &Record) -> bool {
+    const SECONDS: i64 = 15;
+    let young = record.opened.is_some_and(|opened| now().as_second() - opened.as_second() < SECONDS);
+    let awaits = record.plans.contains_key(&Action::Isolate) && !record.decisions.contains_key(&Action::Isolate);
+    object.spec.level == Level::Isolated && record.contained_at.is_none() && young && !awaits
 }
 
 /// Groups that interfaces had before, as long as a pulse may still be due on them.

@@ -43,7 +43,8 @@ fn identity(view: &View<'_, AwsAccount>) -> Turn<AwsAccount> {
         Read::Failed(failure) => State::blocked(failure.reason, failure.message.clone()),
         Read::NotRead | Read::Absent { .. } => State::working(Reason::NotObserved, "STS was not asked yet"),
     };
-    Turn::new(state).again_in(view.account.recheck_seconds)
+    // Its own wish: it works under no other account's rules.
+    Turn::new(state).again_in(u32::try_from(view.spec.recheck_seconds()).unwrap_or(u32::MAX))
 }
 
 fn policies(view: &View<'_, AwsAccount>) -> Turn<AwsAccount> {
