@@ -22,15 +22,16 @@ pub(super) struct Look<'a, K: Kind> {
     pub seen: &'a K::Seen,
 }
 
-/// Repeats what the good part of the chain says was set, under its own intents, and records nothing: a broken
-/// chain can't be continued.
+/// Repeats what the chain says was set, under its own intents, and records nothing: a broken chain can't be continued.
+/// Its bad part counts too, for that alone: what it says is only ever compared with what is declared, so a forged link
+/// can have nothing opened, and a good one behind it is not lost.
 pub(super) async fn enforce<K: Kind, C: Cloud>(
     ctx: &Context<C>,
     fresh: &K::Object,
     memory: &mut Memory<K>,
     look: Look<'_, K>,
     why: &str,
-    prefix: Chain,
+    readable: Chain,
 ) -> Result<Turned, ClusterError> {
     let subject = subject::<K>(fresh);
     let limits = ctx.settings.limits();
@@ -41,15 +42,18 @@ pub(super) async fn enforce<K: Kind, C: Cloud>(
         holder: &memory.holder,
         approvals: &[],
         seen: look.seen,
-        record: &prefix.record,
-        next_index: next_index(prefix.head.as_ref()),
+        record: &readable.record,
+        next_index: next_index(readable.head.as_ref()),
         now: now(),
         limits: &limits,
     };
-    let orders = standing_orders(&decide::<K>(&view), &prefix.record);
+    // A decision to release that stands in a broken chain is none.
+    let unreleased = if K::releasing(&view) { K::unreleased(&view) } else { None };
+    let view = View { spec: unreleased.as_ref().unwrap_or(view.spec), ..view.copy() };
+    let orders = standing_orders(&decide::<K>(&view), &readable.record);
     let repaired = orders.len();
     memory.executor = Executor::default();
-    perform::<K, C>(ctx, fresh, look.place, memory, &prefix, orders).await;
+    perform::<K, C>(ctx, fresh, look.place, memory, &readable, orders).await;
     if repaired > 0 {
         tracing::warn!(kind = K::KIND, name = subject.name, repaired, "enforces what a broken chain declared");
     }
@@ -61,9 +65,9 @@ pub(super) async fn enforce<K: Kind, C: Cloud>(
     let plan = Plan::refused(Refusal::new(Reason::CustodyChainBroken, message));
     let site = K::site(fresh);
     let nothing = std::collections::BTreeMap::new();
-    project::<K, C>(ctx, fresh, &subject, site.as_ref(), look.rules, &plan, look.seen, &prefix, &nothing).await?;
+    project::<K, C>(ctx, fresh, &subject, site.as_ref(), look.rules, &plan, look.seen, &readable, &nothing).await?;
     let first = memory.broken.is_none();
-    (memory.chain, memory.broken) = (None, Some(prefix));
+    (memory.chain, memory.broken) = (None, Some(readable));
     let again_in = if first { 1 } else { look.rules.recheck_seconds };
     Ok(Turned::Rested { again_in: Some(again_in), error: None, result: "refused" })
 }

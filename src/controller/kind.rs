@@ -8,7 +8,7 @@ use serde::de::DeserializeOwned;
 use serde_json::Value as Json;
 
 use super::context::Context;
-use crate::api::conditions::Condition;
+use crate::api::conditions::{Condition, Reason};
 use crate::api::ids::{InstanceId, RegionName};
 use crate::api::quarantine::RecordStatus;
 use crate::cloud::error::CloudError;
@@ -79,8 +79,12 @@ impl<P: Procedure> Told<'_, P> {
         self.plan.steps.iter().find(|step| step.name == name)
     }
 
-    /// Where the chain stands, for the reader of a status.
+    /// Where the chain stands, for the reader of a status. One that is broken keeps what was noted of it: it is by that
+    /// that the break is known.
     pub fn chain(&self) -> Option<RecordStatus> {
+        if self.plan.refused.as_ref().is_some_and(|refusal| refusal.reason == Reason::CustodyChainBroken) {
+            return noted(self.standing);
+        }
         self.head.map(|head| RecordStatus { index: head.index, hash: head.hash.clone() })
     }
 
@@ -88,6 +92,11 @@ impl<P: Procedure> Told<'_, P> {
     pub fn ready(&self) -> String {
         if self.verdict.ready { "True".to_owned() } else { self.verdict.reason.as_str().to_owned() }
     }
+}
+
+/// The link that a status names.
+pub fn noted(status: &Json) -> Option<RecordStatus> {
+    serde_json::from_value(status["record"].clone()).ok()
 }
 
 /// A kind that the shell runs.

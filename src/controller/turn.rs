@@ -10,7 +10,7 @@ use super::cluster::{ClusterError, Written};
 use super::context::Context;
 use super::custody::{self, Chain, ChainError};
 use super::hold::{hold_spec, keep_marks, prepare, put_back};
-use super::kind::{Kind, Site};
+use super::kind::{Kind, Site, noted};
 use super::project::project;
 use crate::clock::now;
 use crate::cloud::error::{CloudError, ErrorClass};
@@ -90,7 +90,7 @@ pub async fn turn<K: Kind, C: Cloud>(
     let name = known.name_any();
     let (fresh, chain, identity, taken, seen) = tokio::join!(
         ctx.cluster.fetch(&api, &name),
-        head::<K, C>(ctx, &object_ref, memory.chain.clone()),
+        head::<K, C>(ctx, &object_ref, memory.chain.clone(), known),
         identity(ctx, looking),
         prepare::<K, C>(ctx, known, memory, &object_ref, site.as_ref(), &rules, admitted),
         K::observe(ctx, known, looking, &rules, &record),
@@ -104,9 +104,9 @@ pub async fn turn<K: Kind, C: Cloud>(
     let chain = match chain {
         Ok(chain) => chain,
         Err(ChainError::Cluster(error)) => return Err(error),
-        Err(ChainError::Broken { why, prefix }) => {
+        Err(ChainError::Broken { why, readable }) => {
             let look = Look { rules: &rules, place: place.as_ref(), seen: &seen };
-            return broken::enforce::<K, C>(ctx, &fresh, memory, look, &why, *prefix).await;
+            return broken::enforce::<K, C>(ctx, &fresh, memory, look, &why, *readable).await;
         }
     };
     if chain.record != record {
@@ -218,13 +218,14 @@ async fn head<K: Kind, C: Cloud>(
     ctx: &Context<C>,
     object: &ObjectRef,
     known: Option<Chain>,
+    subject: &K::Object,
 ) -> Result<Chain, ChainError> {
     if !K::CHAIN {
         return Ok(Chain::default());
     }
     match known {
         Some(chain) => custody::catch_up(&ctx.cluster, K::SHORT, object, chain).await,
-        None => custody::open(&ctx.cluster, K::SHORT, object).await,
+        None => custody::open(&ctx.cluster, K::SHORT, object, noted(&K::standing(subject).0).as_ref()).await,
     }
 }
 

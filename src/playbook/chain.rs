@@ -106,6 +106,26 @@ pub fn digest_of<T: Serialize>(value: &T) -> Digest {
     sha256(canonical(value).as_bytes())
 }
 
+/// Digest of a folded state. Members that say nothing are left out, so that a later version may add members without
+/// changing what earlier chains state.
+pub fn state_digest(record: &Record) -> Digest {
+    digest_of(&without_nothing(serde_json::to_value(record).unwrap_or_default()))
+}
+
+fn without_nothing(value: serde_json::Value) -> serde_json::Value {
+    use serde_json::Value;
+    let says = |value: &Value| match value {
+        Value::Null | Value::Bool(false) => false,
+        Value::Array(list) => !list.is_empty(),
+        Value::Object(map) => !map.is_empty(),
+        _ => true,
+    };
+    match value {
+        Value::Object(map) => Value::Object(map.into_iter().filter(|(_, value)| says(value)).collect()),
+        other => other,
+    }
+}
+
 /// Name of an operation: nobody can choose it, and a repeat of the same turn gives the same.
 pub fn operation_id(uid: &str, index: u64, entry: usize) -> OperationId {
     let digest = Sha256::digest(format!("{uid}/{index}/{entry}").as_bytes());
@@ -150,7 +170,7 @@ pub fn link(
         subject: subject.clone(),
         index: next_index(head),
         previous: head.map(|head| head.hash.clone()),
-        state: digest_of(&after),
+        state: state_digest(&after),
         time,
         server_date,
         writer,
@@ -185,7 +205,7 @@ pub fn follow(
     }
     let mut after = record.clone();
     after.fold(&body.entries, body.time);
-    if digest_of(&after) != body.state {
+    if state_digest(&after) != body.state {
         return Err(Broken::WrongState(index));
     }
     *record = after;

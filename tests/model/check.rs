@@ -1,22 +1,21 @@
 //! The search: every state that the scene's budget of faults allows.
 
+use std::sync::{Mutex, PoisonError};
 use std::time::Instant;
 
 use sequester::playbook::executor::Executor;
-use stateright::{Checker, HasDiscoveries, Model, Property};
+use stateright::{Checker, HasDiscoveries, Model, Path, Property};
 
+use super::action::{Action, Fate, Lens};
 use super::kind::{Kind, name};
-use super::machine::{Action, Fate, Lens, System};
+use super::machine::System;
 use super::marks::Mark;
 use super::mutants::Mutation;
 use super::stage::Scene;
-use super::state::{Lease, Phase, Snap, State};
+use super::state::{Lease, Phase, Replica, Snap, State};
 use super::words;
 
-impl<P: Kind> Model for System<P>
-where
-    P::Spec: Clone,
-{
+impl<P: Kind> Model for System<P> {
     type State = State<P>;
     type Action = Action;
 
@@ -25,48 +24,12 @@ where
     }
 
     fn actions(&self, state: &Self::State, actions: &mut Vec<Action>) {
-        let quiet = state.flights.is_empty() && state.replicas.iter().all(|replica| matches!(replica.phase, Phase::Idle));
-        if state.broken.is_some() || quiet && (self.scene.over)(&state.record()) {
+        let quiet = state.flights.is_empty() && state.replicas.iter().all(Replica::is_idle);
+        if state.broken.is_some() || quiet && (self.scene.over)(&state.chain.record) {
             return;
         }
-        let faulty = state.budget.faults > 0;
-        for (r, replica) in (0_u8..).zip(&state.replicas) {
-            if replica.lease == Lease::Standby {
-                continue;
-            }
-            match &replica.phase {
-                // Nobody looks at an object that is not there any more.
-                Phase::Idle if state.wish.deleted && self.mutation != Some(Mutation::ReopenOnDelete) => {}
-                Phase::Idle if matches!(replica.lease, Lease::Deposed(_)) && !faulty => {}
-                Phase::Idle => {
-                    actions.push(Action::Look(r, Lens::Fresh));
-                    for old in (0..u8::try_from(state.past.len()).unwrap_or_default()).filter(|_| faulty) {
-                        actions.push(Action::Look(r, Lens::Stale(old)));
-                        actions.push(Action::Look(r, Lens::Mixed(old)));
-                    }
-                }
-                Phase::Looked { .. } => actions.push(Action::Write(r)),
-                Phase::Sending { queue, written, .. } => {
-                    let Some(next) = queue.first() else { continue };
-                    if self.fence(state, usize::from(r), &next.order.change, *written) {
-                        actions.push(Action::Send(r, Fate::Answered));
-                        if faulty {
-                            actions.extend([Fate::Lost, Fate::Late, Fate::Throttled].map(|fate| Action::Send(r, fate)));
-                            actions.push(Action::CrashSent(r));
-                        }
-                    } else {
-                        actions.push(Action::Send(r, Fate::Withheld));
-                    }
-                }
-            }
-            let busy = !matches!(replica.phase, Phase::Idle);
-            if faulty && busy && !replica.paused {
-                actions.push(Action::Pause(r));
-            }
-            let remembers = busy || *replica.executor != Executor::default();
-            if faulty && remembers {
-                actions.push(Action::Crash(r));
-            }
+        for r in [0, 1] {
+            self.of_replica(state, r, actions);
         }
         if state.budget.moves > 0 && state.replicas[0].lease == Lease::Holder {
             actions.push(Action::Move);
@@ -74,54 +37,98 @@ where
         for flight in 0..u8::try_from(state.flights.len()).unwrap_or_default() {
             actions.push(Action::Land(flight));
         }
-        let stands = |replica: &super::state::Replica<P>| replica.paused || matches!(replica.phase, Phase::Idle);
-        if state.replicas.iter().all(stands) {
-            // A reply that is here and can't be lost any more ends the waiting whenever it is written.
-            let answered = state.budget.faults == 0 && state.replicas.iter().any(|replica| replica.executor.owes());
-            let lags = state.budget.faults > 0 && !state.past.is_empty();
-            let counts = state.replicas.iter().any(|r| r.paused || matches!(r.lease, Lease::Deposed(_)))
-                || !state.flights.is_empty()
-                || state.chain.as_ref().is_some_and(|node| node.waits()) && !answered;
-            if counts {
-                actions.push(Action::Tick);
-            } else if lags || state.chain.as_ref().is_some_and(|node| node.is_recent(state.now)) {
-                actions.push(Action::Age);
-            }
-        }
-        self.others(state, actions);
+        self.of_time(state, actions);
+        self.of_others(state, actions);
     }
 
     fn next_state(&self, last: &Self::State, action: Action) -> Option<Self::State> {
-        self.step(last, action)
+        let mut next = self.step(last, action)?;
+        if next.chain.index != last.chain.index {
+            next.chain.marks.iter().for_each(|mark| self.marks.hit(*mark));
+        }
+        self.canonical(&mut next);
+        let rests = self.rest(&next);
+        self.flag(&mut next, rests);
+        Some(next)
     }
 
     fn properties(&self) -> Vec<Property<Self>> {
         macro_rules! always {
             ($($name:ident)+) => {
-                vec![$(Property::<Self>::always(name::$name, |system, state| {
-                    state.broken != Some(name::$name) && system.rest(state) != Some(name::$name)
-                }),)+]
+                vec![$(Property::<Self>::always(name::$name, |_, state| state.broken != Some(name::$name)),)+]
             };
         }
         always!(S1 S3 S4 S5 S6 S8 S9 S10 S13 S14 S15 S16 S20 S21 L1 GATE)
     }
 }
 
-impl<P: Kind> System<P>
-where
-    P::Spec: Clone,
-{
+impl<P: Kind> System<P> {
+    fn of_replica(&self, state: &State<P>, r: u8, actions: &mut Vec<Action>) {
+        let replica = &state.replicas[usize::from(r)];
+        let faulty = state.budget.faults > 0;
+        if replica.lease == Lease::Standby {
+            return;
+        }
+        match &replica.phase {
+            // Nobody looks at an object that is not there any more.
+            Phase::Idle if state.wish.deleted && self.mutation != Some(Mutation::ReopenOnDelete) => {}
+            Phase::Idle if matches!(replica.lease, Lease::Deposed(_)) && !faulty => {}
+            Phase::Idle => {
+                actions.push(Action::Look(r, Lens::Fresh));
+                for old in (0..u8::try_from(state.past.len()).unwrap_or_default()).filter(|_| faulty) {
+                    actions.push(Action::Look(r, Lens::Stale(old)));
+                    actions.push(Action::Look(r, Lens::Mixed(old)));
+                }
+            }
+            Phase::Looked { .. } => actions.push(Action::Write(r)),
+            Phase::Sending { queue, age, .. } => {
+                let Some(next) = queue.first() else { return };
+                if self.fence(state, usize::from(r), &next.order.change, *age) {
+                    actions.push(Action::Send(r, Fate::Answered));
+                    if faulty {
+                        actions.extend([Fate::Lost, Fate::Late, Fate::Throttled].map(|fate| Action::Send(r, fate)));
+                        actions.push(Action::CrashSent(r));
+                    }
+                } else {
+                    actions.push(Action::Send(r, Fate::Withheld));
+                }
+            }
+        }
+        let busy = !replica.is_idle();
+        if faulty && busy && !replica.paused {
+            actions.push(Action::Pause(r));
+        }
+        if faulty && (busy || *replica.executor != Executor::default()) {
+            actions.push(Action::Crash(r));
+        }
+    }
+
+    /// Time passes where somebody waits for it, or something is not old yet.
+    fn of_time(&self, state: &State<P>, actions: &mut Vec<Action>) {
+        if !state.replicas.iter().all(Replica::stands) {
+            return;
+        }
+        // A reply that is here and can't be lost any more ends the waiting whenever it is written.
+        let answered = state.budget.faults == 0 && state.replicas.iter().any(|replica| replica.executor.owes());
+        let counts = state.replicas.iter().any(|r| r.paused || matches!(r.lease, Lease::Deposed(_)))
+            || !state.flights.is_empty()
+            || state.chain.waits() && !answered;
+        if counts {
+            actions.push(Action::Tick);
+        } else if state.chain.is_recent() {
+            actions.push(Action::Age);
+        }
+    }
+
     /// What the operator, the attacker and AWS can do.
-    fn others(&self, state: &State<P>, actions: &mut Vec<Action>) {
+    fn of_others(&self, state: &State<P>, actions: &mut Vec<Action>) {
         if state.budget.operator > 0 && !state.wish.deleted {
             if usize::from(state.wish.spec) + 1 < self.scene.specs.len() {
                 actions.push(Action::Edit);
             }
-            if let Some(node) = &state.chain {
-                for (action, plan) in &node.record.plans {
-                    if !state.wish.approvals.iter().any(|yes| yes.plan_hash == plan.hash) {
-                        actions.push(Action::Approve(*action));
-                    }
+            for (action, plan) in &state.chain.record.plans {
+                if !state.wish.approvals.iter().any(|yes| yes.plan_hash == plan.hash) {
+                    actions.push(Action::Approve(*action));
                 }
             }
             if self.scene.deletable {
@@ -139,11 +146,12 @@ where
     }
 }
 
+/// One search at a time: each may take all of the memory and both of the processors.
+static TURN: Mutex<()> = Mutex::new(());
+
 /// Searches all of a scene. Nothing may be broken, and everything named must be reached.
-pub fn prove<P: Kind>(scene: Scene<P::Spec>, reached: &[Mark])
-where
-    P::Spec: Clone,
-{
+pub fn prove<P: Kind>(scene: Scene<P::Spec>, reached: &[Mark]) {
+    let _turn = TURN.lock().unwrap_or_else(PoisonError::into_inner);
     let title = scene.name;
     let began = Instant::now();
     let checker = System::<P>::new(scene)
@@ -152,24 +160,27 @@ where
         .finish_when(HasDiscoveries::AnyFailures)
         .spawn_bfs()
         .join();
-    let states = checker.unique_state_count();
-    let seconds = began.elapsed().as_secs_f64();
-    let runs = checker.model().rested.lock().unwrap().len();
-    println!("{title}: {states} states, {} steps, {runs} fair runs, depth {}, {seconds:.1} s", checker.state_count(), checker.max_depth());
-    for (property, path) in checker.discoveries() {
-        println!("{title}: broken: {property}\n{}", trace(checker.model(), path));
-        panic!("{title}: {property}");
+    let system = checker.model();
+    println!(
+        "{title}: {} states, {} steps, {} thoughts, {} fair runs, depth {}, {:.1} s",
+        checker.unique_state_count(),
+        checker.state_count(),
+        system.thoughts.len(),
+        system.rested.len(),
+        checker.max_depth(),
+        began.elapsed().as_secs_f64(),
+    );
+    if let Some((property, path)) = checker.discoveries().into_iter().next() {
+        panic!("{title}: broken: {property}\n{}", trace(system, path));
     }
     let missed: Vec<&str> =
-        reached.iter().filter(|mark| checker.model().marks.count(**mark) == 0).map(|mark| mark.words()).collect();
+        reached.iter().filter(|mark| system.marks.count(**mark) == 0).map(|mark| mark.words()).collect();
     assert!(missed.is_empty(), "{title}: never reached: {missed:?}");
 }
 
 /// Searches a scene with a bug in it until the bug is found.
-pub fn kills<P: Kind>(scene: Scene<P::Spec>, mutation: Mutation, property: &'static str)
-where
-    P::Spec: Clone,
-{
+pub fn kills<P: Kind>(scene: Scene<P::Spec>, mutation: Mutation, property: &'static str) {
+    let _turn = TURN.lock().unwrap_or_else(PoisonError::into_inner);
     let began = Instant::now();
     let checker = System::<P>::with(scene, mutation, property)
         .checker()
@@ -181,29 +192,37 @@ where
     let Some(path) = checker.discovery(property) else {
         panic!("{mutation:?} survives {states} states: {property} does not find it");
     };
-    let steps = path.clone().into_actions().len();
     println!(
-        "{mutation:?} is found by {property} after {steps} steps ({states} states, {:.1} s):\n{}",
+        "{mutation:?} is found by {property} after {} steps ({states} states, {:.1} s):\n{}",
+        path.clone().into_actions().len(),
         began.elapsed().as_secs_f64(),
         trace(checker.model(), path)
     );
 }
 
-fn trace<P: Kind>(system: &System<P>, path: stateright::Path<State<P>, Action>) -> String
-where
-    P::Spec: Clone,
-{
+fn trace<P: Kind>(system: &System<P>, path: Path<State<P>, Action>) -> String {
     let steps = path.into_vec();
-    let mut lines: Vec<String> = steps
-        .windows(2)
-        .filter_map(|pair| Some(words::step(system, &pair[0].0, pair[0].1?, &pair[1].0)))
-        .collect();
-    if let Some((last, _)) = steps.last() {
-        let then = last.broken.map_or_else(
-            || format!("from here a fair run breaks: {}", system.rest(last).unwrap_or("?")),
-            |broken| format!("which breaks: {broken}"),
-        );
-        lines.push(format!("         {then}"));
+    let (mut lines, mut at) = (Vec::new(), 0);
+    for pair in steps.windows(2) {
+        if let Some(action) = pair[0].1 {
+            lines.push(format!("{at:>6} s  {}", words::step(system, &pair[0].0, action, &pair[1].0)));
+            at += words::seconds(action);
+        }
     }
+    let Some((last, _)) = steps.last() else { return lines.join("\n") };
+    // What the last step broke by itself, or what a fair run from before it was found to break.
+    let mut before = last.clone();
+    before.broken = None;
+    let mut fair = Vec::new();
+    let rests = system.tell_rest(&before, &mut |from, action, to| {
+        fair.push(format!("   fair   {}", words::step(system, from, action, to)));
+    });
+    let broken = last.broken.unwrap_or("nothing");
+    if rests == last.broken {
+        lines.push("          from here a fair run goes on:".to_owned());
+        let skipped = fair.len().saturating_sub(40);
+        lines.extend(fair.into_iter().skip(skipped));
+    }
+    lines.push(format!("          which breaks: {broken}"));
     lines.join("\n")
 }

@@ -5,20 +5,22 @@ use std::collections::BTreeSet;
 use sequester::api::approval::Action as Approved;
 use sequester::api::aws_account::LockMode;
 use sequester::api::quarantine::Level;
-use sequester::cloud::sim::World;
+use sequester::api::ids::SnapshotId;
+use sequester::cloud::sim::{Exhibit, World};
 use sequester::playbook::attribute::{Attribute, Value};
 use sequester::playbook::chain::Link;
 use sequester::playbook::effect::Effect;
 use sequester::playbook::record::{Entry, OperationId, OutcomeKind, Record};
 use sequester::playbook::seen::ShutdownBehavior;
 
+use super::deeds::BACKUP_OPERATION;
 use super::kind::{Broken, Kind, name};
 use super::stage;
-use super::state::{Node, State, W};
+use super::state::{Node, State, W, ago};
 
 /// What is checked of a change beside the state: what the account allows and what is declared.
 pub struct Rules<'a> {
-    pub destinations: BTreeSet<String>,
+    pub destinations: &'a BTreeSet<String>,
     pub isolation_waits: bool,
     pub level: Option<Level>,
     /// Who was asked and said yes, by the operator's doing.
@@ -67,10 +69,8 @@ fn lets_go(effect: &Effect, world: &World) -> bool {
 
 /// A change at the moment it leaves.
 pub fn sent<P: Kind>(state: &State<P>, rules: &Rules<'_>, effect: &Effect, id: &OperationId) -> Broken {
-    let world = &*state.world;
-    let record = state.record();
-    let written = state.chain.as_ref().is_some_and(|node| node.intents.get(id) == Some(effect));
-    if !written {
+    let (world, record) = (&*state.world, &state.chain.record);
+    if state.chain.intents.get(id) != Some(effect) {
         return Some(name::S8);
     }
     if destroys(effect, world) {
@@ -99,82 +99,93 @@ pub fn sent<P: Kind>(state: &State<P>, rules: &Rules<'_>, effect: &Effect, id: &
     }
 }
 
-/// The world after a change.
-pub fn stands<P: Kind>(state: &State<P>) -> Broken {
-    let ours = |operation: &str| {
-        state.chain.as_ref().is_some_and(|node| node.intents.contains_key(&OperationId(operation.to_owned())))
-    };
-    let calls: BTreeSet<u32> = state
-        .world
-        .snapshots
-        .values()
-        .filter(|exhibit| exhibit.tags.get("ops:operation").is_some_and(|operation| ours(operation)))
-        .map(|exhibit| exhibit.call)
-        .collect();
+/// The world after a change of anybody's: what of its snapshots is ours, by its tags, is one set.
+pub fn stands(world: &World) -> Broken {
+    let ours = |exhibit: &&Exhibit| exhibit.tags.get("ops:operation").is_some_and(|operation| operation != BACKUP_OPERATION);
+    let calls: BTreeSet<u32> = world.snapshots.values().filter(ours).map(|exhibit| exhibit.call).collect();
     (calls.len() > 1).then_some(name::S4)
 }
 
+/// The world after a change of ours: every snapshot that was there is there, and as well kept as it was.
+pub fn evidence_is_safe(before: &World, after: &World) -> Broken {
+    let kept = |(id, exhibit): (&SnapshotId, &Exhibit)| {
+        after.snapshots.get(id).is_some_and(|now| {
+            let held = match (&exhibit.lock, &now.lock) {
+                (None, _) => true,
+                (Some(_), None) => false,
+                (Some(was), Some(is)) => {
+                    let as_strong = was.mode == LockMode::Governance || is.mode == LockMode::Compliance;
+                    as_strong && is.until >= was.until
+                }
+            };
+            held && now.tags == exhibit.tags && now.snapshot.operation == exhibit.snapshot.operation
+        })
+    };
+    let usable = before.keys.iter().all(|(arn, key)| after.keys.get(arn).is_some_and(|now| now.enabled || !key.enabled));
+    (!before.snapshots.iter().all(kept) || !usable).then_some(name::S1)
+}
+
+/// What a link says by itself, behind the chain that it was decided on.
+pub fn follows(before: &Node, after: &Node, link: &Link) -> Broken {
+    opens_and_closes(before, link).or_else(|| baselines(&before.record, &after.record))
+}
+
+/// Each intent is new, and each outcome the first of an intent.
+fn opens_and_closes(before: &Node, link: &Link) -> Broken {
+    let mut intents: BTreeSet<&OperationId> = before.intents.keys().collect();
+    let mut closed: BTreeSet<&OperationId> = before.closed.iter().collect();
+    let wrong = link.body.entries.iter().any(|entry| match entry {
+        Entry::Intent { id, .. } => !intents.insert(id),
+        Entry::Outcome { id, .. } => !intents.contains(id) || !closed.insert(id),
+        _ => false,
+    });
+    wrong.then_some(name::S9)
+}
+
+fn baselines(before: &Record, after: &Record) -> Broken {
+    let wrong = after.baseline.iter().any(|(attribute, baseline)| {
+        let moved = before.holds(attribute) && before.baseline.get(attribute) != Some(baseline);
+        // A quarantined state is never taken for a baseline.
+        let ours = |group: &String| after.groups.values().any(|id| id.as_str() == group);
+        moved
+            || matches!((attribute, baseline), (Attribute::Groups(_), Value::Set(groups)) if groups.iter().any(ours))
+    });
+    let unread = after.applied.keys().any(|attribute| !after.baseline.contains_key(attribute));
+    let lost = before.baseline.keys().any(|attribute| !after.baseline.contains_key(attribute));
+    (wrong || unread || lost).then_some(name::S16)
+}
+
 /// A link at the moment it is written.
-pub fn linked<P: Kind>(state: &State<P>, link: &Link) -> Broken {
-    let before = state.chain.as_deref();
-    if link.head.index != before.map_or(0, |node| node.head.index + 1) {
+pub fn linked<P: Kind>(state: &State<P>, node: &Node) -> Broken {
+    let before = &state.chain;
+    if node.index != before.index.map_or(Some(0), |index| index.checked_add(1)) {
         return Some(name::S10);
     }
-    outcomes(state, before, link).or_else(|| baselines(before, link)).or_else(|| set(state, before, link))
-}
-
-fn outcomes<P: Kind>(state: &State<P>, before: Option<&Node>, link: &Link) -> Broken {
-    let mut intents: BTreeSet<&OperationId> = before.map(|node| node.intents.keys().collect()).unwrap_or_default();
-    let mut closed: BTreeSet<&OperationId> = before.map(|node| node.closed.iter().collect()).unwrap_or_default();
-    for entry in &link.body.entries {
-        match entry {
-            Entry::Intent { id, .. } if !intents.insert(id) => return Some(name::S9),
-            Entry::Outcome { id, result, .. } => {
-                if !intents.contains(id) || !closed.insert(id) {
-                    return Some(name::S9);
-                }
-                let done = state.carried_out.contains(id);
-                let flies = state.flights.iter().any(|flight| flight.id == *id);
-                let untrue = match result {
-                    OutcomeKind::Done => !done,
-                    OutcomeKind::Failed | OutcomeKind::NotSent => done || flies,
-                    OutcomeKind::Adopted | OutcomeKind::Surplus | OutcomeKind::Unknown => false,
-                };
-                if untrue {
-                    return Some(name::S9);
-                }
-            }
-            _ => {}
+    let untrue = node.outcomes.iter().any(|(id, result)| {
+        let done = state.carried_out.contains(id);
+        let flies = state.flights.iter().any(|flight| flight.order.order.id.as_ref() == Some(id));
+        match result {
+            OutcomeKind::Done => !done,
+            OutcomeKind::Failed | OutcomeKind::NotSent => done || flies,
+            OutcomeKind::Adopted | OutcomeKind::Surplus | OutcomeKind::Unknown => false,
         }
+    });
+    if untrue {
+        return Some(name::S9);
     }
-    None
-}
-
-fn baselines(before: Option<&Node>, link: &Link) -> Broken {
-    let nothing = Record::default();
-    let earlier = before.map_or(&nothing, |node| &node.record);
-    for (attribute, baseline) in &link.record.baseline {
-        if earlier.holds(attribute) && earlier.baseline.get(attribute) != Some(baseline) {
-            return Some(name::S16);
-        }
-        // A quarantined state is never taken for a baseline.
-        let ours = |group: &String| link.record.groups.values().any(|id| id.as_str() == group);
-        if matches!((attribute, baseline), (Attribute::Groups(_), Value::Set(groups)) if groups.iter().any(ours)) {
-            return Some(name::S16);
-        }
+    // What is called released stays as it was given back: nothing of ours may still arrive.
+    if node.record.released && !before.record.released && !state.flights.is_empty() {
+        return Some(name::S15);
     }
-    let unread = link.record.applied.keys().any(|attribute| !link.record.baseline.contains_key(attribute));
-    let lost = earlier.baseline.keys().any(|attribute| !link.record.baseline.contains_key(attribute));
-    (unread || lost).then_some(name::S16)
+    set(&state.world, before, node)
 }
 
 /// The canonical set is one call's, its own operation's, all of it, and stays.
-fn set<P: Kind>(state: &State<P>, before: Option<&Node>, link: &Link) -> Broken {
-    let Some((operation, set)) = &link.record.set else { return None };
-    if let Some(earlier) = before.and_then(|node| node.record.set.as_ref()) {
+fn set(world: &World, before: &Node, node: &Node) -> Broken {
+    let Some((operation, set)) = &node.record.set else { return None };
+    if let Some(earlier) = &before.record.set {
         return (earlier != &(operation.clone(), set.clone())).then_some(name::S4);
     }
-    let world = &*state.world;
     let exhibits: Vec<_> = set.values().filter_map(|id| world.snapshots.get(id)).collect();
     if exhibits.iter().any(|exhibit| exhibit.tags.get("ops:operation") != Some(&operation.0)) {
         return Some(name::S4);
@@ -182,10 +193,9 @@ fn set<P: Kind>(state: &State<P>, before: Option<&Node>, link: &Link) -> Broken 
     if exhibits.iter().any(|exhibit| exhibit.call != exhibits[0].call) {
         return Some(name::S3);
     }
-    let node = before?;
     let Some(Effect::CreateSnapshots { .. }) = node.intents.get(operation) else { return Some(name::S4) };
     let whole = (0..2).all(|n| set.contains_key(&stage::volume(n)));
-    let begun = node.record.operations.get(operation).map_or(i64::MIN, |o| o.at.as_second());
-    let waited = link.body.time.as_second() >= begun + W;
+    let begun = before.record.operations.get(operation).map_or(i64::MIN, |o| o.at.as_second());
+    let waited = ago(0).as_second() >= begun + W;
     (!whole && !waited).then_some(name::S3)
 }

@@ -3,6 +3,7 @@
 use std::fmt::Debug;
 use std::hash::Hash;
 
+use sequester::api::approval::Action;
 use sequester::api::quarantine::Level;
 use sequester::cloud::sim::World;
 use sequester::playbook::Time;
@@ -34,7 +35,6 @@ pub mod name {
     pub const S21: &str = "S21 not found is not gone";
     pub const L1: &str = "L1 a fair run reaches what is declared, or says why not";
     pub const GATE: &str = "an isolation that waits for a person has waited";
-    pub const ALL: &[&str] = &[S1, S3, S4, S5, S6, S8, S9, S10, S13, S14, S15, S16, S20, S21, L1, GATE];
 }
 
 /// What a mutation may lie about before something is decided.
@@ -63,10 +63,12 @@ pub struct Rested<'a, P: Kind> {
     pub world: &'a World,
     pub record: &'a Record,
     pub ready: bool,
+    /// The gate before which it waits.
+    pub awaiting: Option<Action>,
 }
 
 /// A kind that is modelled.
-pub trait Kind: Procedure<Effect = Effect> + Clone + Debug + PartialEq + Eq + Hash {
+pub trait Kind: Procedure<Effect = Effect, Spec: Clone> + Clone + Debug + PartialEq + Eq + Hash {
     const KIND: &'static str;
 
     /// The declared level, where the kind has one.

@@ -50,6 +50,8 @@ pub enum Mutation {
     PulseInPublic,
     /// The pulse forgets where it was begun.
     PulseTwice,
+    /// After a restart the folded state is taken from a status that lost it, and not from the chain.
+    StatusAsLog,
     /// Every turn writes something.
     AlwaysWrites,
 }

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeSet;
 
+use sequester::api::approval::Action;
 use sequester::api::quarantine::Level;
 use sequester::cloud::AskQuarantine;
 use sequester::cloud::sim::World;
@@ -87,14 +88,24 @@ impl Kind for Quarantine {
         if rested.record.released {
             return given_back(rested);
         }
-        if !rested.ready {
+        if !rested.ready && rested.awaiting.is_none() {
             return None;
         }
         let host = &rested.world.instances[&stage::instance()];
         if host.instance.volumes.iter().any(|volume| volume.delete_on_termination) {
             return Some(name::S14);
         }
-        if rested.spec.level == Level::Isolated { closed(rested) } else { None }
+        let level = level(rested.spec.level, rested.awaiting, rested.record);
+        if level == Level::Isolated { closed(rested) } else { None }
+    }
+}
+
+/// What is to be enforced: who waits before a gate keeps what was there before it.
+fn level(declared: Level, awaiting: Option<Action>, record: &Record) -> Level {
+    match awaiting {
+        Some(Action::Release) if record.in_force.contains(&Action::Isolate) => Level::Isolated,
+        Some(_) => Level::Protected,
+        None => declared,
     }
 }
 
@@ -105,7 +116,8 @@ fn named<'a>(judged: &'a Judged<'_, Quarantine>, name: &str) -> Option<&'a Secur
 /// An interface that the pulse left open is closed before anything else.
 fn found_open(judged: &Judged<'_, Quarantine>) -> Broken {
     let (Some(open), Some(closed)) = (named(judged, "baseline-b"), named(judged, "baseline-a")) else { return None };
-    if judged.spec.level != Level::Isolated || judged.plan.refused.is_some() {
+    let level = level(judged.spec.level, judged.plan.awaiting, judged.record);
+    if level != Level::Isolated || judged.plan.refused.is_some() {
         return None;
     }
     let left_open = judged.seen.interfaces.value()?.iter().filter(|i| i.groups == BTreeSet::from([open.id.clone()]));
@@ -139,7 +151,7 @@ fn pulses(judged: &Judged<'_, Quarantine>) -> Broken {
 
 /// What is given back had our value in this look, and gets the baseline.
 fn gives_back(judged: &Judged<'_, Quarantine>) -> Broken {
-    if judged.spec.level != Level::Released {
+    if level(judged.spec.level, judged.plan.awaiting, judged.record) != Level::Released {
         return None;
     }
     let open = named(judged, "baseline-b").map(|group| Value::Set(BTreeSet::from([group.id.to_string()])));

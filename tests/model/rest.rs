@@ -2,159 +2,152 @@
 //! then stay at rest.
 
 use sequester::api::quarantine::Level;
-use sequester::playbook::chain::{Writer, next_index};
 use sequester::playbook::executor::Executor;
-use sequester::playbook::project::verdict;
-use sequester::playbook::step::{Holder, View};
 
-use super::checks;
-use super::kind::{Broken, Judged, Kind, Lies, Rested, name};
-use super::machine::{System, informed};
+use super::action::{Action, Fate, Lens};
+use super::kind::{Broken, Kind, Rested, name};
+use super::machine::System;
 use super::marks::Mark;
-use super::stage;
-use super::state::{Node, State, TICK, W, rest_key, time};
+use super::state::{Budget, Lease, OLD, Phase, Replica, State, TICK, W};
+use super::turn::Verdict;
 
 /// Turns after which a run that did not come to rest never will.
 const BOUND: usize = 80;
 
-impl<P: Kind> System<P>
-where
-    P::Spec: Clone,
-{
+/// Told of each step of a run: the state before, the step, the state after.
+type Told<'a, P> = &'a mut dyn FnMut(&State<P>, Action, &State<P>);
+
+impl<P: Kind> System<P> {
     /// What a fair run from here breaks, if anything. Remembered, since many states go on the same way.
     pub fn rest(&self, state: &State<P>) -> Broken {
         if state.broken.is_some() || state.wish.deleted {
             return None;
         }
-        let key = rest_key(state);
-        if let Some(known) = self.rested.lock().unwrap().get(&key) {
-            return *known;
+        let key = state.rest_key();
+        if let Some(known) = self.rested.get(key) {
+            return known;
         }
         let mut keys = vec![key];
-        let broken = self.run(state, &mut keys).filter(|name| self.watched.is_none_or(|watched| watched == *name));
-        let mut rested = self.rested.lock().unwrap();
+        let broken = self.run(state, &mut keys, &mut |_, _, _| {});
+        let broken = broken.filter(|name| self.watched.is_none_or(|watched| watched == *name));
         for key in keys {
-            rested.insert(key, broken);
+            self.rested.put(key, broken);
         }
         broken
     }
 
-    fn run(&self, from: &State<P>, keys: &mut Vec<u64>) -> Broken {
+    /// The same, step by step, for a person.
+    pub fn tell_rest(&self, state: &State<P>, told: Told<'_, P>) -> Broken {
+        self.run(state, &mut Vec::new(), told)
+    }
+
+    /// All that is on its way arrives, and one replica that starts anew is left.
+    fn calm(&self, from: &State<P>) -> State<P> {
         let mut state = from.clone();
-        state.past.clear();
         for flight in std::mem::take(&mut state.flights) {
-            if state.world.change(|world| world.apply(&flight.effect, &flight.id)).is_ok() {
-                state.carried_out.change(|all| all.insert(flight.id));
-            }
+            self.carry_out(&mut state, &flight.order).ok();
         }
-        let (began, began_with) = (state.world.clone(), state.record());
-        let forward = |state: &State<P>| !began_with.released && P::level(self.spec(&state.wish)) != Some(Level::Released);
-        let mut owes = forward(&state) && P::owes(&began, &began_with, &began_with);
-        let mut executor = Executor::<P>::default();
+        state.past.clear();
+        state.replicas = [Replica::new(Lease::Holder), Replica::new(Lease::Standby)];
+        state.budget = Budget::default();
+        state
+    }
+
+    fn run(&self, from: &State<P>, keys: &mut Vec<u64>, told: Told<'_, P>) -> Broken {
+        let mut state = self.calm(from);
+        let (began, began_with) = (state.world.clone(), state.chain.clone());
+        let forward = !began_with.record.released && P::level(self.spec(&state.wish)) != Some(Level::Released);
+        let mut owes = forward && P::owes(&began, &began_with.record, &began_with.record);
         // How far time is moved when nothing happens: past W, past what the chain remembers, and past coalescing.
-        let mut waits = vec![5 * TICK, 6 * TICK, W + TICK, TICK];
+        let mut waits = vec![5 * TICK, OLD, W + TICK, TICK];
         let mut ready_before = false;
-        for turn in 0..BOUND {
-            let spec = self.spec(&state.wish);
-            let record = state.record();
-            owes = owes && P::owes(&began, &began_with, &record);
-            if turn > 0 && !owes && executor == Executor::default() {
+        for _ in 0..BOUND {
+            owes = owes && P::owes(&began, &began_with.record, &state.chain.record);
+            self.canonical(&mut state);
+            if !owes && *state.replicas[0].executor == Executor::default() && state.broken.is_none() {
                 // From here on it goes as with any replica that starts anew.
-                let key = rest_key(&state);
-                if let Some(known) = self.rested.lock().unwrap().get(&key) {
-                    return *known;
+                let key = state.rest_key();
+                if let Some(known) = self.rested.get(key) {
+                    return known;
                 }
                 keys.push(key);
             }
-            let head = state.chain.as_ref().map(|node| node.head.clone());
-            let now = time(state.now);
-            let (mut account, mut limits) = (self.scene.account.clone(), self.scene.limits);
-            let seen = P::look(&state.world, spec, &account, &record, now);
-            let (mut shown, mut told) = (P::look(&state.world, spec, &account, &record, now), record.clone());
-            if let Some(mutation) = self.mutation {
-                let world = &*state.world;
-                P::lie(mutation, &mut Lies {
-                    seen: &mut shown,
-                    record: &mut told,
-                    account: &mut account,
-                    limits: &mut limits,
-                    world,
-                    now,
-                });
+            let (index, world) = (state.chain.index, state.world.hash);
+            let (verdict, sent) = self.fair_turn(&mut state, told);
+            if state.broken.is_some() {
+                return state.broken;
             }
-            let view = View {
-                subject: &stage::subject(P::KIND),
-                spec,
-                account: &account,
-                holder: &Holder::Mine,
-                approvals: &state.wish.approvals,
-                seen: &shown,
-                record: &told,
-                next_index: next_index(head.as_ref()),
-                now,
-                limits: &limits,
-            };
-            let object = stage::object(P::KIND);
-            let mut decided = executor.decide(&view, &object, head.as_ref(), &Writer::default());
-            let informed = informed(&record, decided.link.as_ref());
-            let account = &self.scene.account;
-            let judged = Judged { spec, account, seen: &seen, record: &informed, plan: &decided.plan };
-            if let Some(broken) = P::judge(&judged) {
-                return Some(broken);
-            }
-            decided.link = self.rewritten(decided.link, &view, head.as_ref());
-            if let Some(link) = &decided.link {
-                if let Some(broken) = checks::linked(&state, link) {
-                    return Some(broken);
-                }
-                state.chain = Some(std::sync::Arc::new(Node::after(state.chain.as_deref(), link, 0)));
-            }
-            let before = state.world.hash;
-            let mut queue = executor.written(&decided);
-            let sends = !queue.is_empty();
-            let now_record = state.record();
-            while let Some(send) = (!queue.is_empty()).then(|| queue.remove(0)) {
-                let (effect, id) = (send.order.change.clone(), send.order.id.clone()?);
-                self.leaves(&mut state, &effect, &id);
-                let reply = self.answered(&mut state, &effect, &id);
-                if state.broken.is_some() {
-                    return state.broken;
-                }
-                queue.extend(executor.replied(&now_record, &send, &reply));
-            }
-            let whole = verdict(&decided.plan, executor.errors());
-            let acted = decided.link.is_some() || state.world.hash != before || sends && whole.ready;
-            if acted {
-                if ready_before && sends {
+            let Some(verdict) = verdict else { return Some(name::S10) };
+            if state.chain.index != index || state.world.hash != world || sent && verdict.ready {
+                if ready_before && sent {
                     return Some(name::S20);
                 }
-                state.now += 1;
                 continue;
             }
-            ready_before = whole.ready;
+            ready_before = verdict.ready;
             if let Some(wait) = waits.pop() {
-                state.now += wait;
-                state.world.change(sequester::cloud::sim::World::complete_snapshots);
+                self.passes(&mut state, wait);
+                let completed = sequester::cloud::sim::World::complete_snapshots;
+                let mut next = state.world.clone();
+                next.change(completed);
+                self.change(&mut state, &next);
+                state.past.clear();
                 continue;
             }
-            let awaiting = decided.plan.awaiting.is_some();
-            if !whole.ready && !whole.stalled && !awaiting {
-                return Some(name::L1);
-            }
-            self.marks.hit(match (whole.ready, whole.stalled) {
-                (true, _) => Mark::RestedReady,
-                (_, true) => Mark::RestedStalled,
-                _ => Mark::RestedWaiting,
-            });
-            let (world, record) = (&*state.world, state.record());
-            if whole.ready && record.operations.values().any(|operation| operation.outcome.is_none()) {
-                return Some(name::S9);
-            }
-            if owes && whole.ready {
-                return Some(name::S14);
-            }
-            return P::rest(&Rested { spec, account: &self.scene.account, world, record: &record, ready: whole.ready });
+            return self.at_rest(&state, &verdict, owes);
         }
         Some(name::L1)
+    }
+
+    /// Looks, writes, and sends all that goes out, without a fault. Whether anything went out.
+    fn fair_turn(&self, state: &mut State<P>, told: Told<'_, P>) -> (Option<Verdict>, bool) {
+        let before = state.clone();
+        self.look(state, 0, Lens::Fresh);
+        told(&before, Action::Look(0, Lens::Fresh), state);
+        let before = state.clone();
+        let verdict = self.write(state, 0);
+        told(&before, Action::Write(0), state);
+        let mut sent = false;
+        while let Phase::Sending { .. } = state.replicas[0].phase {
+            sent = true;
+            let before = state.clone();
+            self.send(state, 0, Fate::Answered);
+            state.past.clear();
+            told(&before, Action::Send(0, Fate::Answered), state);
+            if state.broken.is_some() {
+                break;
+            }
+        }
+        (verdict, sent)
+    }
+
+    fn at_rest(&self, state: &State<P>, verdict: &Verdict, owes: bool) -> Broken {
+        let errors = state.replicas[0].executor.errors();
+        let refused = verdict.working.iter().filter_map(|step| errors.get(step)).find(|error| error.needs_a_person());
+        let stalled = verdict.stalled.or_else(|| refused.map(|error| error.reason()));
+        self.marks.hit(match (verdict.ready, stalled) {
+            (true, _) => Mark::RestedReady,
+            (_, Some(_)) => Mark::RestedStalled,
+            _ => Mark::RestedWaiting,
+        });
+        let record = &state.chain.record;
+        let accounted = stalled.is_some_and(|reason| self.scene.stalls.contains(&reason));
+        if !verdict.ready && !accounted && verdict.awaiting.is_none() {
+            return Some(name::L1);
+        }
+        if verdict.ready && record.operations.values().any(|operation| operation.outcome.is_none()) {
+            return Some(name::S9);
+        }
+        if owes && verdict.ready {
+            return Some(name::S14);
+        }
+        P::rest(&Rested {
+            spec: self.spec(&state.wish),
+            account: &self.scene.account,
+            world: &state.world,
+            record,
+            ready: verdict.ready,
+            awaiting: verdict.awaiting,
+        })
     }
 }

@@ -3,6 +3,7 @@
 use sequester::api::evidence_snapshot::EvidenceSnapshotSpec;
 use sequester::api::quarantine::{Level, Pulse, QuarantineSpec};
 
+use super::deeds;
 use super::stage::{self, Scene};
 use super::state::Budget;
 
@@ -15,9 +16,10 @@ pub fn isolation() -> Scene<QuarantineSpec> {
         account: stage::account(),
         limits: stage::limits(),
         budget: Budget { faults: 2, moves: 0, operator: 0, foreign: 1 },
-        foreign: vec![stage::REOPEN, stage::FOREIGN_GROUP, stage::FOREIGN_RULE, stage::DELETE_GROUP],
+        foreign: vec![deeds::REOPEN, deeds::FOREIGN_GROUP, deeds::FOREIGN_RULE, deeds::DELETE_GROUP],
         aws: Vec::new(),
         deletable: false,
+        stalls: &[],
         over: |_| false,
     }
 }
@@ -27,7 +29,7 @@ pub fn isolation_by_two() -> Scene<QuarantineSpec> {
     Scene {
         name: "isolation by two replicas",
         budget: Budget { faults: 1, moves: 1, operator: 0, foreign: 1 },
-        foreign: vec![stage::REOPEN],
+        foreign: vec![deeds::REOPEN],
         ..isolation()
     }
 }
@@ -38,7 +40,7 @@ pub fn two_interfaces() -> Scene<QuarantineSpec> {
         name: "two interfaces and a volume",
         world: stage::world(2, 1, true),
         budget: Budget { faults: 1, moves: 0, operator: 0, foreign: 1 },
-        foreign: vec![stage::REOPEN, stage::FOREIGN_RULE],
+        foreign: vec![deeds::REOPEN, deeds::FOREIGN_RULE],
         ..isolation()
     }
 }
@@ -49,7 +51,7 @@ pub fn pulse() -> Scene<QuarantineSpec> {
         name: "pulse",
         specs: vec![stage::quarantine(Level::Isolated, Pulse::Auto)],
         budget: Budget { faults: 1, moves: 0, operator: 0, foreign: 1 },
-        foreign: vec![stage::REOPEN, stage::PUBLIC_ADDRESS],
+        foreign: vec![deeds::REOPEN, deeds::PUBLIC_ADDRESS],
         ..isolation()
     }
 }
@@ -71,7 +73,7 @@ pub fn release() -> Scene<QuarantineSpec> {
         specs: levels.map(|level| stage::quarantine(level, Pulse::Never)).to_vec(),
         account: stage::careful(),
         budget: Budget { faults: 1, moves: 0, operator: 4, foreign: 1 },
-        foreign: vec![stage::REOPEN, stage::FOREIGN_GROUP],
+        foreign: vec![deeds::REOPEN, deeds::FOREIGN_GROUP],
         ..isolation()
     }
 }
@@ -94,7 +96,7 @@ pub fn deletion() -> Scene<QuarantineSpec> {
         name: "deletion",
         specs: levels.map(|level| stage::quarantine(level, Pulse::Never)).to_vec(),
         budget: Budget { faults: 1, moves: 1, operator: 1, foreign: 1 },
-        foreign: vec![stage::REOPEN],
+        foreign: vec![deeds::REOPEN],
         deletable: true,
         ..isolation()
     }
@@ -112,6 +114,7 @@ pub fn one_set() -> Scene<EvidenceSnapshotSpec> {
         foreign: Vec::new(),
         aws: Vec::new(),
         deletable: false,
+        stalls: &[],
         over: |record| record.set.is_some(),
     }
 }
@@ -129,14 +132,14 @@ pub fn kept() -> Scene<EvidenceSnapshotSpec> {
         specs: vec![stage::evidence(true)],
         budget: Budget { faults: 1, moves: 0, operator: 0, foreign: 1 },
         foreign: vec![
-            stage::UNTAG,
-            stage::SHARE_WIDELY,
-            stage::UNLOCK,
-            stage::DELETE_SNAPSHOT,
-            stage::BACKUP,
-            stage::FAIL_SNAPSHOT,
+            deeds::UNTAG,
+            deeds::SHARE_WIDELY,
+            deeds::UNLOCK,
+            deeds::DELETE_SNAPSHOT,
+            deeds::BACKUP,
+            deeds::FAIL_SNAPSHOT,
         ],
-        aws: vec![stage::COMPLETE],
+        aws: vec![deeds::COMPLETE],
         over: |_| false,
         ..one_set()
     }

@@ -81,6 +81,11 @@ pub type Snap = Held<World>;
 /// A change that is about to be sent.
 pub type Order = Held<Send<Effect>>;
 
+/// A head by its index. The bytes of links are not the model's matter: their order is.
+pub fn head_at(index: Option<u64>) -> Option<Head> {
+    index.map(|index| Head { index, hash: sha256(b""), state: sha256(b"") })
+}
+
 /// A chain up to one link, with what follows from it.
 #[derive(Debug)]
 pub struct Node {
@@ -104,7 +109,7 @@ impl Node {
         intents: BTreeMap<OperationId, Effect>,
         closed: BTreeSet<OperationId>,
     ) -> Self {
-        let hash = hash_of(&(index, &record, &closed));
+        let hash = hash_of(&(index, &record, &intents, &closed));
         let (outcomes, marks, words) = (Vec::new(), Vec::new(), String::new());
         Self { index, record, intents, closed, outcomes, marks, words, hash }
     }
@@ -122,11 +127,6 @@ impl Node {
         record.drift.values_mut().for_each(|drift| back(&mut drift.at));
         record.decided_at.values_mut().for_each(back);
         Self::new(self.index, record, self.intents.clone(), self.closed.clone())
-    }
-
-    /// Its head. The bytes of links are not the model's matter: their order is.
-    pub fn head(&self) -> Option<Head> {
-        self.index.map(|index| Head { index, hash: sha256(b""), state: sha256(b"") })
     }
 
     /// Whether an intent of what may not be sent twice waits for its outcome: then each step of time counts.
@@ -210,6 +210,32 @@ impl<P: Kind> Replica<P> {
 
     pub fn is_idle(&self) -> bool {
         matches!(self.phase, Phase::Idle)
+    }
+
+    /// So many seconds later. A process that lost its lease ends; the fence lets it do nothing after that anyway.
+    pub fn later(&mut self, seconds: i64, node_later: impl Fn(&Arc<Node>) -> Arc<Node>) {
+        if let Lease::Deposed(age) = &mut self.lease {
+            *age += seconds;
+            if *age > TICK {
+                *self = Self::new(Lease::Standby);
+            }
+        }
+        match &mut self.phase {
+            Phase::Idle => {}
+            Phase::Looked { age, node, .. } | Phase::Sending { age, node, .. } => {
+                *age += seconds;
+                *node = node_later(node);
+            }
+        }
+        self.unwritten = self.unwritten.as_ref().map(node_later);
+    }
+
+    /// Whether it stands still and may do so longer.
+    pub fn stands(&self) -> bool {
+        match &self.phase {
+            Phase::Idle => true,
+            Phase::Looked { age, .. } | Phase::Sending { age, .. } => self.paused && *age < PAUSE,
+        }
     }
 
     fn key(&self) -> u64 {

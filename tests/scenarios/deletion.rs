@@ -1,0 +1,125 @@
+//! Deleting is no way to open a host, whatever is deleted.
+
+use crate::inventory::protections;
+use crate::scene::{CLOSED, Scene};
+use crate::support::aws::REGION;
+use crate::support::identities::Identity;
+use crate::support::stage::{condition_of, uid};
+use kube::api::{Api, ApiResource, DeleteParams, DynamicObject, GroupVersionKind, ListParams};
+use serde_json::{Value, json};
+
+/// The API server's own words.
+fn refusal<T: std::fmt::Debug>(answer: kube::Result<T>) -> String {
+    match answer.expect_err("it is refused") {
+        kube::Error::Api(status) => status.message,
+        other => panic!("{other}"),
+    }
+}
+
+async fn cluster_wide(scene: &Scene, group: &str, kind: &str) -> Api<DynamicObject> {
+    let resource = ApiResource::from_gvk(&GroupVersionKind::gvk(group, "v1", kind));
+    Api::all_with(scene.client(Identity::Admin).await, &resource)
+}
+
+/// Somebody opens an interface, and finds it closed again.
+async fn assert_enforced(scene: &Scene) {
+    scene.set_groups(&scene.host.interfaces[0], &[&scene.network.web]).await;
+    scene.until_groups(CLOSED).await;
+    // Nothing that the controller ever set was anything but a group of its own.
+    let opened = scene.changes().into_iter().any(|call| call.parameters.values().any(|v| *v == scene.network.web));
+    assert!(!opened, "the controller itself opened the host");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_holds_a_host_is_not_deleted_by_anybody() {
+    let (scene, _controller) = Scene::held("undeletable", "Isolated").await;
+    let now = DeleteParams::default();
+    for who in [Identity::Alice, Identity::Admin] {
+        let said = refusal(scene.api(who, "Quarantine").await.delete("web", &now).await);
+        assert!(said.contains("cannot be deleted while something is held"), "{said}");
+    }
+    let all = scene.api(Identity::Admin, "Quarantine").await.delete_collection(&now, &ListParams::default()).await;
+    assert!(refusal(all).contains("cannot be deleted while something is held"));
+    let account = scene.api(Identity::Admin, "AwsAccount").await.delete(&scene.account_name(), &now).await;
+    assert!(refusal(account).contains("cannot be deleted while something is held"));
+    let hold = format!("{}-{REGION}-{}", scene.workload.id, scene.host.instance);
+    let said = refusal(scene.api(Identity::Admin, "InstanceHold").await.delete(&hold, &now).await);
+    assert!(said.contains("written by the controller alone"), "{said}");
+    let namespace = cluster_wide(&scene, "", "Namespace").await.delete(&scene.namespace, &now).await;
+    let said = refusal(namespace);
+    assert!(said.contains(&scene.namespace) && said.contains("allowedNamespaces"), "{said}");
+    // In dry-run, which the policies see too: the other tests have their objects there.
+    let dry_run = DeleteParams { dry_run: true, ..DeleteParams::default() };
+    let definitions = cluster_wide(&scene, "apiextensions.k8s.io", "CustomResourceDefinition").await;
+    let said = refusal(definitions.delete("quarantines.sequester.dev", &dry_run).await);
+    assert!(said.contains("cannot be deleted"), "{said}");
+
+    let quarantine = scene.get("Quarantine", "web").await;
+    assert!(quarantine["metadata"]["deletionTimestamp"].is_null());
+    assert_enforced(&scene).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_case_goes_and_its_children_stay_and_hold() {
+    let scene = Scene::new("case-gone").await;
+    let _controller = scene.controller("one").await;
+    let host = &scene.host.instance;
+    let target = json!({"accountRef": scene.account_name(), "region": REGION, "instanceId": host});
+    let spec = json!({"requestedBy": "alice", "title": "gone", "severity": "Low", "targets": [target]});
+    scene.apply(Identity::Alice, "ForensicCase", "case", spec).await.unwrap();
+    scene.until_true("ForensicCase", "case", "Ready").await;
+    let (quarantine, evidence) = (format!("case-{host}"), format!("case-{host}-at-once"));
+    scene.until_settled(&quarantine).await;
+
+    let cases = scene.api(Identity::Alice, "ForensicCase").await;
+    cases.delete("case", &DeleteParams::default()).await.unwrap();
+    scene.until_gone("ForensicCase", "case").await;
+    for (kind, name) in [("Quarantine", &quarantine), ("EvidenceSnapshot", &evidence)] {
+        let child = scene.get(kind, name).await;
+        assert!(child["metadata"]["deletionTimestamp"].is_null());
+        assert!(child["metadata"]["ownerReferences"].is_null(), "it would go with its owner");
+        let said = refusal(scene.api(Identity::Alice, kind).await.delete(name, &DeleteParams::default()).await);
+        assert!(said.contains("cannot be deleted"), "{said}");
+    }
+    assert_enforced(&scene).await;
+    let settled = scene.until_true("Quarantine", &quarantine, "Ready").await;
+    assert_eq!(condition_of(&settled, "Isolated").unwrap()["status"], "True");
+    // Its release is asked for by itself.
+    let mut spec = settled["spec"].clone();
+    spec["level"] = json!("Released");
+    scene.declare_as(Identity::Alice, &quarantine, spec).await;
+    scene.until_reason("Quarantine", &quarantine, "Ready", "AwaitingApproval").await;
+    assert_eq!(scene.groups().await, [[CLOSED], [CLOSED]]);
+}
+
+/// The account's owner withdraws the namespace: nothing new is begun, what is held stays held, and may be given back.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_namespace_that_is_no_longer_allowed_stays_held_and_can_release() {
+    let (scene, _controller) = Scene::held("withdrawn", "Isolated").await;
+    scene.declare_accounts(|account| account["spec"]["allowedNamespaces"] = json!(["somewhere-else"])).await;
+    let said = protections(scene.aws(), &scene.host.instance).await;
+    assert_enforced(&scene).await;
+    assert_eq!(protections(scene.aws(), &scene.host.instance).await, said);
+    scene.declare("web", "Released").await;
+    scene.until_reason("Quarantine", "web", "Ready", "AwaitingApproval").await;
+    scene.approve(Identity::Bob, "Quarantine", "web").await.unwrap();
+    scene.until_reason("Quarantine", "web", "Ready", "Released").await;
+    assert_eq!(scene.groups().await, [["web"], ["web"]]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn escalation_from_a_namespace_that_is_no_longer_allowed_is_refused() {
+    let (scene, _controller) = Scene::held("escalation", "Protected").await;
+    scene.declare_accounts(|account| account["spec"]["allowedNamespaces"] = json!(["somewhere-else"])).await;
+    let account = scene.get("AwsAccount", &scene.account_name()).await;
+    assert_eq!(account["spec"]["allowedNamespaces"], json!(["somewhere-else"]));
+    let raised = scene.declare("web", "Isolated").await;
+    scene
+        .until("Quarantine", "web", "a refusal", |found| {
+            found["status"]["observedGeneration"] == raised["metadata"]["generation"]
+                && condition_of(found, "Isolated").is_some_and(|isolated| isolated["reason"] == "NamespaceNotAllowed")
+        })
+        .await;
+    assert_eq!(scene.groups().await, [["web"], ["web"]]);
+    assert_eq!(crate::chain::Chain::read(&scene, &uid(&raised)).await.facts("contained"), Vec::<&Value>::new());
+}
