@@ -1,5 +1,6 @@
 //! How the demo speaks.
 
+use std::io::IsTerminal;
 use std::time::Instant;
 
 /// Time since the start.
@@ -20,7 +21,11 @@ impl Clock {
 }
 
 pub fn chapter(number: &str, title: &str) {
-    println!("\n\x1b[1m{number}. {title}\x1b[0m");
+    if std::io::stdout().is_terminal() {
+        println!("\n\x1b[1m{number}. {title}\x1b[0m");
+    } else {
+        println!("\n{number}. {title}");
+    }
 }
 
 pub fn note(text: &str) {
