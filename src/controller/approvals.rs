@@ -1,8 +1,10 @@
 //! Approvals of an object or of its case: read fresh when one is awaited, counted only where the policies hold.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
-use kube::api::ListParams;
+use kube::api::{ApiResource, DynamicObject, GroupVersionKind, ListParams};
+use kube::runtime::controller::Action;
 use kube::{Api, ResourceExt};
 
 use super::cluster::ClusterError;
@@ -10,6 +12,7 @@ use super::context::Context;
 use super::kind::Kind;
 use crate::api::approval::{Approval, ApprovalState, ApprovalStatus};
 use crate::api::forensic_case::ForensicCase;
+use crate::api::{GROUP, VERSION};
 use crate::cloud::Cloud;
 use crate::playbook::approval::{Candidate, Worth, worth};
 use crate::playbook::record::Record;
@@ -84,6 +87,38 @@ pub async fn find<K: Kind, C: Cloud>(
         found.candidates.clear();
     }
     Ok(found)
+}
+
+/// Answers an Approval that no object will answer: about none that there is, or one that waits for nobody.
+pub async fn answer<C: Cloud>(approval: Arc<Approval>, ctx: Arc<Context<C>>) -> Result<Action, ClusterError> {
+    let namespace = approval.namespace();
+    let settled = approval.status.as_ref().is_some_and(|status| status.state.is_some());
+    if settled || !ctx.works_in(namespace.as_deref()) || !ctx.fence.permits(false) {
+        return Ok(Action::await_change());
+    }
+    let subject = &approval.spec.subject;
+    let (client, namespace) = (ctx.cluster.client(), namespace.unwrap_or_default());
+    let resource = ApiResource::from_gvk(&GroupVersionKind::gvk(GROUP, VERSION, subject.kind.as_str()));
+    let api: Api<DynamicObject> = Api::namespaced_with(client, &namespace, &resource);
+    let object = ctx.cluster.fetch(&api, &subject.name).await?;
+    let named = format!("{} {}", subject.kind.as_str(), subject.name);
+    let message = match object.filter(|object| object.uid().as_deref() == Some(&subject.uid)) {
+        None => format!("there is no {named} with uid {}", subject.uid),
+        Some(object) if object.data["status"]["plan"].is_null() => {
+            format!("no plan of {named} waits for a person; read its status.plan before you approve")
+        }
+        // It has a plan that waits, and says itself what this is worth to it.
+        Some(_) => return Ok(Action::await_change()),
+    };
+    let status = ApprovalStatus {
+        state: Some(ApprovalState::Rejected),
+        reason: "NothingWaits".to_owned(),
+        message,
+        observed_generation: approval.metadata.generation,
+    };
+    // Only over the very version that was looked at: what counted meanwhile stays accepted.
+    ctx.cluster.judge(&approval, &status).await?;
+    Ok(Action::await_change())
 }
 
 fn candidate(approval: &Approval, leaves: BTreeMap<String, crate::api::ids::Digest>) -> Candidate {

@@ -298,7 +298,7 @@ impl Cluster {
         let patch = json!({
             "apiVersion": format!("{GROUP}/{VERSION}"),
             "kind": "Approval",
-            "metadata": {"name": approval.name_any()},
+            "metadata": {"name": approval.name_any(), "resourceVersion": approval.resource_version()},
             "status": status,
         });
         let params = PatchParams::apply(MANAGER).force();

@@ -1,16 +1,19 @@
 //! Starts everything, and ends it in order.
 
+use std::fmt::Debug;
 use std::sync::{Arc, Mutex};
 
 use futures::StreamExt;
-use kube::runtime::controller::Config as ControllerConfig;
+use kube::runtime::controller::{Action, Config as ControllerConfig};
 use kube::runtime::reflector::ObjectRef;
 use kube::runtime::reflector::store::Store;
 use kube::runtime::{Controller, WatchStreamExt, reflector, watcher};
 use kube::{Api, Client, Config, Resource, ResourceExt};
+use serde::de::DeserializeOwned;
 use tokio::sync::watch;
 
-use super::cluster::Cluster;
+use super::approvals::answer;
+use super::cluster::{Cluster, ClusterError};
 use super::context::{Context, Shared};
 use super::kind::Kind;
 use super::lease::{self, Fence, LeaseError};
@@ -200,6 +203,7 @@ struct Kinds {
     cases: Controller<ForensicCase>,
     quarantines: Controller<Quarantine>,
     evidence: Controller<EvidenceSnapshot>,
+    approvals: Controller<Approval>,
 }
 
 impl Kinds {
@@ -263,7 +267,8 @@ impl Kinds {
             .watches(watched::<EvidenceSnapshot>(options, client), any(), |user| {
                 Some(ObjectRef::new(&user.spec.source.instance.account_ref))
             });
-        Self { accounts, cases, quarantines, evidence }
+        let approvals = Controller::new(watched::<Approval>(options, client), any());
+        Self { accounts, cases, quarantines, evidence, approvals }
     }
 
     async fn run<C: Cloud>(self, context: Arc<Context<C>>, stopped: watch::Receiver<bool>) {
@@ -271,17 +276,33 @@ impl Kinds {
             drive::<playbook::AwsAccount, C>(self.accounts, context.clone(), stopped.clone()),
             drive::<playbook::Quarantine, C>(self.quarantines, context.clone(), stopped.clone()),
             drive::<playbook::EvidenceSnapshot, C>(self.evidence, context.clone(), stopped.clone()),
-            drive::<playbook::ForensicCase, C>(self.cases, context, stopped),
+            drive::<playbook::ForensicCase, C>(self.cases, context.clone(), stopped.clone()),
+            work("Approval", self.approvals, answer::<C>, context, stopped),
         );
     }
 }
 
-/// Runs one controller until it is told to stop. Turns that are under way end first.
+/// Runs the turns of a kind.
 async fn drive<K: Kind, C: Cloud>(
     controller: Controller<K::Object>,
     context: Arc<Context<C>>,
-    mut stopped: watch::Receiver<bool>,
+    stopped: watch::Receiver<bool>,
 ) {
+    work(K::KIND, controller, reconcile::<K, C>, context, stopped).await;
+}
+
+/// Runs one controller until it is told to stop. What is under way ends first.
+async fn work<T, C, F>(
+    kind: &'static str,
+    controller: Controller<T>,
+    act: impl FnMut(Arc<T>, Arc<Context<C>>) -> F,
+    context: Arc<Context<C>>,
+    mut stopped: watch::Receiver<bool>,
+) where
+    T: Resource<DynamicType = ()> + Clone + Debug + DeserializeOwned + Send + Sync + 'static,
+    C: Cloud,
+    F: Future<Output = Result<Action, ClusterError>> + Send + 'static,
+{
     let concurrency = context.settings.concurrency;
     controller
         .with_config(ControllerConfig::default().concurrency(concurrency))
@@ -289,16 +310,16 @@ async fn drive<K: Kind, C: Cloud>(
             let _ = stopped.wait_for(|stop| *stop).await;
         })
         .run(
-            reconcile::<K, C>,
-            |_, error, context| {
-                tracing::warn!(kind = K::KIND, %error, "a reconcile failed");
-                kube::runtime::controller::Action::requeue(context.settings.backoff)
+            act,
+            move |_, error, context: Arc<Context<C>>| {
+                tracing::warn!(kind, %error, "a reconcile failed");
+                Action::requeue(context.settings.backoff)
             },
             context,
         )
         .for_each(|result| async move {
             if let Err(error) = result {
-                tracing::debug!(kind = K::KIND, %error, "controller");
+                tracing::debug!(kind, %error, "controller");
             }
         })
         .await;

@@ -17,7 +17,7 @@ use crate::cloud::error::{CloudError, ErrorClass};
 use crate::cloud::{Cloud, Place, Witness};
 use crate::metrics::ChangeLabels;
 use crate::playbook::chain::{ObjectRef, next_index};
-use crate::playbook::executor::{Decided, Executor, Send as Sending};
+use crate::playbook::executor::{Decided, Executor, Send as Sending, standing_orders};
 use crate::playbook::project::verdict;
 use crate::playbook::step::{Account, Change, Holder, Refusal, Subject, View};
 
@@ -143,7 +143,10 @@ pub async fn turn<K: Kind, C: Cloud>(
     if !ctx.fence.permits(false) {
         return Ok(Turned::Again);
     }
-    approvals::judge(ctx, &subject, &chain.record, &found).await?;
+    if let Err(error) = approvals::judge(ctx, &subject, &chain.record, &found).await {
+        // The answer to a person can wait; what was decided can't.
+        tracing::warn!(kind = K::KIND, name = subject.name, %error, "an Approval was not answered");
+    }
     let hold = hold_spec(site.as_ref(), &rules, &object_ref);
     let unbegun = chain.record.opened.is_none();
     if unbegun && decided.plan.refused.is_some() {
@@ -152,8 +155,18 @@ pub async fn turn<K: Kind, C: Cloud>(
         return Ok(Turned::Again);
     }
 
-    if !write(ctx, memory, &object_ref, &decided).await? {
-        return Ok(Turned::Again);
+    match write(ctx, memory, &object_ref, &decided).await {
+        Ok(true) => {}
+        Ok(false) => return Ok(Turned::Again),
+        Err(error) => {
+            // Nothing can be recorded, as in a namespace that is being deleted: nothing is begun, and what the chain
+            // says was set is kept up.
+            let orders = standing_orders(&decided.plan, &chain.record);
+            let executor = std::mem::take(&mut memory.executor);
+            perform::<K, C>(ctx, &fresh, place.as_ref(), memory, &chain, orders).await;
+            memory.executor = executor;
+            return Err(error);
+        }
     }
     let sendings = memory.executor.written(&decided);
     let performed = !sendings.is_empty();

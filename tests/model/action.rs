@@ -15,7 +15,7 @@ pub enum Action {
     Crash(u8),
     /// It dies with all that it was about to send on its way.
     CrashSent(u8),
-    /// It stands still in the middle of its turn, for as long as time likes.
+    /// It stands still in the middle of its turn, for a step of time and as long as time likes then.
     Pause(u8),
     /// The other replica gets the lease; the first does not know.
     Move,

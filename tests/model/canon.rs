@@ -13,7 +13,7 @@ use super::deeds::BACKUP_OPERATION;
 use super::kind::Kind;
 use super::machine::System;
 use super::mutants::Mutation;
-use super::state::{Held, Node, Replica, Snap, State, hash_of};
+use super::state::{Node, Replica, Snap, State, hash_of};
 
 /// Index of the last link of a chain that was counted anew: it was not the first one.
 const ANEW: u64 = 999;
@@ -24,18 +24,30 @@ type Names = BTreeMap<OperationId, OperationId>;
 impl<P: Kind> System<P> {
     /// Names anew what can be, and forgets what no longer matters.
     pub(super) fn canonical(&self, state: &mut State<P>) {
-        let fresh = Held::new(sequester::playbook::executor::Executor::default());
-        let rests = |replica: &Replica<P>| {
-            replica.is_idle() && replica.executor.hash == fresh.hash && replica.unwritten.is_none()
-        };
-        if state.chain.index.is_none() || !state.flights.is_empty() || !state.replicas.iter().all(rests) {
+        if state.chain.index.is_none() || !state.replicas.iter().all(Replica::is_idle) {
             return;
         }
-        let key = hash_of(&(state.chain.hash, state.world.hash, &state.carried_out));
-        let (chain, names) = &*self.canonicals.or_make(key, || {
+        if !state.flights.is_empty() || !state.replicas.iter().all(Replica::is_fresh) {
+            if !state.fair {
+                state.chain = self.settled.or_make(state.chain.hash, || self.known(state.chain.settled()));
+            }
+            return;
+        }
+        let rename = || {
             let names = names(&state.chain.record, &state.world, &state.carried_out);
-            Arc::new((Arc::new(renamed(&state.chain, &names)), names))
-        });
+            (renamed(&state.chain.settled(), &names), names)
+        };
+        let named = if state.fair {
+            let (node, names) = rename();
+            Arc::new((Arc::new(node), names))
+        } else {
+            let key = hash_of(&(state.chain.hash, state.world.hash, &state.carried_out));
+            self.canonicals.or_make(key, || {
+                let (node, names) = rename();
+                Arc::new((self.known(node), names))
+            })
+        };
+        let (chain, names) = &*named;
         state.chain = chain.clone();
         state.world = self.called(&state.world, names);
         for (_, snap) in &mut state.past {
@@ -106,7 +118,7 @@ fn renamed(node: &Node, names: &Names) -> Node {
         *id = called(id, names);
     }
     let named = |id: &OperationId| names.get(id).cloned();
-    let intents = node.intents.iter().filter_map(|(id, effect)| Some((named(id)?, effect.clone()))).collect();
+    let intents = node.intents.iter().filter_map(|(id, effect)| Some((named(id)?, *effect))).collect();
     let closed = node.closed.iter().filter_map(named).collect();
     Node::new(Some(ANEW), record, intents, closed)
 }

@@ -3,7 +3,6 @@
 use std::sync::{Mutex, PoisonError};
 use std::time::Instant;
 
-use sequester::playbook::executor::Executor;
 use stateright::{Checker, HasDiscoveries, Model, Path, Property};
 
 use super::action::{Action, Fate, Lens};
@@ -28,24 +27,26 @@ impl<P: Kind> Model for System<P> {
         if state.broken.is_some() || quiet && (self.scene.over)(&state.chain.record) {
             return;
         }
-        for r in [0, 1] {
-            self.of_replica(state, r, actions);
-        }
+        self.of_others(state, actions);
         if state.budget.moves > 0 && state.replicas[0].lease == Lease::Holder {
             actions.push(Action::Move);
+        }
+        // Nothing can go wrong any more, and nothing is under way: what happens from here is the fair run.
+        let deposed = state.replicas.iter().any(|replica| matches!(replica.lease, Lease::Deposed(_)));
+        if quiet && !deposed && state.budget.faults == 0 && actions.is_empty() && state.replicas.iter().all(Replica::is_fresh) {
+            return;
+        }
+        for r in [0, 1] {
+            self.of_replica(state, r, actions);
         }
         for flight in 0..u8::try_from(state.flights.len()).unwrap_or_default() {
             actions.push(Action::Land(flight));
         }
         self.of_time(state, actions);
-        self.of_others(state, actions);
     }
 
     fn next_state(&self, last: &Self::State, action: Action) -> Option<Self::State> {
         let mut next = self.step(last, action)?;
-        if next.chain.index != last.chain.index {
-            next.chain.marks.iter().for_each(|mark| self.marks.hit(*mark));
-        }
         self.canonical(&mut next);
         let rests = self.rest(&next);
         self.flag(&mut next, rests);
@@ -94,11 +95,13 @@ impl<P: Kind> System<P> {
                 }
             }
         }
-        let busy = !replica.is_idle();
-        if faulty && busy && !replica.paused {
+        let (busy, sending) = (!replica.is_idle(), matches!(replica.phase, Phase::Sending { .. }));
+        let others = state.replicas.iter().zip([0, 1]).filter(|(_, n)| *n != r);
+        if faulty && busy && !replica.paused && others.into_iter().all(|(other, _)| other.stands()) {
             actions.push(Action::Pause(r));
         }
-        if faulty && (busy || *replica.executor != Executor::default()) {
+        // A look has no effect: dying after it is dying before it.
+        if faulty && (sending || !replica.is_fresh()) {
             actions.push(Action::Crash(r));
         }
     }
@@ -205,7 +208,7 @@ fn trace<P: Kind>(system: &System<P>, path: Path<State<P>, Action>) -> String {
     let (mut lines, mut at) = (Vec::new(), 0);
     for pair in steps.windows(2) {
         if let Some(action) = pair[0].1 {
-            lines.push(format!("{at:>6} s  {}", words::step(system, &pair[0].0, action, &pair[1].0)));
+            lines.push(format!("{at:>6} s  {}", words::step(system, &pair[0].0, action)));
             at += words::seconds(action);
         }
     }
@@ -214,8 +217,8 @@ fn trace<P: Kind>(system: &System<P>, path: Path<State<P>, Action>) -> String {
     let mut before = last.clone();
     before.broken = None;
     let mut fair = Vec::new();
-    let rests = system.tell_rest(&before, &mut |from, action, to| {
-        fair.push(format!("   fair   {}", words::step(system, from, action, to)));
+    let rests = system.tell_rest(&before, &mut |from, action| {
+        fair.push(format!("   fair   {}", words::step(system, from, action)));
     });
     let broken = last.broken.unwrap_or("nothing");
     if rests == last.broken {

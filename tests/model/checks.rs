@@ -16,7 +16,7 @@ use sequester::playbook::seen::ShutdownBehavior;
 use super::deeds::BACKUP_OPERATION;
 use super::kind::{Broken, Kind, name};
 use super::stage;
-use super::state::{Node, State, W, ago};
+use super::state::{Node, State, W, ago, hash_of};
 
 /// What is checked of a change beside the state: what the account allows and what is declared.
 pub struct Rules<'a> {
@@ -70,7 +70,7 @@ fn lets_go(effect: &Effect, world: &World) -> bool {
 /// A change at the moment it leaves.
 pub fn sent<P: Kind>(state: &State<P>, rules: &Rules<'_>, effect: &Effect, id: &OperationId) -> Broken {
     let (world, record) = (&*state.world, &state.chain.record);
-    if state.chain.intents.get(id) != Some(effect) {
+    if state.chain.intents.get(id) != Some(&hash_of(effect)) {
         return Some(name::S8);
     }
     if destroys(effect, world) {
@@ -193,7 +193,9 @@ fn set(world: &World, before: &Node, node: &Node) -> Broken {
     if exhibits.iter().any(|exhibit| exhibit.call != exhibits[0].call) {
         return Some(name::S3);
     }
-    let Some(Effect::CreateSnapshots { .. }) = node.intents.get(operation) else { return Some(name::S4) };
+    if !node.intents.contains_key(operation) {
+        return Some(name::S4);
+    }
     let whole = (0..2).all(|n| set.contains_key(&stage::volume(n)));
     let begun = before.record.operations.get(operation).map_or(i64::MIN, |o| o.at.as_second());
     let waited = ago(0).as_second() >= begun + W;

@@ -5,7 +5,7 @@ use sequester::playbook::effect::Effect;
 use sequester::playbook::record::{Entry, Fact, OutcomeKind, Record};
 
 use super::marks::Mark;
-use super::state::Node;
+use super::state::{Node, hash_of};
 
 /// The chain with a link behind it. The record is that of the link, as long as no mutation made another of it.
 pub fn after(before: &Node, link: &Link, record: Record) -> Node {
@@ -13,7 +13,7 @@ pub fn after(before: &Node, link: &Link, record: Record) -> Node {
     for entry in &link.body.entries {
         match entry {
             Entry::Intent { id, effect, .. } => {
-                intents.insert(id.clone(), effect.clone());
+                intents.insert(id.clone(), hash_of(effect));
             }
             Entry::Outcome { id, result, .. } => {
                 closed.insert(id.clone());
@@ -24,8 +24,7 @@ pub fn after(before: &Node, link: &Link, record: Record) -> Node {
     }
     let words: Vec<String> = link.body.entries.iter().map(words).collect();
     let marks = link.body.entries.iter().filter_map(mark).collect();
-    let words = format!("link {}: {}", link.head.index, words.join(", "));
-    Node { outcomes, marks, words, ..Node::new(Some(link.head.index), record, intents, closed) }
+    Node { outcomes, marks, words: words.join(", "), ..Node::new(Some(link.head.index), record, intents, closed) }
 }
 
 fn words(entry: &Entry) -> String {

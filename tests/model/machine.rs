@@ -16,7 +16,7 @@ use super::memo::Memo;
 use super::mutants::Mutation;
 use super::sending::{Applied, Replied};
 use super::stage::Scene;
-use super::state::{Held, Lease, Node, OLD, Replica, Snap, State, TICK, Wish};
+use super::state::{Held, Lease, Node, OLD, Replica, Snap, State, TICK, Wish, hash_of};
 use super::turn::Thought;
 
 /// A model: a scene, and the bug in it, if any. What is remembered is remembered for speed alone.
@@ -33,6 +33,7 @@ pub struct System<P: Kind> {
     pub(super) replies: Memo<Arc<Replied<P>>>,
     pub(super) changes: Memo<Arc<Applied>>,
     pub(super) nodes: Memo<Arc<Node>>,
+    pub(super) settled: Memo<Arc<Node>>,
     pub(super) canonicals: Memo<Arc<(Arc<Node>, BTreeMap<OperationId, OperationId>)>>,
     pub(super) worlds: Memo<Snap>,
     aged: Memo<Arc<Node>>,
@@ -52,6 +53,7 @@ impl<P: Kind> System<P> {
             replies: Memo::default(),
             changes: Memo::default(),
             nodes: Memo::default(),
+            settled: Memo::default(),
             canonicals: Memo::default(),
             worlds: Memo::default(),
             aged: Memo::default(),
@@ -82,6 +84,7 @@ impl<P: Kind> System<P> {
             budget: self.scene.budget,
             carried_out: BTreeSet::new(),
             dropped: BTreeSet::new(),
+            fair: false,
             broken: None,
         }
     }
@@ -121,6 +124,12 @@ impl<P: Kind> System<P> {
         })
     }
 
+    /// The one copy of a node.
+    pub(super) fn known(&self, node: Node) -> Arc<Node> {
+        let key = hash_of(&(node.hash, &node.words, &node.outcomes));
+        self.nodes.or_make(key, || Arc::new(node))
+    }
+
     pub fn step(&self, last: &State<P>, action: Action) -> Option<State<P>> {
         let mut state = last.clone();
         match action {
@@ -137,6 +146,7 @@ impl<P: Kind> System<P> {
             Action::Pause(r) => {
                 state.budget.faults -= 1;
                 state.replicas[usize::from(r)].paused = true;
+                self.passes(&mut state, TICK);
             }
             Action::Move => {
                 state.budget.moves -= 1;
@@ -184,11 +194,8 @@ impl<P: Kind> System<P> {
 
     pub(super) fn passes(&self, state: &mut State<P>, seconds: i64) {
         let later = |node: &Arc<Node>| {
-            let key = super::state::hash_of(&(node.hash, seconds));
-            self.aged.or_make(key, || {
-                let later = Arc::new(node.later(seconds));
-                self.nodes.or_make(later.hash, || later)
-            })
+            let key = hash_of(&(node.hash, seconds));
+            if state.fair { Arc::new(node.later(seconds)) } else { self.aged.or_make(key, || self.known(node.later(seconds))) }
         };
         state.chain = later(&state.chain);
         state.past.retain_mut(|(left, _)| {

@@ -14,8 +14,8 @@ use super::turn::Verdict;
 /// Turns after which a run that did not come to rest never will.
 const BOUND: usize = 80;
 
-/// Told of each step of a run: the state before, the step, the state after.
-type Told<'a, P> = &'a mut dyn FnMut(&State<P>, Action, &State<P>);
+/// Told of each step of a run: the state before, and the step.
+type Told<'a, P> = &'a mut dyn FnMut(&State<P>, Action);
 
 impl<P: Kind> System<P> {
     /// What a fair run from here breaks, if anything. Remembered, since many states go on the same way.
@@ -28,7 +28,7 @@ impl<P: Kind> System<P> {
             return known;
         }
         let mut keys = vec![key];
-        let broken = self.run(state, &mut keys, &mut |_, _, _| {});
+        let broken = self.run(state, &mut keys, &mut |_, _| {});
         let broken = broken.filter(|name| self.watched.is_none_or(|watched| watched == *name));
         for key in keys {
             self.rested.put(key, broken);
@@ -50,6 +50,7 @@ impl<P: Kind> System<P> {
         state.past.clear();
         state.replicas = [Replica::new(Lease::Holder), Replica::new(Lease::Standby)];
         state.budget = Budget::default();
+        state.fair = true;
         state
     }
 
@@ -59,7 +60,7 @@ impl<P: Kind> System<P> {
         let forward = !began_with.record.released && P::level(self.spec(&state.wish)) != Some(Level::Released);
         let mut owes = forward && P::owes(&began, &began_with.record, &began_with.record);
         // How far time is moved when nothing happens: past W, past what the chain remembers, and past coalescing.
-        let mut waits = vec![5 * TICK, OLD, W + TICK, TICK];
+        let mut waits = vec![OLD, W + TICK, TICK];
         let mut ready_before = false;
         for _ in 0..BOUND {
             owes = owes && P::owes(&began, &began_with.record, &state.chain.record);
@@ -101,22 +102,16 @@ impl<P: Kind> System<P> {
 
     /// Looks, writes, and sends all that goes out, without a fault. Whether anything went out.
     fn fair_turn(&self, state: &mut State<P>, told: Told<'_, P>) -> (Option<Verdict>, bool) {
-        let before = state.clone();
+        told(state, Action::Look(0, Lens::Fresh));
         self.look(state, 0, Lens::Fresh);
-        told(&before, Action::Look(0, Lens::Fresh), state);
-        let before = state.clone();
+        told(state, Action::Write(0));
         let verdict = self.write(state, 0);
-        told(&before, Action::Write(0), state);
         let mut sent = false;
-        while let Phase::Sending { .. } = state.replicas[0].phase {
+        while matches!(state.replicas[0].phase, Phase::Sending { .. }) && state.broken.is_none() {
             sent = true;
-            let before = state.clone();
+            told(state, Action::Send(0, Fate::Answered));
             self.send(state, 0, Fate::Answered);
             state.past.clear();
-            told(&before, Action::Send(0, Fate::Answered), state);
-            if state.broken.is_some() {
-                break;
-            }
         }
         (verdict, sent)
     }

@@ -94,11 +94,12 @@ impl<P: Kind> System<P> {
         reply: &Result<Receipt, CloudError>,
     ) -> Arc<Replied<P>> {
         let key = hash_of(&(executor.hash, node.hash, order.hash, reply));
-        self.replies.or_make(key, || {
+        let make = || {
             let mut executor = executor.clone();
             let more = executor.change(|executor| executor.replied(&node.record, order, reply));
             Arc::new(Replied { executor, more: more.into_iter().map(Held::new).collect() })
-        })
+        };
+        self.replies.or_make(key, make)
     }
 
     pub(super) fn finished(&self, state: &mut State<P>, r: usize) {
@@ -107,9 +108,8 @@ impl<P: Kind> System<P> {
         if let Some(node) = replica.unwritten.take() {
             state.chain = node;
         }
-        // What is left of tracks that have ended means nothing; a count of repeats does.
-        let executor = &replica.executor;
-        if !executor.owes() && executor.errors().is_empty() && state.chain.record.drift.is_empty() {
+        // What is left of tracks that have ended means nothing, nor to a decision what AWS refused; a count of repeats does.
+        if !state.fair && !replica.executor.owes() && state.chain.record.drift.is_empty() {
             replica.executor = Held::new(Executor::default());
         }
     }

@@ -20,7 +20,7 @@ use sequester::playbook::seen::{
 use sequester::playbook::step::{Account, Limits, Subject};
 
 use super::deeds::Deed;
-use super::state::{Budget, TICK, W, ago};
+use super::state::{Budget, COALESCE, W, ago};
 
 /// What one model is about.
 #[derive(Clone)]
@@ -173,7 +173,7 @@ pub fn careful() -> Account {
 }
 
 pub fn limits() -> Limits {
-    Limits { settle_seconds: W, coalesce_seconds: 5 * TICK, poll_seconds: 5 }
+    Limits { settle_seconds: W, coalesce_seconds: COALESCE, poll_seconds: 5 }
 }
 
 pub fn subject(kind: &str) -> Subject {

@@ -14,19 +14,24 @@ use sequester::playbook::approval::Candidate;
 use sequester::playbook::chain::{Head, sha256};
 use sequester::playbook::effect::Effect;
 use sequester::playbook::executor::{Executor, Send};
-use sequester::playbook::record::{OperationId, OutcomeKind, Record};
+use sequester::playbook::record::{Operation, OperationId, OutcomeKind, Record};
 
 use super::kind::Kind;
 use super::marks::Mark;
 
-/// One step of time. Lease, request deadline and visibility lag are one each.
-pub const TICK: i64 = 60;
+/// One step of time. Lease, request deadline and visibility lag are one each; what the chain remembers of accepted changes
+/// is two.
+pub const TICK: i64 = 150;
 /// W, as the shell would have it: longer than the three together.
 pub const W: i64 = 4 * TICK;
 /// How long a replica may stand still in the middle of a turn: long enough to outlast W.
 pub const PAUSE: i64 = W;
 /// The age at which nothing changes any more: older by W than the oldest look that is decided on.
 pub const OLD: i64 = PAUSE + W;
+/// How long an accepted change is remembered.
+const RECENT: i64 = 2 * TICK;
+/// How long a foreign value is not written down again.
+pub const COALESCE: i64 = 2 * TICK;
 
 /// The time so many seconds ago.
 pub fn ago(seconds: i64) -> Time {
@@ -92,8 +97,8 @@ pub struct Node {
     /// Of its last link; none for a chain that is not begun.
     pub index: Option<u64>,
     pub record: Record,
-    /// Every intent so far, and which have their outcome.
-    pub intents: BTreeMap<OperationId, Effect>,
+    /// Every intent so far, each with the hash of its change, and which have their outcome.
+    pub intents: BTreeMap<OperationId, u64>,
     pub closed: BTreeSet<OperationId>,
     /// What the last link says: its outcomes, what it reached, all of it in words.
     pub outcomes: Vec<(OperationId, OutcomeKind)>,
@@ -106,7 +111,7 @@ impl Node {
     pub fn new(
         index: Option<u64>,
         record: Record,
-        intents: BTreeMap<OperationId, Effect>,
+        intents: BTreeMap<OperationId, u64>,
         closed: BTreeSet<OperationId>,
     ) -> Self {
         let hash = hash_of(&(index, &record, &intents, &closed));
@@ -119,14 +124,29 @@ impl Node {
         Self::new(None, Record::default(), BTreeMap::new(), BTreeSet::new())
     }
 
+    fn with(&self, record: Record) -> Self {
+        Self::new(self.index, record, self.intents.clone(), self.closed.clone())
+    }
+
     /// The same chain, so many seconds later.
     pub fn later(&self, seconds: i64) -> Self {
         let mut record = self.record.clone();
-        let back = |at: &mut Time| *at = ago((ago(0).as_second() - at.as_second() + seconds).min(OLD));
-        record.operations.values_mut().for_each(|operation| back(&mut operation.at));
-        record.drift.values_mut().for_each(|drift| back(&mut drift.at));
-        record.decided_at.values_mut().for_each(back);
-        Self::new(self.index, record, self.intents.clone(), self.closed.clone())
+        times(&mut record, |at, _| *at = ago((age(*at) + seconds).min(OLD)));
+        self.with(record)
+    }
+
+    /// The same chain for whoever looks from now on: ages beyond what matters to them are the same age.
+    pub fn settled(&self) -> Self {
+        let mut record = self.record.clone();
+        times(&mut record, |at, matters| *at = ago(age(*at).min(matters)));
+        self.with(record)
+    }
+
+    /// Whether something is not old yet.
+    pub fn is_recent(&self) -> bool {
+        let mut recent = false;
+        times(&mut self.record.clone(), |at, matters| recent |= age(*at) < matters);
+        recent
     }
 
     /// Whether an intent of what may not be sent twice waits for its outcome: then each step of time counts.
@@ -136,13 +156,35 @@ impl Node {
         // A release waits, too.
         open || self.record.decisions.contains_key(&Approved::Release) && !self.record.released
     }
+}
 
-    /// Whether something is not old yet.
-    pub fn is_recent(&self) -> bool {
-        let record = &self.record;
-        let operations = record.operations.values().map(|operation| operation.at);
-        let drift = record.drift.values().map(|drift| drift.at);
-        operations.chain(drift).chain(record.decided_at.values().copied()).any(|at| at > ago(OLD))
+/// Seconds since then.
+fn age(then: Time) -> i64 {
+    ago(0).as_second() - then.as_second()
+}
+
+/// Every time that a decision may depend on, with the age from which on it does not matter to a later look.
+fn times(record: &mut Record, mut each: impl FnMut(&mut Time, i64)) {
+    let once = |operation: &Operation| !operation.effect.is_idempotent();
+    let newest = record.operations.values().filter(|operation| once(operation)).map(|operation| operation.at).max();
+    for operation in record.operations.values_mut() {
+        let matters = match (&operation.effect, operation.outcome) {
+            (Effect::CreateSnapshots { .. }, Some(OutcomeKind::Failed | OutcomeKind::NotSent))
+                if Some(operation.at) != newest =>
+            {
+                0
+            }
+            (Effect::CreateSnapshots { .. } | Effect::CreateSecurityGroup { .. }, _) => W,
+            (Effect::OpenForPulse { .. }, None) => W,
+            // Repeated until it is accepted, and remembered for a while from then on.
+            (_, None) => 0,
+            (_, Some(_)) => RECENT,
+        };
+        each(&mut operation.at, matters);
+    }
+    record.drift.values_mut().for_each(|drift| each(&mut drift.at, COALESCE));
+    for (action, at) in &mut record.decided_at {
+        each(at, if *action == Approved::Release { W } else { 0 });
     }
 }
 
@@ -210,6 +252,11 @@ impl<P: Kind> Replica<P> {
 
     pub fn is_idle(&self) -> bool {
         matches!(self.phase, Phase::Idle)
+    }
+
+    /// Whether it remembers nothing.
+    pub fn is_fresh(&self) -> bool {
+        *self.executor == Executor::default() && self.unwritten.is_none()
     }
 
     /// So many seconds later. A process that lost its lease ends; the fence lets it do nothing after that anyway.
@@ -287,6 +334,8 @@ pub struct State<P: Kind> {
     pub carried_out: BTreeSet<OperationId>,
     /// Changes that a mutation will never send again, as canonical JSON.
     pub dropped: BTreeSet<String>,
+    /// A fair run: what it thinks is not worth remembering, since its end is.
+    pub fair: bool,
     /// The property that the last step broke.
     pub broken: Option<&'static str>,
 }

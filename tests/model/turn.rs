@@ -84,9 +84,12 @@ impl<P: Kind> System<P> {
         let Phase::Looked { look, age, node, wish } = phase else { return None };
         let executor = state.replicas[r].executor.clone();
         let key = hash_of(&(executor.hash, node.hash, look.key(), age, wish.hash));
-        let thought = self.thoughts.or_make(key, || {
-            Arc::new(self.think(&Known { executor: &executor, node: &node, look: &look, age, wish: &wish }))
-        });
+        let think = || {
+            let known = Known { executor: &executor, node: &node, look: &look, age, wish: &wish };
+            Arc::new(self.think(&known, !state.fair))
+        };
+        let thought =
+            if state.fair { self.thoughts.get(key).unwrap_or_else(think) } else { self.thoughts.or_make(key, think) };
         self.marks.hit_if(Mark::StaleDecision, look.old.is_some());
         self.flag(state, thought.broken);
 
@@ -109,6 +112,7 @@ impl<P: Kind> System<P> {
                 self.flag(state, broken);
                 state.carried_out.retain(|id| !link.closed.contains(id));
                 state.replicas[r].known = link.index;
+                link.marks.iter().for_each(|mark| self.marks.hit(*mark));
                 state.chain = link.clone();
                 link.clone()
             }
@@ -132,7 +136,7 @@ impl<P: Kind> System<P> {
         }
     }
 
-    fn think(&self, known: &Known<'_, P>) -> Thought<P> {
+    fn think(&self, known: &Known<'_, P>, keep: bool) -> Thought<P> {
         let node = known.node;
         let finalizes = known.wish.deleted && self.is(Mutation::ReopenOnDelete);
         let spec = if finalizes { self.scene.specs.last().unwrap() } else { self.spec(known.wish) };
@@ -175,8 +179,7 @@ impl<P: Kind> System<P> {
             }
             let after = links::after(node, link, record);
             broken = broken.or_else(|| checks::follows(node, &after, link));
-            let after = Arc::new(after);
-            self.nodes.or_make(hash_of(&(after.hash, &after.words, &after.outcomes)), || after)
+            if keep { self.known(after) } else { Arc::new(after) }
         });
         let mut executor = known.executor.clone();
         let sends = executor.change(|executor| executor.written(&decided));

@@ -12,23 +12,26 @@ fn replica(r: u8) -> char {
 /// How long a step takes.
 pub const fn seconds(action: Action) -> i64 {
     match action {
-        Action::Tick => TICK,
+        Action::Tick | Action::Pause(_) => TICK,
         Action::Age => OLD,
         _ => 0,
     }
 }
 
 /// One step, and what it led to.
-pub fn step<P: Kind>(system: &System<P>, before: &State<P>, action: Action, after: &State<P>) -> String {
+pub fn step<P: Kind>(system: &System<P>, before: &State<P>, action: Action) -> String {
     match action {
         Action::Look(r, Lens::Fresh) => format!("{} looks", replica(r)),
         Action::Look(r, Lens::Stale(_)) => format!("{} looks, and is shown how it was", replica(r)),
         Action::Look(r, Lens::Mixed(_)) => format!("{} looks, and is shown in part how it was", replica(r)),
         Action::Write(r) => {
+            // States name links anew; what was written is in the step itself.
+            let Some(after) = system.step(before, action) else { return "?".to_owned() };
             let said = match &after.replicas[usize::from(r)].unwritten {
-                Some(node) => format!("will write {}", node.words),
-                None if after.chain.index == before.chain.index => "writes nothing".to_owned(),
-                None => format!("writes {}", after.chain.words),
+                Some(node) => format!("will write: {}", node.words),
+                None if after.chain.hash != before.chain.hash => format!("writes: {}", after.chain.words),
+                None if before.chain.index != node_of(before, r) => "is refused: the other wrote first".to_owned(),
+                None => "writes nothing".to_owned(),
             };
             format!("{} decides and {said}", replica(r))
         }
@@ -54,12 +57,20 @@ pub fn step<P: Kind>(system: &System<P>, before: &State<P>, action: Action, afte
             let operation = before.flights[usize::from(n)].order.order.change.operation();
             format!("{operation} arrives late, and is carried out")
         }
-        Action::Tick => "a minute passes".to_owned(),
+        Action::Tick => "a while passes".to_owned(),
         Action::Age => "a long time passes".to_owned(),
         Action::Edit => "the operator raises the level, or releases".to_owned(),
         Action::Approve(action) => format!("bob approves {action}"),
         Action::Delete => "the object is deleted".to_owned(),
         Action::Foreign(n) => system.scene.foreign[usize::from(n)].words.to_owned(),
         Action::Aws(n) => system.scene.aws[usize::from(n)].words.to_owned(),
+    }
+}
+
+/// The link that a replica has looked at.
+fn node_of<P: Kind>(state: &State<P>, r: u8) -> Option<u64> {
+    match &state.replicas[usize::from(r)].phase {
+        Phase::Looked { node, .. } => node.index,
+        _ => None,
     }
 }

@@ -22,7 +22,7 @@ pub struct Link {
 impl Chain {
     pub async fn read(stage: &Stage, uid: &str) -> Self {
         let params = ListParams::default().labels(&format!("sequester.dev/subject={uid}"));
-        let listed = stage.api(Identity::Auditor, "CustodyRecord").await.list(&params).await.expect("list records");
+        let listed = stage.api(Identity::Admin, "CustodyRecord").await.list(&params).await.expect("list records");
         let mut records: Vec<_> = listed.items.into_iter().collect();
         records.sort_by_key(|record| record.data["spec"]["index"].as_u64());
         let mut links: Vec<Link> = Vec::new();

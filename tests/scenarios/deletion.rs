@@ -3,8 +3,13 @@
 use crate::inventory::protections;
 use crate::scene::{CLOSED, Scene};
 use crate::support::aws::REGION;
+use crate::support::bed::Bed;
+use crate::support::control_plane::Options;
 use crate::support::identities::Identity;
-use crate::support::stage::{condition_of, uid};
+use crate::support::install;
+use crate::support::stage::{LIMIT, condition_of, uid};
+use crate::support::wait;
+use crate::support::world::aws_account;
 use kube::api::{Api, ApiResource, DeleteParams, DynamicObject, GroupVersionKind, ListParams};
 use serde_json::{Value, json};
 
@@ -122,4 +127,36 @@ async fn escalation_from_a_namespace_that_is_no_longer_allowed_is_refused() {
         .await;
     assert_eq!(scene.groups().await, [["web"], ["web"]]);
     assert_eq!(crate::chain::Chain::read(&scene, &uid(&raised)).await.facts("contained"), Vec::<&Value>::new());
+}
+
+/// An administrator withdraws the namespace and deletes it: what holds something stays in it, for ever terminating. No
+/// record can be made there any more, and the host stays closed all the same.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_namespace_that_is_deleted_all_the_same_does_not_open_its_hosts() {
+    let bed: &'static Bed = Box::leak(Box::new(Bed::start(Options { controller_manager: true }).await));
+    let scene = Scene::on(bed, "terminating", |account| account["spec"]["recheck"] = json!("1s")).await;
+    let _controller = scene.controller("one").await;
+    scene.declare("web", "Isolated").await;
+    let held = scene.until_settled("web").await;
+    let admin = scene.client(Identity::Admin).await;
+    for (name, account) in [(scene.account_name(), &scene.workload), (scene.forensics_name(), &scene.forensics)] {
+        install::apply(&admin, &aws_account(&name, account, &scene.proxy.url(), "somewhere-else")).await;
+    }
+    let namespaces = cluster_wide(&scene, "", "Namespace").await;
+    wait::until("a namespace that may be deleted", LIMIT, async || {
+        let deleted = namespaces.delete(&scene.namespace, &DeleteParams::default()).await;
+        deleted.map(drop).map_err(|error| error.to_string())
+    })
+    .await;
+    wait::until("a namespace that can't end", LIMIT, async || {
+        let found = namespaces.get(&scene.namespace).await.map_err(|error| error.to_string())?;
+        let text = found.data["status"].to_string();
+        // Kubernetes tried to delete everything in it, and says what it could not.
+        if text.contains("NamespaceDeletionContentFailure") { Ok(()) } else { Err(text) }
+    })
+    .await;
+    assert_enforced(&scene).await;
+    let found = scene.get("Quarantine", "web").await;
+    assert_eq!(found["metadata"]["uid"], held["metadata"]["uid"]);
+    crate::chain::Chain::read(&scene, &uid(&held)).await.assert_sound();
 }

@@ -86,7 +86,16 @@ async fn rules_of(scene: &Scene, group: &str) -> usize {
     tags(&xml, "ipProtocol").len()
 }
 
-async fn until_empty(scene: &Scene, group: &str) {
+/// Somebody adds a rule, in one direction, and finds it gone again.
+async fn let_through(scene: &Scene, group: &str, direction: &str) {
+    let rule = [
+        ("GroupId", group),
+        ("IpPermissions.1.IpProtocol", "tcp"),
+        ("IpPermissions.1.FromPort", "22"),
+        ("IpPermissions.1.ToPort", "22"),
+        ("IpPermissions.1.IpRanges.1.CidrIp", "198.51.100.0/24"),
+    ];
+    ok(scene.aws().ec2(&format!("AuthorizeSecurityGroup{direction}"), &rule).await);
     wait::until("a closed group without rules", LIMIT, async || match rules_of(scene, group).await {
         0 => Ok(()),
         rules => Err(format!("{rules} rules")),
@@ -94,38 +103,27 @@ async fn until_empty(scene: &Scene, group: &str) {
     .await;
 }
 
-async fn let_in(scene: &Scene, group: &str, port: &str) {
-    for action in ["AuthorizeSecurityGroupIngress", "AuthorizeSecurityGroupEgress"] {
-        let rule = [
-            ("GroupId", group),
-            ("IpPermissions.1.IpProtocol", "tcp"),
-            ("IpPermissions.1.FromPort", port),
-            ("IpPermissions.1.ToPort", port),
-            ("IpPermissions.1.IpRanges.1.CidrIp", "198.51.100.0/24"),
-        ];
-        ok(scene.aws().ec2(action, &rule).await);
-    }
-}
-
 #[tokio::test(flavor = "multi_thread")]
 async fn a_rule_that_somebody_added_to_the_closed_group_goes() {
     let (scene, _controller) = held("rules", "Isolated").await;
     let closed = scene.closed_group().await;
     assert_eq!(rules_of(&scene, &closed).await, 0);
-    let_in(&scene, &closed, "22").await;
-    until_empty(&scene, &closed).await;
-    let chain = until_said(&scene, "the foreign rules", |chain| !chain.facts("foreignRules").is_empty()).await;
-    let found = chain.facts("foreignRules");
-    assert_eq!(found[0]["group"], closed);
-    assert!(found[0]["rules"].to_string().contains("198.51.100.0/24"), "{found:?}");
-    // Again and again: somebody who flaps it does not fill the chain.
-    scene.until_outcomes(std::slice::from_ref(&chain.uid)).await;
-    let before = self::chain(&scene).await.links.len();
-    for _ in 0..3 {
-        let_in(&scene, &closed, "22").await;
-        until_empty(&scene, &closed).await;
+    for (count, direction) in [(1, "Ingress"), (2, "Egress")] {
+        let_through(&scene, &closed, direction).await;
+        let chain = until_said(&scene, "the foreign rule", |chain| chain.facts("foreignRules").len() == count).await;
+        let found = chain.facts("foreignRules")[count - 1];
+        assert_eq!(found["group"], closed);
+        let words = found["rules"].to_string();
+        assert!(words.contains("198.51.100.0/24") && words.contains(direction), "{words}");
     }
-    let after = self::chain(&scene).await;
+    // Again and again: somebody who flaps it does not fill the chain.
+    let uid = chain(&scene).await.uid;
+    scene.until_outcomes(std::slice::from_ref(&uid)).await;
+    let before = chain(&scene).await.links.len();
+    for direction in ["Ingress", "Egress", "Egress", "Ingress"] {
+        let_through(&scene, &closed, direction).await;
+    }
+    let after = chain(&scene).await;
     assert_eq!(after.links.len(), before, "{:#?}", after.links.last().map(|link| &link.body["entries"]));
 }
 
