@@ -141,7 +141,7 @@ async fn start(arguments: Arguments) -> Result<(), Box<dyn std::error::Error>> {
         identity: arguments.identity.map_or_else(host_name, Ok)?,
         image: arguments.image_digest,
     };
-    let ended = run(options, config, cloud, health, metrics, stop()).await;
+    let ended = Box::pin(run(options, config, cloud, health, metrics, stop())).await;
     server.abort();
     Ok(ended?)
 }

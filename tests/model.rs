@@ -34,26 +34,62 @@ use model::scenes;
 use sequester::playbook::{EvidenceSnapshot, Quarantine};
 
 #[test]
-fn q1() { prove::<Quarantine>(scenes::isolation(), &[]); }
+fn q1() {
+    prove::<Quarantine>(scenes::isolation(), &[]);
+}
 #[test]
-fn q2() { prove::<Quarantine>(scenes::isolation_by_two(), &[]); }
+fn q1b() {
+    prove::<Quarantine>(scenes::drift(), &[]);
+}
 #[test]
-fn q3() { prove::<Quarantine>(scenes::two_interfaces(), &[]); }
+fn q2() {
+    prove::<Quarantine>(scenes::isolation_by_two(), &[]);
+}
 #[test]
-fn q4() { prove::<Quarantine>(scenes::pulse(), &[]); }
+fn q3() {
+    prove::<Quarantine>(scenes::two_interfaces(), &[]);
+}
 #[test]
-fn q5() { prove::<Quarantine>(scenes::pulse_by_two(), &[]); }
+fn q4() {
+    prove::<Quarantine>(scenes::pulse(), &[]);
+}
 #[test]
-fn q6() { prove::<Quarantine>(scenes::release(), &[]); }
+fn q5() {
+    prove::<Quarantine>(scenes::pulse_by_two(), &[]);
+}
 #[test]
-fn q7() { prove::<Quarantine>(scenes::release_in_a_hurry(), &[]); }
+fn q6() {
+    prove::<Quarantine>(scenes::approval(), &[]);
+}
 #[test]
-fn q8() { prove::<Quarantine>(scenes::deletion(), &[]); }
+fn q7() {
+    prove::<Quarantine>(scenes::release(), &[]);
+}
 #[test]
-fn e1() { prove::<EvidenceSnapshot>(scenes::one_set(), &[]); }
+fn q7b() {
+    prove::<Quarantine>(scenes::release_of_a_pulse(), &[]);
+}
 #[test]
-fn e2() { prove::<EvidenceSnapshot>(scenes::one_set_by_two(), &[]); }
+fn q7c() {
+    prove::<Quarantine>(scenes::release_by_two(), &[]);
+}
 #[test]
-fn e3() { prove::<EvidenceSnapshot>(scenes::kept(), &[]); }
+fn q8() {
+    prove::<Quarantine>(scenes::deletion(), &[]);
+}
 #[test]
-fn e4() { prove::<EvidenceSnapshot>(scenes::kept_by_two(), &[]); }
+fn e1() {
+    prove::<EvidenceSnapshot>(scenes::one_set(), &[]);
+}
+#[test]
+fn e2() {
+    prove::<EvidenceSnapshot>(scenes::one_set_by_two(), &[]);
+}
+#[test]
+fn e3() {
+    prove::<EvidenceSnapshot>(scenes::kept(), &[]);
+}
+#[test]
+fn e4() {
+    prove::<EvidenceSnapshot>(scenes::kept_by_two(), &[]);
+}

@@ -19,6 +19,7 @@ use crate::metrics::ChangeLabels;
 use crate::playbook::chain::{ObjectRef, next_index};
 use crate::playbook::executor::{Decided, Executor, Send as Sending, standing_orders};
 use crate::playbook::project::verdict;
+use crate::playbook::record::Record;
 use crate::playbook::step::{Account, Change, Holder, Refusal, Subject, View};
 
 /// What a replica remembers of one object. A crash loses all of it.
@@ -68,13 +69,56 @@ pub enum Turned {
     },
 }
 
+/// What was looked at, all of it at once.
+struct Looked<K: Kind> {
+    fresh: K::Object,
+    object: ObjectRef,
+    site: Option<Site>,
+    place: Option<Place>,
+    rules: Account,
+    chain: Result<Chain, (String, Chain)>,
+    identity: Result<Option<String>, Refusal>,
+    seen: K::Seen,
+}
+
 /// Runs one turn.
 pub async fn turn<K: Kind, C: Cloud>(
     ctx: &Context<C>,
     known: &K::Object,
     memory: &mut Memory<K>,
 ) -> Result<Turned, ClusterError> {
-    let object_ref = object_ref::<K>(known);
+    let before = memory.chain.as_ref().map(|chain| chain.record.clone()).unwrap_or_default();
+    let Some(looked) = look(ctx, known, memory, &before).await? else { return Ok(Turned::Gone) };
+    match &looked.chain {
+        Err((why, readable)) => {
+            let look = Look { rules: &looked.rules, place: looked.place.as_ref(), seen: &looked.seen };
+            broken::enforce::<K, C>(ctx, &looked.fresh, memory, look, why, readable.clone()).await
+        }
+        Ok(chain) if chain.record != before => {
+            // Observed without knowing what the chain says: look again with it. What this replica was owed may
+            // have been settled by the other.
+            let first = memory.chain.is_none();
+            memory.chain = Some(chain.clone());
+            if !first {
+                memory.executor = Executor::default();
+            }
+            Ok(Turned::Again)
+        }
+        Ok(chain) => {
+            (memory.chain, memory.broken) = (Some(chain.clone()), None);
+            act(ctx, &looked, memory, chain).await
+        }
+    }
+}
+
+/// Observes. Nothing: the object is gone.
+async fn look<K: Kind, C: Cloud>(
+    ctx: &Context<C>,
+    known: &K::Object,
+    memory: &mut Memory<K>,
+    record: &Record,
+) -> Result<Option<Looked<K>>, ClusterError> {
+    let object = object_ref::<K>(known);
     let site = K::site(known);
     let namespace = known.namespace();
     let (rules, place) = match &site {
@@ -84,62 +128,56 @@ pub async fn turn<K: Kind, C: Cloud>(
     let begun = memory.chain.as_ref().or(memory.broken.as_ref()).is_some_and(|chain| chain.record.opened.is_some());
     let admitted = begun || site.is_none() || admitted(site.as_ref(), &rules);
     let looking = place.as_ref().filter(|_| admitted);
-    let record = memory.chain.as_ref().map(|chain| chain.record.clone()).unwrap_or_default();
 
     let api = K::api(ctx.cluster.client(), namespace.as_deref());
     let name = known.name_any();
     let (fresh, chain, identity, taken, seen) = tokio::join!(
         ctx.cluster.fetch(&api, &name),
-        head::<K, C>(ctx, &object_ref, memory.chain.clone(), known),
+        head::<K, C>(ctx, &object, memory.chain.clone(), known),
         identity(ctx, looking),
-        prepare::<K, C>(ctx, known, memory, &object_ref, site.as_ref(), &rules, admitted),
-        K::observe(ctx, known, looking, &rules, &record),
+        prepare::<K, C>(ctx, known, memory, &object, site.as_ref(), &rules, admitted),
+        K::observe(ctx, known, looking, &rules, record),
     );
-    let Some(fresh) = fresh? else { return Ok(Turned::Gone) };
-    if fresh.uid() != known.uid() {
-        return Ok(Turned::Gone);
-    }
-    let (holder, marked) = taken?;
-    (memory.holder, memory.marked) = (holder, marked);
+    let Some(fresh) = fresh?.filter(|fresh| fresh.uid() == known.uid()) else { return Ok(None) };
+    (memory.holder, memory.marked) = taken?;
     let chain = match chain {
-        Ok(chain) => chain,
+        Ok(chain) => Ok(chain),
         Err(ChainError::Cluster(error)) => return Err(error),
-        Err(ChainError::Broken { why, readable }) => {
-            let look = Look { rules: &rules, place: place.as_ref(), seen: &seen };
-            return broken::enforce::<K, C>(ctx, &fresh, memory, look, &why, *readable).await;
-        }
+        Err(ChainError::Broken { why, readable }) => Err((why, *readable)),
     };
-    if chain.record != record {
-        // Observed without knowing what the chain says: look again with it. What this replica was owed may
-        // have been settled by the other.
-        let first = memory.chain.is_none();
-        memory.chain = Some(chain);
-        if !first {
-            memory.executor = Executor::default();
-        }
-        return Ok(Turned::Again);
-    }
-    (memory.chain, memory.broken) = (Some(chain.clone()), None);
+    let rules = match &chain {
+        Ok(_) => Account { ready: rules.ready.clone().and(identity.clone().map(|_| ())), ..rules },
+        Err(_) => rules,
+    };
+    Ok(Some(Looked { fresh, object, site, place, rules, chain, identity, seen }))
+}
 
-    let subject = subject::<K>(&fresh);
+/// Decides, records, performs and projects.
+async fn act<K: Kind, C: Cloud>(
+    ctx: &Context<C>,
+    looked: &Looked<K>,
+    memory: &mut Memory<K>,
+    chain: &Chain,
+) -> Result<Turned, ClusterError> {
+    let Looked { fresh, object, site, place, rules, seen, .. } = looked;
+    let subject = subject::<K>(fresh);
     let found = approvals::find::<K, C>(ctx, &subject, &chain.record).await?;
     let mut writer = ctx.writer.clone();
-    writer.principal = identity.as_ref().ok().cloned().flatten();
-    let rules = Account { ready: rules.ready.clone().and(identity.map(|_| ())), ..rules };
+    writer.principal = looked.identity.as_ref().ok().cloned().flatten();
     let limits = ctx.settings.limits();
     let view = View {
         subject: &subject,
-        spec: K::spec(&fresh),
-        account: &rules,
+        spec: K::spec(fresh),
+        account: rules,
         holder: &memory.holder,
         approvals: &found.candidates,
-        seen: &seen,
+        seen,
         record: &chain.record,
         next_index: next_index(chain.head.as_ref()),
         now: now(),
         limits: &limits,
     };
-    let decided = memory.executor.decide(&view, &object_ref, chain.head.as_ref(), &writer);
+    let decided = memory.executor.decide(&view, object, chain.head.as_ref(), &writer);
     if !ctx.fence.permits(false) {
         return Ok(Turned::Again);
     }
@@ -147,15 +185,15 @@ pub async fn turn<K: Kind, C: Cloud>(
         // The answer to a person can wait; what was decided can't.
         tracing::warn!(kind = K::KIND, name = subject.name, %error, "an Approval was not answered");
     }
-    let hold = hold_spec(site.as_ref(), &rules, &object_ref);
+    let hold = hold_spec(site.as_ref(), rules, object);
     let unbegun = chain.record.opened.is_none();
     if unbegun && decided.plan.refused.is_some() {
-        put_back::<K, C>(ctx, &fresh, memory, hold.as_ref()).await?;
+        put_back::<K, C>(ctx, fresh, memory, hold.as_ref()).await?;
     } else if std::mem::take(&mut memory.deferred) && unbegun {
         return Ok(Turned::Again);
     }
 
-    match write(ctx, memory, &object_ref, &decided).await {
+    match write(ctx, memory, object, &decided).await {
         Ok(true) => {}
         Ok(false) => return Ok(Turned::Again),
         Err(error) => {
@@ -163,7 +201,7 @@ pub async fn turn<K: Kind, C: Cloud>(
             // says was set is kept up.
             let orders = standing_orders(&decided.plan, &chain.record);
             let executor = std::mem::take(&mut memory.executor);
-            perform::<K, C>(ctx, &fresh, place.as_ref(), memory, &chain, orders).await;
+            perform::<K, C>(ctx, fresh, place.as_ref(), memory, chain, orders).await;
             memory.executor = executor;
             return Err(error);
         }
@@ -171,23 +209,22 @@ pub async fn turn<K: Kind, C: Cloud>(
     let sendings = memory.executor.written(&decided);
     let performed = !sendings.is_empty();
     let chain = memory.chain.clone().unwrap_or_default();
-    perform::<K, C>(ctx, &fresh, place.as_ref(), memory, &chain, sendings).await;
-    K::remember(ctx, &fresh, &chain.record);
+    perform::<K, C>(ctx, fresh, place.as_ref(), memory, &chain, sendings).await;
+    K::remember(ctx, fresh, &chain.record);
     if !ctx.fence.permits(false) {
         // It took longer than the lease: what is known here is old news to whoever holds it now.
         return Ok(Turned::Again);
     }
     let errors = memory.executor.errors().clone();
-    let wrote = decided.link.is_some();
     let gravest = memory.executor.gravest();
     if !performed || gravest.is_some() || decided.only_repeats() {
-        project::<K, C>(ctx, &fresh, &subject, site.as_ref(), &rules, &decided.plan, &seen, &chain, &errors).await?;
+        project::<K, C>(ctx, fresh, &subject, site.as_ref(), rules, &decided.plan, seen, &chain, &errors).await?;
     }
-    if !keep_marks(ctx, &fresh, memory, &chain, hold.as_ref()).await? {
-        ctx.forget(&object_ref.uid);
+    if !keep_marks(ctx, fresh, memory, &chain, hold.as_ref()).await? {
+        ctx.forget(&object.uid);
         return Ok(Turned::Gone);
     }
-    if gravest.is_none() && !decided.only_repeats() && (performed || wrote || memory.executor.owes()) {
+    if gravest.is_none() && !decided.only_repeats() && (performed || decided.link.is_some() || memory.executor.owes()) {
         return Ok(Turned::Again);
     }
     // AWS accepted it and shows the old value still, or somebody flips it: once a second is often enough.

@@ -119,9 +119,10 @@ pub fn hold(record: &Record, attribute: &Attribute, wish: &Value, current: &Valu
         facts.push(Fact::Baseline { attribute: attribute.clone(), value: current.clone() });
     }
     let in_place = current == wish;
-    // What stood as wished from the start was never set by us, and is held all the same.
-    let ours = record.applied.get(attribute).is_none_or(|applied| applied.value == *wish);
-    if !in_place && ours && record.verified.contains(attribute) {
+    // What stood as wished from the start was never set by us, and is held all the same; what we wished before is still
+    // ours.
+    let ours = record.applied.get(attribute).is_some_and(|applied| applied.value == *current);
+    if !in_place && !ours && record.verified.contains(attribute) {
         facts.push(Fact::Drift { attribute: attribute.clone(), foreign: current.clone() });
     }
     if in_place && !record.verified.contains(attribute) {

@@ -37,7 +37,7 @@ fn holding() {
         hold.facts.iter().map(name).collect()
     };
     // Baseline, set by us, verified, seen; in place, facts. We wish "ours".
-    let table: [(Option<&str>, Option<&str>, bool, &str, bool, &[&str]); 11] = [
+    let table: [(Option<&str>, Option<&str>, bool, &str, bool, &[&str]); 12] = [
         (None, None, false, "before", false, &["baseline"]),
         (None, None, false, "ours", true, &["baseline", "verified"]),
         (Some("before"), None, false, "before", false, &[]),
@@ -49,6 +49,7 @@ fn holding() {
         (Some("before"), Some("ours"), true, "before", false, &["drift"]),
         (Some("ours"), None, true, "foreign", false, &["drift"]),
         (Some("before"), Some("older wish"), true, "older wish", false, &[]),
+        (Some("before"), Some("older wish"), true, "foreign", false, &["drift"]),
     ];
     for (baseline, applied, verified, seen, in_place, facts) in table {
         let hold = hold(&record(baseline, applied, verified), &attribute(), &value("ours"), &value(seen));

@@ -78,7 +78,7 @@ pub enum OutcomeKind {
     Adopted,
     /// Applied, but another operation's result was already canonical.
     Surplus,
-    /// The reply was lost, and AWS does not show whether it was applied.
+    /// AWS does not show whether it was applied: the reply was lost, or what it would make was there already.
     Unknown,
 }
 

@@ -235,9 +235,10 @@ pub fn settle(record: &Record, id: &OperationId, first: bool, reply: &Result<Rec
         Ok(receipt) => Some(outcome(id, OutcomeKind::Done, Some(receipt), None)),
         Err(error) => match error.class {
             ErrorClass::Ambiguous => None,
-            // The name was taken before we came: the group is there, and nothing is left to send.
+            // The name was taken before we came: the group is there, and nothing is left to send. Who made it is not known:
+            // a replica that lost the lease and has not noticed may have sent this very intent.
             ErrorClass::Conflict if first && matches!(operation.effect, Effect::CreateSecurityGroup { .. }) => {
-                Some(outcome(id, OutcomeKind::Failed, None, Some(error.code.clone())))
+                Some(outcome(id, OutcomeKind::Unknown, None, Some(error.code.clone())))
             }
             // Not applied for certain. What is idempotent keeps its intent and is sent again under it: who tries for
             // hours does not fill the chain.

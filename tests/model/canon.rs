@@ -13,7 +13,7 @@ use super::deeds::BACKUP_OPERATION;
 use super::kind::Kind;
 use super::machine::System;
 use super::mutants::Mutation;
-use super::state::{Node, Replica, Snap, State, hash_of};
+use super::state::{Lease, Node, Replica, Snap, State, hash_of};
 
 /// Index of the last link of a chain that was counted anew: it was not the first one.
 const ANEW: u64 = 999;
@@ -24,29 +24,27 @@ type Names = BTreeMap<OperationId, OperationId>;
 impl<P: Kind> System<P> {
     /// Names anew what can be, and forgets what no longer matters.
     pub(super) fn canonical(&self, state: &mut State<P>) {
+        if state.budget.faults == 0 {
+            // Nobody is shown an older world any more, and whoever lost the lease begins no other turn.
+            state.past.clear();
+            for replica in &mut state.replicas {
+                if replica.is_idle() && matches!(replica.lease, Lease::Deposed(_)) {
+                    *replica = Replica::new(Lease::Standby);
+                }
+            }
+        }
         if state.chain.index.is_none() || !state.replicas.iter().all(Replica::is_idle) {
             return;
         }
         if !state.flights.is_empty() || !state.replicas.iter().all(Replica::is_fresh) {
-            if !state.fair {
-                state.chain = self.settled.or_make(state.chain.hash, || self.known(state.chain.settled()));
-            }
+            state.chain = self.settled.or_make(state.chain.hash, || self.known(state.chain.settled()));
             return;
         }
-        let rename = || {
+        let key = hash_of(&(state.chain.hash, state.world.hash, &state.carried_out));
+        let named = self.canonicals.or_make(key, || {
             let names = names(&state.chain.record, &state.world, &state.carried_out);
-            (renamed(&state.chain.settled(), &names), names)
-        };
-        let named = if state.fair {
-            let (node, names) = rename();
-            Arc::new((Arc::new(node), names))
-        } else {
-            let key = hash_of(&(state.chain.hash, state.world.hash, &state.carried_out));
-            self.canonicals.or_make(key, || {
-                let (node, names) = rename();
-                Arc::new((self.known(node), names))
-            })
-        };
+            Arc::new((self.known(renamed(&state.chain.settled(), &names)), names))
+        });
         let (chain, names) = &*named;
         state.chain = chain.clone();
         state.world = self.called(&state.world, names);

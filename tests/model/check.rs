@@ -31,9 +31,9 @@ impl<P: Kind> Model for System<P> {
         if state.budget.moves > 0 && state.replicas[0].lease == Lease::Holder {
             actions.push(Action::Move);
         }
-        // Nothing can go wrong any more, and nothing is under way: what happens from here is the fair run.
-        let deposed = state.replicas.iter().any(|replica| matches!(replica.lease, Lease::Deposed(_)));
-        if quiet && !deposed && state.budget.faults == 0 && actions.is_empty() && state.replicas.iter().all(Replica::is_fresh) {
+        // Nothing can go wrong any more, and one replica is left: what happens from here is the fair run.
+        let alone = state.replicas.iter().any(|replica| replica.lease == Lease::Standby);
+        if actions.is_empty() && state.budget.faults == 0 && state.flights.is_empty() && alone {
             return;
         }
         for r in [0, 1] {
@@ -140,7 +140,8 @@ impl<P: Kind> System<P> {
         }
         let deeds = self.deeds(&state.world);
         let (foreign, aws) = deeds.split_at(self.scene.foreign.len());
-        let possible = |deeds: &[Option<Snap>]| (0_u8..).zip(deeds).filter(|(_, d)| d.is_some()).map(|(n, _)| n).collect();
+        let possible =
+            |deeds: &[Option<Snap>]| (0_u8..).zip(deeds).filter(|(_, d)| d.is_some()).map(|(n, _)| n).collect();
         let (foreign, aws): (Vec<u8>, Vec<u8>) = (possible(foreign), possible(aws));
         if state.budget.foreign > 0 {
             actions.extend(foreign.into_iter().map(Action::Foreign));
@@ -157,12 +158,8 @@ pub fn prove<P: Kind>(scene: Scene<P::Spec>, reached: &[Mark]) {
     let _turn = TURN.lock().unwrap_or_else(PoisonError::into_inner);
     let title = scene.name;
     let began = Instant::now();
-    let checker = System::<P>::new(scene)
-        .checker()
-        .threads(2)
-        .finish_when(HasDiscoveries::AnyFailures)
-        .spawn_bfs()
-        .join();
+    let checker =
+        System::<P>::new(scene).checker().threads(2).finish_when(HasDiscoveries::AnyFailures).spawn_bfs().join();
     let system = checker.model();
     println!(
         "{title}: {} states, {} steps, {} thoughts, {} fair runs, depth {}, {:.1} s",
@@ -203,29 +200,28 @@ pub fn kills<P: Kind>(scene: Scene<P::Spec>, mutation: Mutation, property: &'sta
     );
 }
 
-fn trace<P: Kind>(system: &System<P>, path: Path<State<P>, Action>) -> String {
-    let steps = path.into_vec();
-    let (mut lines, mut at) = (Vec::new(), 0);
-    for pair in steps.windows(2) {
-        if let Some(action) = pair[0].1 {
-            lines.push(format!("{at:>6} s  {}", words::step(system, &pair[0].0, action)));
-            at += words::seconds(action);
+/// The way to a broken property, in words.
+fn trace<P: Kind>(found_by: &System<P>, path: Path<State<P>, Action>) -> String {
+    let system = found_by.telling();
+    let (mut state, mut lines, mut at) = (system.first(), Vec::new(), 0);
+    for action in path.into_actions() {
+        lines.push(format!("{at:>6} s  {}", words::step(&system, &state, action)));
+        at += words::seconds(action);
+        match system.next_state(&state, action) {
+            Some(next) => state = next,
+            None => break,
         }
     }
-    let Some((last, _)) = steps.last() else { return lines.join("\n") };
-    // What the last step broke by itself, or what a fair run from before it was found to break.
-    let mut before = last.clone();
-    before.broken = None;
+    // What the last step broke by itself, or what a fair run from there was found to break.
+    let broken = state.broken.take();
     let mut fair = Vec::new();
-    let rests = system.tell_rest(&before, &mut |from, action| {
-        fair.push(format!("   fair   {}", words::step(system, from, action)));
+    let rests = system.tell_rest(&state, &mut |from, action| {
+        fair.push(format!("   fair   {}", words::step(&system, from, action)));
     });
-    let broken = last.broken.unwrap_or("nothing");
-    if rests == last.broken {
-        lines.push("          from here a fair run goes on:".to_owned());
+    if rests == broken {
         let skipped = fair.len().saturating_sub(40);
         lines.extend(fair.into_iter().skip(skipped));
     }
-    lines.push(format!("          which breaks: {broken}"));
+    lines.push(format!("          which breaks: {}", broken.unwrap_or("nothing")));
     lines.join("\n")
 }

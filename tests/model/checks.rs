@@ -4,8 +4,8 @@ use std::collections::BTreeSet;
 
 use sequester::api::approval::Action as Approved;
 use sequester::api::aws_account::LockMode;
-use sequester::api::quarantine::Level;
 use sequester::api::ids::SnapshotId;
+use sequester::api::quarantine::Level;
 use sequester::cloud::sim::{Exhibit, World};
 use sequester::playbook::attribute::{Attribute, Value};
 use sequester::playbook::chain::Link;
@@ -101,7 +101,8 @@ pub fn sent<P: Kind>(state: &State<P>, rules: &Rules<'_>, effect: &Effect, id: &
 
 /// The world after a change of anybody's: what of its snapshots is ours, by its tags, is one set.
 pub fn stands(world: &World) -> Broken {
-    let ours = |exhibit: &&Exhibit| exhibit.tags.get("ops:operation").is_some_and(|operation| operation != BACKUP_OPERATION);
+    let ours =
+        |exhibit: &&Exhibit| exhibit.tags.get("ops:operation").is_some_and(|operation| operation != BACKUP_OPERATION);
     let calls: BTreeSet<u32> = world.snapshots.values().filter(ours).map(|exhibit| exhibit.call).collect();
     (calls.len() > 1).then_some(name::S4)
 }
@@ -121,7 +122,8 @@ pub fn evidence_is_safe(before: &World, after: &World) -> Broken {
             held && now.tags == exhibit.tags && now.snapshot.operation == exhibit.snapshot.operation
         })
     };
-    let usable = before.keys.iter().all(|(arn, key)| after.keys.get(arn).is_some_and(|now| now.enabled || !key.enabled));
+    let usable =
+        before.keys.iter().all(|(arn, key)| after.keys.get(arn).is_some_and(|now| now.enabled || !key.enabled));
     (!before.snapshots.iter().all(kept) || !usable).then_some(name::S1)
 }
 
@@ -147,8 +149,7 @@ fn baselines(before: &Record, after: &Record) -> Broken {
         let moved = before.holds(attribute) && before.baseline.get(attribute) != Some(baseline);
         // A quarantined state is never taken for a baseline.
         let ours = |group: &String| after.groups.values().any(|id| id.as_str() == group);
-        moved
-            || matches!((attribute, baseline), (Attribute::Groups(_), Value::Set(groups)) if groups.iter().any(ours))
+        moved || matches!((attribute, baseline), (Attribute::Groups(_), Value::Set(groups)) if groups.iter().any(ours))
     });
     let unread = after.applied.keys().any(|attribute| !after.baseline.contains_key(attribute));
     let lost = before.baseline.keys().any(|attribute| !after.baseline.contains_key(attribute));
@@ -173,8 +174,10 @@ pub fn linked<P: Kind>(state: &State<P>, node: &Node) -> Broken {
     if untrue {
         return Some(name::S9);
     }
-    // What is called released stays as it was given back: nothing of ours may still arrive.
-    if node.record.released && !before.record.released && !state.flights.is_empty() {
+    // What is called released stays as it was given back: nothing of ours may still arrive on the host.
+    let on_host = |effect: &Effect| effect.sets().is_some() || matches!(effect, Effect::OpenForPulse { .. });
+    let released = node.record.released && !before.record.released;
+    if released && state.flights.iter().any(|flight| on_host(&flight.order.order.change)) {
         return Some(name::S15);
     }
     set(&state.world, before, node)

@@ -7,8 +7,9 @@ use sequester::playbook::record::{Entry, Fact, OutcomeKind, Record};
 use super::marks::Mark;
 use super::state::{Node, hash_of};
 
-/// The chain with a link behind it. The record is that of the link, as long as no mutation made another of it.
-pub fn after(before: &Node, link: &Link, record: Record) -> Node {
+/// The chain with a link behind it. The record is that of the link, as long as no mutation made another of it. What it
+/// says in words takes longer than all the rest, and is for traces.
+pub fn after(before: &Node, link: &Link, record: Record, in_words: bool) -> Node {
     let (mut intents, mut closed, mut outcomes) = (before.intents.clone(), before.closed.clone(), Vec::new());
     for entry in &link.body.entries {
         match entry {
@@ -22,7 +23,7 @@ pub fn after(before: &Node, link: &Link, record: Record) -> Node {
             _ => {}
         }
     }
-    let words: Vec<String> = link.body.entries.iter().map(words).collect();
+    let words: Vec<String> = link.body.entries.iter().filter(|_| in_words).map(words).collect();
     let marks = link.body.entries.iter().filter_map(mark).collect();
     Node { outcomes, marks, words: words.join(", "), ..Node::new(Some(link.head.index), record, intents, closed) }
 }

@@ -25,6 +25,8 @@ pub struct System<P: Kind> {
     pub mutation: Option<Mutation>,
     /// With a mutation: the property that is to find it. The others are not looked at.
     pub watched: Option<&'static str>,
+    /// Whether it is run once more to tell a trace.
+    pub tells: bool,
     pub marks: Marks,
     /// Accounts that evidence may go to.
     pub(super) destinations: BTreeSet<String>,
@@ -47,6 +49,7 @@ impl<P: Kind> System<P> {
             scene,
             mutation: None,
             watched: None,
+            tells: false,
             marks: Marks::default(),
             rested: Memo::default(),
             thoughts: Memo::default(),
@@ -63,6 +66,12 @@ impl<P: Kind> System<P> {
 
     pub fn with(scene: Scene<P::Spec>, mutation: Mutation, watched: &'static str) -> Self {
         Self { mutation: Some(mutation), watched: Some(watched), ..Self::new(scene) }
+    }
+
+    /// The same, to tell a trace by.
+    pub fn telling(&self) -> Self {
+        let (mutation, watched) = (self.mutation, self.watched);
+        Self { mutation, watched, tells: true, ..Self::new(self.scene.clone()) }
     }
 
     pub(super) fn is(&self, mutation: Mutation) -> bool {
@@ -195,7 +204,7 @@ impl<P: Kind> System<P> {
     pub(super) fn passes(&self, state: &mut State<P>, seconds: i64) {
         let later = |node: &Arc<Node>| {
             let key = hash_of(&(node.hash, seconds));
-            if state.fair { Arc::new(node.later(seconds)) } else { self.aged.or_make(key, || self.known(node.later(seconds))) }
+            self.aged.or_make(key, || self.known(node.later(seconds)))
         };
         state.chain = later(&state.chain);
         state.past.retain_mut(|(left, _)| {

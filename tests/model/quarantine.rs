@@ -121,8 +121,7 @@ fn found_open(judged: &Judged<'_, Quarantine>) -> Broken {
         return None;
     }
     let left_open = judged.seen.interfaces.value()?.iter().filter(|i| i.groups == BTreeSet::from([open.id.clone()]));
-    let firsts: Vec<&Effect> =
-        judged.plan.tracks.iter().filter_map(|track| track.stages.first()).flatten().collect();
+    let firsts: Vec<&Effect> = judged.plan.tracks.iter().filter_map(|track| track.stages.first()).flatten().collect();
     let is_closed_first = |id: &_| {
         firsts.iter().any(|effect| {
             matches!(effect, Effect::ReplaceSecurityGroups { interface, groups }

@@ -2,7 +2,7 @@
 //! then stay at rest.
 
 use sequester::api::quarantine::Level;
-use sequester::playbook::executor::Executor;
+use sequester::cloud::sim::World;
 
 use super::action::{Action, Fate, Lens};
 use super::kind::{Broken, Kind, Rested, name};
@@ -28,7 +28,7 @@ impl<P: Kind> System<P> {
             return known;
         }
         let mut keys = vec![key];
-        let broken = self.run(state, &mut keys, &mut |_, _| {});
+        let broken = self.run(state, Some(&mut keys), &mut |_, _| {});
         let broken = broken.filter(|name| self.watched.is_none_or(|watched| watched == *name));
         for key in keys {
             self.rested.put(key, broken);
@@ -38,34 +38,42 @@ impl<P: Kind> System<P> {
 
     /// The same, step by step, for a person.
     pub fn tell_rest(&self, state: &State<P>, told: Told<'_, P>) -> Broken {
-        self.run(state, &mut Vec::new(), told)
+        self.run(state, None, told)
     }
 
-    /// All that is on its way arrives, and one replica that starts anew is left.
+    /// All that is on its way arrives, and whoever has the lease goes on alone.
     fn calm(&self, from: &State<P>) -> State<P> {
         let mut state = from.clone();
         for flight in std::mem::take(&mut state.flights) {
             self.carry_out(&mut state, &flight.order).ok();
         }
         state.past.clear();
-        state.replicas = [Replica::new(Lease::Holder), Replica::new(Lease::Standby)];
+        let holder = state.holder();
+        state.replicas.swap(0, holder);
+        state.replicas[1] = Replica::new(Lease::Standby);
         state.budget = Budget::default();
         state.fair = true;
         state
     }
 
-    fn run(&self, from: &State<P>, keys: &mut Vec<u64>, told: Told<'_, P>) -> Broken {
+    fn run(&self, from: &State<P>, mut keys: Option<&mut Vec<u64>>, told: Told<'_, P>) -> Broken {
         let mut state = self.calm(from);
+        if !state.replicas[0].is_idle() {
+            self.fair_turn(&mut state, told);
+        }
         let (began, began_with) = (state.world.clone(), state.chain.clone());
         let forward = !began_with.record.released && P::level(self.spec(&state.wish)) != Some(Level::Released);
         let mut owes = forward && P::owes(&began, &began_with.record, &began_with.record);
-        // How far time is moved when nothing happens: past W, past what the chain remembers, and past coalescing.
+        // How far time is moved when nothing happens: past W, and past what the chain remembers.
         let mut waits = vec![OLD, W + TICK, TICK];
         let mut ready_before = false;
         for _ in 0..BOUND {
+            if state.broken.is_some() {
+                return state.broken;
+            }
             owes = owes && P::owes(&began, &began_with.record, &state.chain.record);
             self.canonical(&mut state);
-            if !owes && *state.replicas[0].executor == Executor::default() && state.broken.is_none() {
+            if let Some(keys) = keys.as_mut().filter(|_| !owes && state.replicas[0].is_fresh()) {
                 // From here on it goes as with any replica that starts anew.
                 let key = state.rest_key();
                 if let Some(known) = self.rested.get(key) {
@@ -75,45 +83,60 @@ impl<P: Kind> System<P> {
             }
             let (index, world) = (state.chain.index, state.world.hash);
             let (verdict, sent) = self.fair_turn(&mut state, told);
-            if state.broken.is_some() {
-                return state.broken;
-            }
-            let Some(verdict) = verdict else { return Some(name::S10) };
+            let Some(verdict) = verdict else { return state.broken.or(Some(name::S10)) };
             if state.chain.index != index || state.world.hash != world || sent && verdict.ready {
                 if ready_before && sent {
-                    return Some(name::S20);
+                    return state.broken.or(Some(name::S20));
                 }
                 continue;
             }
             ready_before = verdict.ready;
             if let Some(wait) = waits.pop() {
                 self.passes(&mut state, wait);
-                let completed = sequester::cloud::sim::World::complete_snapshots;
                 let mut next = state.world.clone();
-                next.change(completed);
+                next.change(World::complete_snapshots);
                 self.change(&mut state, &next);
                 state.past.clear();
                 continue;
             }
-            return self.at_rest(&state, &verdict, owes);
+            return state.broken.or_else(|| self.at_rest(&state, &verdict, owes));
         }
         Some(name::L1)
     }
 
-    /// Looks, writes, and sends all that goes out, without a fault. Whether anything went out.
+    /// Looks, writes, and sends all that goes out, without a fault; or goes on from where it is. The verdict, and whether
+    /// anything went out.
     fn fair_turn(&self, state: &mut State<P>, told: Told<'_, P>) -> (Option<Verdict>, bool) {
-        told(state, Action::Look(0, Lens::Fresh));
-        self.look(state, 0, Lens::Fresh);
-        told(state, Action::Write(0));
-        let verdict = self.write(state, 0);
-        let mut sent = false;
-        while matches!(state.replicas[0].phase, Phase::Sending { .. }) && state.broken.is_none() {
-            sent = true;
-            told(state, Action::Send(0, Fate::Answered));
-            self.send(state, 0, Fate::Answered);
-            state.past.clear();
+        let (mut verdict, mut sent) = (None, false);
+        loop {
+            let action = match &state.replicas[0].phase {
+                Phase::Idle if sent || verdict.is_some() => return (verdict, sent),
+                Phase::Idle => Action::Look(0, Lens::Fresh),
+                Phase::Looked { .. } => Action::Write(0),
+                Phase::Sending { queue, age, .. } => {
+                    let leaves = queue.first().is_some_and(|next| self.fence(state, 0, &next.order.change, *age));
+                    Action::Send(0, if leaves { Fate::Answered } else { Fate::Withheld })
+                }
+            };
+            told(state, action);
+            match action {
+                Action::Look(..) => self.look(state, 0, Lens::Fresh),
+                Action::Send(_, fate) => {
+                    sent |= fate == Fate::Answered;
+                    self.send(state, 0, fate);
+                    state.past.clear();
+                }
+                _ => {
+                    verdict = self.write(state, 0);
+                    if verdict.is_none() {
+                        return (None, sent);
+                    }
+                }
+            }
+            if state.broken.is_some() {
+                return (verdict, sent);
+            }
         }
-        (verdict, sent)
     }
 
     fn at_rest(&self, state: &State<P>, verdict: &Verdict, owes: bool) -> Broken {

@@ -1,5 +1,6 @@
-//! The scenes of the proof.
+//! The scenes of the proof. Each has its own budget: together they take what `make model` may take.
 
+use sequester::api::conditions::Reason;
 use sequester::api::evidence_snapshot::EvidenceSnapshotSpec;
 use sequester::api::quarantine::{Level, Pulse, QuarantineSpec};
 
@@ -7,16 +8,22 @@ use super::deeds;
 use super::stage::{self, Scene};
 use super::state::Budget;
 
+const NOTHING: Budget = Budget { faults: 0, moves: 0, operator: 0, foreign: 0 };
+
+fn levels(levels: &[Level], pulse: Pulse) -> Vec<QuarantineSpec> {
+    levels.iter().map(|level| stage::quarantine(*level, pulse)).collect()
+}
+
 /// One interface is closed and kept closed.
 pub fn isolation() -> Scene<QuarantineSpec> {
     Scene {
         name: "isolation",
         world: stage::world(1, 1, false),
-        specs: vec![stage::quarantine(Level::Isolated, Pulse::Never)],
+        specs: levels(&[Level::Isolated], Pulse::Never),
         account: stage::account(),
         limits: stage::limits(),
-        budget: Budget { faults: 2, moves: 0, operator: 0, foreign: 1 },
-        foreign: vec![deeds::REOPEN, deeds::FOREIGN_GROUP, deeds::FOREIGN_RULE, deeds::DELETE_GROUP],
+        budget: Budget { faults: 2, foreign: 1, ..NOTHING },
+        foreign: vec![deeds::REOPEN, deeds::DELETE_GROUP],
         aws: Vec::new(),
         deletable: false,
         stalls: &[],
@@ -24,11 +31,21 @@ pub fn isolation() -> Scene<QuarantineSpec> {
     }
 }
 
-/// The same by two replicas.
+/// All that somebody can do to an interface and its group, twice.
+pub fn drift() -> Scene<QuarantineSpec> {
+    Scene {
+        name: "drift",
+        budget: Budget { faults: 0, foreign: 2, ..NOTHING },
+        foreign: vec![deeds::REOPEN, deeds::FOREIGN_GROUP, deeds::FOREIGN_RULE, deeds::DELETE_GROUP],
+        ..isolation()
+    }
+}
+
+/// One interface is closed by two replicas.
 pub fn isolation_by_two() -> Scene<QuarantineSpec> {
     Scene {
         name: "isolation by two replicas",
-        budget: Budget { faults: 1, moves: 1, operator: 0, foreign: 1 },
+        budget: Budget { faults: 1, moves: 1, foreign: 1, ..NOTHING },
         foreign: vec![deeds::REOPEN],
         ..isolation()
     }
@@ -39,7 +56,7 @@ pub fn two_interfaces() -> Scene<QuarantineSpec> {
     Scene {
         name: "two interfaces and a volume",
         world: stage::world(2, 1, true),
-        budget: Budget { faults: 1, moves: 0, operator: 0, foreign: 1 },
+        budget: Budget { faults: 1, foreign: 1, ..NOTHING },
         foreign: vec![deeds::REOPEN, deeds::FOREIGN_RULE],
         ..isolation()
     }
@@ -49,8 +66,8 @@ pub fn two_interfaces() -> Scene<QuarantineSpec> {
 pub fn pulse() -> Scene<QuarantineSpec> {
     Scene {
         name: "pulse",
-        specs: vec![stage::quarantine(Level::Isolated, Pulse::Auto)],
-        budget: Budget { faults: 1, moves: 0, operator: 0, foreign: 1 },
+        specs: levels(&[Level::Isolated], Pulse::Auto),
+        budget: Budget { faults: 1, foreign: 1, ..NOTHING },
         foreign: vec![deeds::REOPEN, deeds::PUBLIC_ADDRESS],
         ..isolation()
     }
@@ -58,44 +75,59 @@ pub fn pulse() -> Scene<QuarantineSpec> {
 
 /// The pulse by two replicas.
 pub fn pulse_by_two() -> Scene<QuarantineSpec> {
+    Scene { name: "pulse by two replicas", budget: Budget { faults: 1, moves: 1, ..NOTHING }, ..pulse() }
+}
+
+/// A level that rises, and a person at the gate.
+pub fn approval() -> Scene<QuarantineSpec> {
     Scene {
-        name: "pulse by two replicas",
-        budget: Budget { faults: 1, moves: 1, operator: 0, foreign: 0 },
-        ..pulse()
+        name: "approval",
+        specs: levels(&[Level::Protected, Level::Isolated], Pulse::Never),
+        account: stage::careful(),
+        budget: Budget { faults: 1, operator: 2, foreign: 1, ..NOTHING },
+        foreign: vec![deeds::FOREIGN_GROUP],
+        ..isolation()
     }
 }
 
-/// A level that rises and is released, with persons at both gates.
+/// A release, and a person at the gate.
 pub fn release() -> Scene<QuarantineSpec> {
-    let levels = [Level::Protected, Level::Isolated, Level::Released];
     Scene {
-        name: "level, approvals, release",
-        specs: levels.map(|level| stage::quarantine(level, Pulse::Never)).to_vec(),
-        account: stage::careful(),
-        budget: Budget { faults: 1, moves: 0, operator: 4, foreign: 1 },
+        name: "release",
+        world: stage::world(1, 1, true),
+        specs: levels(&[Level::Isolated, Level::Released], Pulse::Never),
+        budget: Budget { faults: 1, operator: 2, foreign: 1, ..NOTHING },
         foreign: vec![deeds::REOPEN, deeds::FOREIGN_GROUP],
         ..isolation()
     }
 }
 
-/// A release while things are on their way.
-pub fn release_in_a_hurry() -> Scene<QuarantineSpec> {
-    let levels = [Level::Isolated, Level::Released];
+/// A release while the pulse is on its way.
+pub fn release_of_a_pulse() -> Scene<QuarantineSpec> {
     Scene {
-        name: "release in a hurry, by two replicas",
-        specs: levels.map(|level| stage::quarantine(level, Pulse::Auto)).to_vec(),
-        budget: Budget { faults: 1, moves: 1, operator: 2, foreign: 0 },
+        name: "release of a pulse",
+        specs: levels(&[Level::Isolated, Level::Released], Pulse::Auto),
+        budget: Budget { faults: 1, operator: 2, ..NOTHING },
+        ..isolation()
+    }
+}
+
+/// A release by two replicas.
+pub fn release_by_two() -> Scene<QuarantineSpec> {
+    Scene {
+        name: "release by two replicas",
+        specs: levels(&[Level::Isolated, Level::Released], Pulse::Never),
+        budget: Budget { faults: 1, moves: 1, operator: 2, ..NOTHING },
         ..isolation()
     }
 }
 
 /// Somebody deletes the object.
 pub fn deletion() -> Scene<QuarantineSpec> {
-    let levels = [Level::Isolated, Level::Released];
     Scene {
         name: "deletion",
-        specs: levels.map(|level| stage::quarantine(level, Pulse::Never)).to_vec(),
-        budget: Budget { faults: 1, moves: 1, operator: 1, foreign: 1 },
+        specs: levels(&[Level::Isolated, Level::Released], Pulse::Never),
+        budget: Budget { faults: 1, operator: 2, foreign: 1, ..NOTHING },
         foreign: vec![deeds::REOPEN],
         deletable: true,
         ..isolation()
@@ -110,7 +142,7 @@ pub fn one_set() -> Scene<EvidenceSnapshotSpec> {
         specs: vec![stage::evidence(false)],
         account: stage::account(),
         limits: stage::limits(),
-        budget: Budget { faults: 3, moves: 0, operator: 0, foreign: 0 },
+        budget: Budget { faults: 3, ..NOTHING },
         foreign: Vec::new(),
         aws: Vec::new(),
         deletable: false,
@@ -119,9 +151,9 @@ pub fn one_set() -> Scene<EvidenceSnapshotSpec> {
     }
 }
 
-/// The same by two replicas.
+/// One set by two replicas.
 pub fn one_set_by_two() -> Scene<EvidenceSnapshotSpec> {
-    Scene { name: "one set by two replicas", budget: Budget { faults: 2, moves: 1, operator: 0, foreign: 0 }, ..one_set() }
+    Scene { name: "one set by two replicas", budget: Budget { faults: 2, moves: 1, ..NOTHING }, ..one_set() }
 }
 
 /// From the set to what is shared.
@@ -130,7 +162,7 @@ pub fn kept() -> Scene<EvidenceSnapshotSpec> {
         name: "locked and shared",
         world: stage::encrypted(stage::world(1, 2, false)),
         specs: vec![stage::evidence(true)],
-        budget: Budget { faults: 1, moves: 0, operator: 0, foreign: 1 },
+        budget: Budget { faults: 1, foreign: 1, ..NOTHING },
         foreign: vec![
             deeds::UNTAG,
             deeds::SHARE_WIDELY,
@@ -140,12 +172,14 @@ pub fn kept() -> Scene<EvidenceSnapshotSpec> {
             deeds::FAIL_SNAPSHOT,
         ],
         aws: vec![deeds::COMPLETE],
+        // What the attacker deleted, or AWS could not complete, a person is told.
+        stalls: &[Reason::SnapshotFailed],
         over: |_| false,
         ..one_set()
     }
 }
 
-/// The same by two replicas.
+/// From the set to what is shared, by two replicas.
 pub fn kept_by_two() -> Scene<EvidenceSnapshotSpec> {
-    Scene { name: "locked and shared by two replicas", budget: Budget { faults: 0, moves: 1, operator: 0, foreign: 0 }, ..kept() }
+    Scene { name: "locked and shared by two replicas", budget: Budget { moves: 1, faults: 1, ..NOTHING }, ..kept() }
 }

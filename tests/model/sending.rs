@@ -109,7 +109,9 @@ impl<P: Kind> System<P> {
             state.chain = node;
         }
         // What is left of tracks that have ended means nothing, nor to a decision what AWS refused; a count of repeats does.
-        if !state.fair && !replica.executor.owes() && state.chain.record.drift.is_empty() {
+        let errs = state.fair && !replica.executor.errors().is_empty();
+        let drifts = !(state.chain.record.drift.is_empty() && state.chain.record.foreign_rules.is_empty());
+        if !errs && !drifts && !replica.executor.owes() {
             replica.executor = Held::new(Executor::default());
         }
     }

@@ -6,9 +6,7 @@ use sequester::api::approval::Action;
 use sequester::api::aws_account::LockMode;
 use sequester::api::conditions::Reason;
 use sequester::api::evidence_snapshot::{EvidenceSnapshotSpec, InstanceSource, KeyAccess, Moment, ShareWith, Source};
-use sequester::api::ids::{
-    AccountId, InstanceId, InterfaceId, KeyArn, RegionName, SecurityGroupId, VolumeId, VpcId,
-};
+use sequester::api::ids::{AccountId, InstanceId, InterfaceId, KeyArn, RegionName, SecurityGroupId, VolumeId, VpcId};
 use sequester::api::quarantine::{Isolation, Level, Pulse, QuarantineSpec, Target};
 use sequester::cloud::sim::World;
 use sequester::playbook::chain::ObjectRef;
@@ -137,10 +135,8 @@ pub fn world(interfaces: u8, volumes: u8, bare: bool) -> World {
         ipv6: Vec::new(),
         public_ips: Vec::new(),
     };
-    let world = World::new(prod())
-        .with_instance(host, protections)
-        .with_group(named(0, "web"))
-        .with_group(named(1, "theirs"));
+    let world =
+        World::new(prod()).with_instance(host, protections).with_group(named(0, "web")).with_group(named(1, "theirs"));
     (0..interfaces).fold(world, |world, n| world.with_interface(&instance(), port(n)))
 }
 
@@ -227,4 +223,3 @@ pub fn evidence(shared: bool) -> EvidenceSnapshotSpec {
         case_ref: None,
     }
 }
-

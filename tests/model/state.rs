@@ -182,7 +182,8 @@ fn times(record: &mut Record, mut each: impl FnMut(&mut Time, i64)) {
         };
         each(&mut operation.at, matters);
     }
-    record.drift.values_mut().for_each(|drift| each(&mut drift.at, COALESCE));
+    let drifts = record.drift.values_mut().chain(record.foreign_rules.values_mut());
+    drifts.for_each(|drift| each(&mut drift.at, COALESCE));
     for (action, at) in &mut record.decided_at {
         each(at, if *action == Approved::Release { W } else { 0 });
     }
@@ -210,9 +211,18 @@ pub enum Lease {
 pub enum Phase {
     Idle,
     /// It has looked, so long ago, at AWS and at the API server.
-    Looked { look: Look, age: i64, node: Arc<Node>, wish: Held<Wish> },
+    Looked {
+        look: Look,
+        age: i64,
+        node: Arc<Node>,
+        wish: Held<Wish>,
+    },
     /// It has written, so long ago, and has these to send.
-    Sending { queue: Vec<Order>, age: i64, node: Arc<Node> },
+    Sending {
+        queue: Vec<Order>,
+        age: i64,
+        node: Arc<Node>,
+    },
 }
 
 /// Which worlds an answer is made of.
@@ -341,16 +351,25 @@ pub struct State<P: Kind> {
 }
 
 impl<P: Kind> State<P> {
-    /// What a fair run from here on depends on: a replica that starts anew knows nothing else.
-    pub fn rest_key(&self) -> u64 {
+    fn key(&self) -> u64 {
         let flights: Vec<u64> = self.flights.iter().map(|flight| flight.order.hash).collect();
         hash_of(&(self.world.hash, self.chain.hash, flights, self.wish.hash, &self.carried_out, &self.dropped))
+    }
+
+    /// Which replica has the lease.
+    pub fn holder(&self) -> usize {
+        usize::from(self.replicas[1].lease == Lease::Holder)
+    }
+
+    /// What a fair run from here on depends on.
+    pub fn rest_key(&self) -> u64 {
+        hash_of(&(self.key(), self.replicas[self.holder()].key()))
     }
 }
 
 impl<P: Kind> Hash for State<P> {
     fn hash<H: Hasher>(&self, hasher: &mut H) {
-        (self.rest_key(), self.replicas[0].key(), self.replicas[1].key()).hash(hasher);
+        (self.key(), self.replicas[0].key(), self.replicas[1].key()).hash(hasher);
         for (left, snap) in &self.past {
             (left, snap.hash).hash(hasher);
         }

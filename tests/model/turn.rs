@@ -86,10 +86,9 @@ impl<P: Kind> System<P> {
         let key = hash_of(&(executor.hash, node.hash, look.key(), age, wish.hash));
         let think = || {
             let known = Known { executor: &executor, node: &node, look: &look, age, wish: &wish };
-            Arc::new(self.think(&known, !state.fair))
+            Arc::new(self.think(&known))
         };
-        let thought =
-            if state.fair { self.thoughts.get(key).unwrap_or_else(think) } else { self.thoughts.or_make(key, think) };
+        let thought = self.thoughts.or_make(key, think);
         self.marks.hit_if(Mark::StaleDecision, look.old.is_some());
         self.flag(state, thought.broken);
 
@@ -136,7 +135,7 @@ impl<P: Kind> System<P> {
         }
     }
 
-    fn think(&self, known: &Known<'_, P>, keep: bool) -> Thought<P> {
+    fn think(&self, known: &Known<'_, P>) -> Thought<P> {
         let node = known.node;
         let finalizes = known.wish.deleted && self.is(Mutation::ReopenOnDelete);
         let spec = if finalizes { self.scene.specs.last().unwrap() } else { self.spec(known.wish) };
@@ -177,9 +176,9 @@ impl<P: Kind> System<P> {
             if self.is(Mutation::BaselineAgain) {
                 reread(&mut record, known.look);
             }
-            let after = links::after(node, link, record);
+            let after = links::after(node, link, record, self.tells);
             broken = broken.or_else(|| checks::follows(node, &after, link));
-            if keep { self.known(after) } else { Arc::new(after) }
+            self.known(after)
         });
         let mut executor = known.executor.clone();
         let sends = executor.change(|executor| executor.written(&decided));

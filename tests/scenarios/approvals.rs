@@ -6,7 +6,7 @@ use crate::support::bed::Bed;
 use crate::support::control_plane::Options;
 use crate::support::identities::Identity;
 use crate::support::install;
-use crate::support::stage::{LIMIT, condition_of, uid};
+use crate::support::stage::{LIMIT, approval_of, condition_of, uid};
 use crate::support::wait;
 use kube::api::{Api, ApiResource, DeleteParams, DynamicObject, GroupVersionKind, ListParams};
 use serde_json::{Value, json};
@@ -93,7 +93,7 @@ async fn who_asked_does_not_approve_nor_under_another_name() {
     let refused = scene.approve(Identity::Alice, "Quarantine", "web").await.expect_err("alice asked for it");
     assert!(refused.to_string().contains("spec.approver must differ from spec.requester"), "{refused}");
     // She says that somebody else asked: the policy can't know, the controller does.
-    let mut lie = scene.approval_of(Identity::Alice, "Quarantine", &waiting);
+    let mut lie = approval_of(Identity::Alice, "Quarantine", &waiting);
     lie["requester"] = json!("carol");
     let lie = scene.approve_with(Identity::Alice, &lie).await.unwrap();
     let judged = judged(&scene, &lie, "Rejected").await;
@@ -108,7 +108,7 @@ async fn one_person_alone_may_break_the_glass_loudly() {
     bind_alice(&scene, "sequester-break-glass").await;
     let _controller = scene.controller("one").await;
     let waiting = until_awaiting(&scene).await;
-    let mut alone = scene.approval_of(Identity::Alice, "Quarantine", &waiting);
+    let mut alone = approval_of(Identity::Alice, "Quarantine", &waiting);
     alone["breakGlass"] = json!(true);
     let approval = scene.approve_with(Identity::Alice, &alone).await.unwrap();
     scene.until_settled("web").await;
@@ -164,7 +164,7 @@ async fn without_policies_no_approval_counts() {
 
     remove_policies(&scene).await;
     // Now anybody can write anybody's name, as soon as the API server has taken it up.
-    let forged = scene.approval_of(Identity::Bob, "Quarantine", &waiting);
+    let forged = approval_of(Identity::Bob, "Quarantine", &waiting);
     let forged = wait::until("a forged Approval", LIMIT, async || {
         scene.approve_with(Identity::Admin, &forged).await.map_err(|error| error.to_string())
     })

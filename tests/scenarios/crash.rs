@@ -47,10 +47,20 @@ impl Point {
         format!("{} {}, {mode}", self.operation, self.nth)
     }
 
-    /// In each mode. What is late comes after the next process has looked, and before it knows what it saw.
+    /// In each mode. What is late comes after the next process has looked just there, and before it knows what it saw.
     fn in_each_mode(operation: &str, nth: u64) -> [Self; 3] {
-        let read =
-            if operation == RECORDS { Late::AfterRead("list custodyrecords".into()) } else { Late::AfterAnyRead };
+        let read = match operation {
+            RECORDS => "list custodyrecords",
+            "CreateSnapshots" => "DescribeSnapshots",
+            "LockSnapshot" => "DescribeLockedSnapshots",
+            "ModifySnapshotAttribute" => "DescribeSnapshotAttribute",
+            "ModifyNetworkInterfaceAttribute" => "DescribeNetworkInterfaces",
+            "ModifyInstanceAttribute" => "DescribeInstanceAttribute",
+            "CreateGrant" => "ListGrants",
+            groups if groups.contains("SecurityGroup") => "DescribeSecurityGroups",
+            other => panic!("which read shows {other}?"),
+        };
+        let read = Late::AfterRead(read.to_owned());
         [CrashMode::BeforeApplied, CrashMode::AfterApplied, CrashMode::Late(read)].map(|mode| Self {
             operation: operation.to_owned(),
             nth,

@@ -50,7 +50,7 @@ async fn a_group_that_somebody_set_is_put_back_and_written_down() {
     let baselines: Vec<&Value> =
         chain.facts("baseline").into_iter().filter(|fact| fact["attribute"] == drift[0]["attribute"]).collect();
     assert_eq!((baselines.len(), &baselines[0]["value"]), (1, &json!([scene.network.web])));
-    scene.until_outcomes(&[chain.uid.clone()]).await;
+    scene.until_outcomes(std::slice::from_ref(&chain.uid)).await;
     let chain = self::chain(&scene).await;
     chain.assert_sound();
     assert_witnessed(&scene.proxy.calls(), &[chain], None);

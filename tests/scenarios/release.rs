@@ -5,7 +5,7 @@ use crate::inventory::protections;
 use crate::scene::{CLOSED, OPEN, Scene, conditions};
 use crate::support::identities::Identity;
 use crate::support::process::Process;
-use crate::support::stage::{condition_of, uid};
+use crate::support::stage::{approval_of, condition_of, uid};
 use crate::support::world::groups_of;
 use kube::api::DynamicObject;
 use serde_json::{Value, json};
@@ -174,8 +174,7 @@ async fn an_approval_of_an_older_plan_is_stale() {
     scene.declare_as(Identity::Alice, "web", spec).await;
     let plan = old["status"]["plan"]["hash"].clone();
     scene.until("Quarantine", "web", "another plan", |found| found["status"]["plan"]["hash"] != plan).await;
-    let approval =
-        scene.approve_with(Identity::Bob, &scene.approval_of(Identity::Bob, "Quarantine", &old)).await.unwrap();
+    let approval = scene.approve_with(Identity::Bob, &approval_of(Identity::Bob, "Quarantine", &old)).await.unwrap();
     judged(scene, &approval, "Stale").await;
     assert_eq!(scene.groups().await, [[CLOSED], [CLOSED]]);
 
@@ -190,7 +189,7 @@ async fn a_deny_keeps_it_closed_whoever_approves() {
     let held = Held::asked("deny").await;
     let scene = &held.scene;
     let object = scene.get("Quarantine", "web").await;
-    let mut denial = scene.approval_of(Identity::Carol, "Quarantine", &object);
+    let mut denial = approval_of(Identity::Carol, "Quarantine", &object);
     denial["decision"] = json!("Deny");
     let denial = scene.approve_with(Identity::Carol, &denial).await.unwrap();
     judged(scene, &denial, "Accepted").await;

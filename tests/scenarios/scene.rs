@@ -182,11 +182,6 @@ impl Scene {
         })
         .await;
     }
-
-    /// The conditions of an object as `type=status/reason`, for messages and comparisons.
-    pub async fn conditions(&self, kind: &str, name: &str) -> Vec<String> {
-        conditions(&self.get(kind, name).await)
-    }
 }
 
 /// Name of the group without rules, and of the one that lets everything through.
@@ -201,6 +196,7 @@ pub fn quarantine(stage: &Stage, instance: &str, level: &str) -> Value {
     })
 }
 
+/// The conditions of an object as `type=status/reason`, for messages.
 pub fn conditions(object: &Value) -> Vec<String> {
     let word = |value: &Value| value.as_str().unwrap_or_default().to_owned();
     let all = object["status"]["conditions"].as_array().into_iter().flatten();

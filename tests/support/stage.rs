@@ -313,18 +313,7 @@ impl Stage {
     /// Approves the plan that an object's status shows now.
     pub async fn approve(&self, identity: Identity, kind: &str, name: &str) -> kube::Result<DynamicObject> {
         let object = self.get(kind, name).await;
-        self.approve_with(identity, &self.approval_of(identity, kind, &object)).await
-    }
-
-    /// What somebody writes who approves the plan that an object shows.
-    pub fn approval_of(&self, identity: Identity, kind: &str, object: &Value) -> Value {
-        let plan = &object["status"]["plan"];
-        strip_nulls(json!({
-            "subject": {"kind": kind, "name": object["metadata"]["name"], "uid": object["metadata"]["uid"]},
-            "action": plan["action"], "planHash": plan["hash"],
-            "requester": object["spec"].get("requestedBy"), "approver": identity.user(),
-            "decision": "Approve", "reason": "read and agreed",
-        }))
+        self.approve_with(identity, &approval_of(identity, kind, &object)).await
     }
 
     /// Creates an Approval.
@@ -336,6 +325,17 @@ impl Stage {
         let approval = serde_json::from_value(approval).unwrap();
         self.api(identity, "Approval").await.create(&PostParams::default(), &approval).await
     }
+}
+
+/// What somebody writes who approves the plan that an object shows.
+pub fn approval_of(identity: Identity, kind: &str, object: &Value) -> Value {
+    let plan = &object["status"]["plan"];
+    strip_nulls(json!({
+        "subject": {"kind": kind, "name": object["metadata"]["name"], "uid": object["metadata"]["uid"]},
+        "action": plan["action"], "planHash": plan["hash"],
+        "requester": object["spec"].get("requestedBy"), "approver": identity.user(),
+        "decision": "Approve", "reason": "read and agreed",
+    }))
 }
 
 fn strip_nulls(mut value: Value) -> Value {
