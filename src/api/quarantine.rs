@@ -236,9 +236,9 @@ pub struct PlanStatus {
     pub action: Action,
     /// What an Approval is bound to, as its `spec.planHash`.
     pub hash: Digest,
-    /// The plan in words: what will be done, to what, and what is touched beside it. At most 64 lines.
+    /// The plan in words: what will be done, to what, and what is touched beside it. At most 256 lines.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    #[schemars(length(max = 64), inner(length(max = 512)))]
+    #[schemars(length(max = 256), inner(length(max = 512)))]
     pub lines: Vec<String>,
     /// Index of the custody record that publishes the plan; part of the hash, so that no approval can be used twice.
     #[schemars(range(max = 999_999))]

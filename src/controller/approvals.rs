@@ -10,11 +10,11 @@ use kube::{Api, ResourceExt};
 use super::cluster::ClusterError;
 use super::context::Context;
 use super::kind::Kind;
-use crate::api::approval::{Approval, ApprovalState, ApprovalStatus};
+use crate::api::approval::{Approval, ApprovalState, ApprovalStatus, Decision};
 use crate::api::forensic_case::ForensicCase;
 use crate::api::{GROUP, VERSION};
 use crate::cloud::Cloud;
-use crate::playbook::approval::{Candidate, Worth, worth};
+use crate::playbook::approval::{Candidate, Worth, denier, worth};
 use crate::playbook::record::Record;
 use crate::playbook::step::Subject;
 
@@ -145,14 +145,22 @@ pub async fn judge<C: Cloud>(
     found: &Found,
 ) -> Result<(), ClusterError> {
     let enforced = !found.candidates.is_empty();
+    let requester = subject.requested_by.as_deref();
     for (approval, candidate) in &found.own {
         let standing = approval.status.clone().unwrap_or_default();
         if standing.state == Some(ApprovalState::Accepted) || is_forgeable(approval) {
             continue;
         }
         let (state, reason, message) = if enforced {
-            match worth(candidate, &subject.uid, subject.requested_by.as_deref(), record) {
-                Worth::Counts => (ApprovalState::Accepted, "Counts", "it counts for the plan that it names".to_owned()),
+            match worth(candidate, &subject.uid, requester, record) {
+                Worth::Counts => match denier(&found.candidates, &subject.uid, requester, record, candidate.action) {
+                    Some(who) if candidate.verdict == Decision::Approve => (
+                        ApprovalState::Rejected,
+                        "Denied",
+                        format!("{who} denied this plan; that stands until {who} deletes it"),
+                    ),
+                    _ => (ApprovalState::Accepted, "Counts", "it counts for the plan that it names".to_owned()),
+                },
                 Worth::Stale(why) => (ApprovalState::Stale, "PlanChanged", why),
                 Worth::Rejected(why) => (ApprovalState::Rejected, "Refused", why),
             }

@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::plan::hash_of_leaves;
-use super::record::{Decision, Fact, PublishedPlan, Record};
+use super::record::{Decision, Denial, PublishedPlan, Record};
 use super::step::{Procedure, View};
 use crate::api::approval::{Action, Decision as Verdict};
 use crate::api::ids::Digest;
@@ -44,8 +44,8 @@ pub enum Gate {
     Closed {
         /// Whether the plan must be published first.
         publish: bool,
-        /// A refusal to write down.
-        denied: Option<Fact>,
+        /// Somebody refuses it.
+        denied: Option<Denial>,
     },
 }
 
@@ -84,39 +84,29 @@ pub fn gate<P: Procedure>(view: &View<'_, P>, action: Action, plan: &PublishedPl
     if record.plans.get(&action) != Some(plan) {
         return Gate::Closed { publish: true, denied: None };
     }
-    let mut approvals = BTreeMap::new();
-    let mut persons = BTreeSet::new();
-    let mut denied = None;
-    let mut break_glass = false;
-    for candidate in view.approvals {
-        if !matches!(
-            worth(candidate, view.subject.uid.as_str(), view.subject.requested_by.as_deref(), record),
-            Worth::Counts
-        ) || candidate.action != action
-        {
-            continue;
-        }
-        if candidate.verdict == Verdict::Deny {
-            if record.denied.get(&action) != Some(&plan.hash) {
-                denied =
-                    Some(Fact::Denied { action, approver: candidate.approver.clone(), plan_hash: plan.hash.clone() });
-            }
-            continue;
-        }
-        break_glass |= candidate.break_glass;
-        persons.insert(candidate.approver.as_str());
-        approvals.insert(candidate.uid.clone(), candidate.approver.clone());
+    let (uid, requested_by) = (view.subject.uid.as_str(), view.subject.requested_by.as_deref());
+    if let Some(approver) = denier(view.approvals, uid, requested_by, record, action) {
+        let denial = Denial { plan_hash: plan.hash.clone(), approver: approver.to_owned() };
+        return Gate::Closed { publish: false, denied: Some(denial) };
     }
-    let refused = denied.is_some() || record.denied.get(&action) == Some(&plan.hash);
-    if !refused && (persons.len() >= usize::from(needed) || break_glass) {
+    let yes: Vec<&Candidate> = view
+        .approvals
+        .iter()
+        .filter(|candidate| candidate.action == action)
+        .filter(|candidate| worth(candidate, uid, requested_by, record) == Worth::Counts)
+        .collect();
+    let persons: BTreeSet<&str> = yes.iter().map(|candidate| candidate.approver.as_str()).collect();
+    let break_glass = yes.iter().any(|candidate| candidate.break_glass);
+    if persons.len() >= usize::from(needed) || break_glass {
+        let by_uid: BTreeMap<&str, &str> = yes.iter().map(|c| (c.uid.as_str(), c.approver.as_str())).collect();
         return Gate::Opens(Decision {
             action,
             plan_hash: plan.hash.clone(),
-            approvals: approvals.into_iter().map(|(uid, who)| (who, uid)).collect(),
+            approvals: by_uid.into_iter().map(|(uid, who)| (who.to_owned(), uid.to_owned())).collect(),
             break_glass,
         });
     }
-    Gate::Closed { publish: false, denied }
+    Gate::Closed { publish: false, denied: None }
 }
 
 /// Compares an Approval with what the chain has published for this object.
@@ -149,6 +139,22 @@ pub fn worth(candidate: &Candidate, uid: &str, requested_by: Option<&str>, recor
         }
         Some(_) => Worth::Counts,
     }
+}
+
+/// Who refuses the plan that stands published. A Deny stands for as long as it exists, and only who wrote it may delete
+/// it.
+pub fn denier<'a>(
+    approvals: &'a [Candidate],
+    uid: &str,
+    requested_by: Option<&str>,
+    record: &Record,
+    action: Action,
+) -> Option<&'a str> {
+    approvals
+        .iter()
+        .filter(|candidate| candidate.action == action && candidate.verdict == Verdict::Deny)
+        .find(|candidate| worth(candidate, uid, requested_by, record) == Worth::Counts)
+        .map(|candidate| candidate.approver.as_str())
 }
 
 #[cfg(test)]

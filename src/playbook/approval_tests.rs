@@ -1,8 +1,10 @@
 //! Given an Approval, expect what it is worth; given several, expect whether the gate opens.
 
 use super::*;
+use crate::api::conditions::Reason;
 use crate::api::quarantine::Level;
 use crate::playbook::Quarantine;
+use crate::playbook::record::Fact;
 use crate::playbook::sample::{self, Bench};
 
 fn plan(hash: &[u8]) -> PublishedPlan {
@@ -186,14 +188,22 @@ fn the_decision_names_who_and_whether_the_glass_was_broken() {
 }
 
 #[test]
-fn a_no_is_written_once_and_outlives_its_object() {
+fn a_no_is_written_once_and_stands_until_it_is_taken_back() {
     let mut bench = waiting();
     bench.approvals = vec![Candidate { verdict: Verdict::Deny, ..signed(&bench, "carol") }];
     bench.settle();
-    bench.approvals = vec![signed(&bench, "bob")];
+    bench.approvals.push(signed(&bench, "bob"));
     bench.settle();
-    assert!(bench.record.contained_at.is_none(), "a later yes does not undo it");
+    assert!(bench.record.contained_at.is_none(), "a yes does not outweigh it");
     assert_eq!(bench.facts().filter(|fact| matches!(fact, Fact::Denied { .. })).count(), 1);
+    let verdict = bench.verdict();
+    assert_eq!((verdict.reason, verdict.stalled), (Reason::Denied, true));
+    assert!(verdict.message.starts_with("carol denied the plan of Isolate"), "{}", verdict.message);
+    bench.approvals.remove(0);
+    bench.settle();
+    assert!(bench.record.contained_at.is_some());
+    let withdrawn = |fact: &Fact| matches!(fact, Fact::DenyWithdrawn { approver, .. } if approver == "carol");
+    assert_eq!(bench.facts().filter(|fact| withdrawn(fact)).count(), 1, "and the chain says that it was taken back");
 }
 
 #[test]

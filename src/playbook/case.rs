@@ -7,6 +7,7 @@ use super::effect::Effect;
 use super::record::Fact;
 use super::step::{Change, Procedure, Refusal, State, Step, StepResult, View};
 use crate::api::approval::Action;
+use crate::api::conditions::Reason;
 use crate::api::evidence_snapshot::EvidenceSnapshotSpec;
 use crate::api::forensic_case::ForensicCaseSpec;
 use crate::api::ids::Digest;
@@ -39,8 +40,14 @@ pub struct Child {
     pub kind: ChildKind,
     /// Ready at what it declares.
     pub ready: bool,
-    /// For a Quarantine: held at its level; for evidence: preserved. The rest may still be going on.
+    /// For a Quarantine: held at its level, or given back; for evidence: preserved. The rest may still be going on.
     pub reached: bool,
+    /// A Quarantine that cuts its host off now, whatever its level asks for.
+    pub cut: bool,
+    /// Why it goes no further until a person acts.
+    pub stalled: Option<Reason>,
+    /// Settled with less than was declared: what is missing.
+    pub shortfall: Option<String>,
     /// One line about it.
     pub message: String,
     /// The plan for which it awaits a person: action, hash, lines.

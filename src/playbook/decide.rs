@@ -33,6 +33,10 @@ pub struct Plan<P: Procedure> {
     pub published: Option<PublishedPlan>,
     /// The action for which a person is awaited.
     pub awaiting: Option<Action>,
+    /// Who refuses the plan of that action.
+    pub denied_by: Option<String>,
+    /// Everything is given back, from the end of the table to its beginning.
+    pub backwards: bool,
     /// Why nothing is done at all.
     pub refused: Option<Refusal>,
     /// Everything was given back or reported: nothing is held any more.
@@ -56,6 +60,8 @@ impl<P: Procedure> Plan<P> {
             decisions: Vec::new(),
             published: None,
             awaiting: None,
+            denied_by: None,
+            backwards: false,
             refused: None,
             released: false,
             again_in: None,
@@ -84,11 +90,11 @@ fn keep<P: Procedure>(view: &View<'_, P>, asked: Plan<P>) -> Plan<P> {
     let mut kept = run(&standing, false);
     kept.facts.extend(asked.facts);
     kept.again_in = [kept.again_in, asked.again_in].into_iter().flatten().min();
-    Plan { published: asked.published, awaiting: asked.awaiting, ..kept }
+    Plan { published: asked.published, awaiting: asked.awaiting, denied_by: asked.denied_by, ..kept }
 }
 
 fn run<P: Procedure>(view: &View<'_, P>, releasing: bool) -> Plan<P> {
-    let mut plan = Plan { released: view.record.released, ..Plan::empty() };
+    let mut plan = Plan { released: view.record.released, backwards: releasing, ..Plan::empty() };
     let mut gates = Gates::default();
     let mut turns: Vec<(usize, Turn<P>)> = Vec::new();
     let order: Vec<usize> = if releasing { (0..P::TABLE.len()).rev().collect() } else { (0..P::TABLE.len()).collect() };
@@ -108,21 +114,21 @@ fn run<P: Procedure>(view: &View<'_, P>, releasing: bool) -> Plan<P> {
     }
 
     let preparing = turns.iter().find(|(_, turn)| turn.prepares).map(|(position, _)| *position);
-    let mut parts: Vec<Vec<Part>> = vec![Vec::new(); P::TABLE.len()];
+    let mut told: Vec<(Vec<Part>, Option<String>)> = vec![(Vec::new(), None); P::TABLE.len()];
     for (position, turn) in turns {
         plan.facts.extend(turn.facts);
         plan.outcomes.extend(turn.outcomes);
         plan.again_in = [plan.again_in, turn.again_in].into_iter().flatten().min();
-        parts[position] = turn.parts;
+        told[position] = (turn.parts, turn.remark);
         let held_back = preparing.is_some_and(|first| first != position);
         if !turn.stages.is_empty() && !held_back {
             plan.tracks.push(Track { step: P::TABLE[position].name, stages: turn.stages });
         }
     }
-    for ((step, state), parts) in P::TABLE.iter().zip(states).zip(parts) {
-        plan.steps.push(StepResult { name: step.name, state, parts });
+    for ((step, state), (parts, remark)) in P::TABLE.iter().zip(states).zip(told) {
+        plan.steps.push(StepResult { name: step.name, state, parts, remark });
     }
-    gates.into_plan(&mut plan);
+    gates.into_plan(view, &mut plan);
     if P::RECHECKED && !view.record.released {
         plan.again_in = Some(plan.again_in.unwrap_or(u32::MAX).min(view.account.recheck_seconds));
     }
@@ -152,12 +158,12 @@ fn forward<P: Procedure>(
 
 /// Releases step by step from the end of the table; a step waits for all that came after it.
 fn undo<P: Procedure>(view: &View<'_, P>, step: &Step<P>, later: &[Option<State>], gates: &mut Gates) -> Turn<P> {
-    if later.iter().flatten().any(|state| !state.is_settled()) {
-        return Turn::new(State::working(Reason::Waiting, "waits for the steps after it"));
-    }
     let turn = (step.undo)(view);
     if turn.state.is_settled() && turn.stages.is_empty() && turn.facts.is_empty() {
         return turn;
+    }
+    if later.iter().flatten().any(|state| !state.is_settled()) {
+        return Turn::new(State::working(Reason::Waiting, "waits for the steps after it"));
     }
     gates.pass(view, Action::Release, turn, || P::TABLE.iter().rev().flat_map(|step| (step.preview)(view)).collect())
 }
@@ -222,17 +228,32 @@ impl Gates {
         turn
     }
 
-    fn into_plan<P: Procedure>(self, plan: &mut Plan<P>) {
+    fn into_plan<P: Procedure>(self, view: &View<'_, P>, plan: &mut Plan<P>) {
         for (action, gate) in self.asked {
             match gate {
                 Gate::Open => {}
-                Gate::Opens(decision) => plan.decisions.push(decision),
+                Gate::Opens(decision) => {
+                    if let Some(denial) = view.record.denied.get(&action).filter(|d| d.plan_hash == decision.plan_hash)
+                    {
+                        plan.facts.push(Fact::DenyWithdrawn { action, approver: denial.approver.clone() });
+                    }
+                    plan.decisions.push(decision);
+                }
                 Gate::Closed { publish, denied } => {
                     if publish {
                         let new = self.published.iter().find(|p| p.action == action);
                         plan.facts.extend(new.cloned().map(Fact::PlanPublished));
                     }
-                    plan.facts.extend(denied);
+                    if Some(action) == self.awaiting {
+                        plan.denied_by = denied.as_ref().map(|denial| denial.approver.clone());
+                    }
+                    plan.facts.extend(
+                        denied.filter(|new| view.record.denied.get(&action) != Some(new)).map(|new| Fact::Denied {
+                            action,
+                            approver: new.approver,
+                            plan_hash: new.plan_hash,
+                        }),
+                    );
                 }
             }
         }

@@ -144,6 +144,13 @@ pub enum Fact {
         /// Hash of the plan.
         plan_hash: Digest,
     },
+    /// Who refused a plan took it back before others approved it.
+    DenyWithdrawn {
+        /// The action.
+        action: Action,
+        /// Who did.
+        approver: String,
+    },
     /// Snapshots of one call, found by the operation id in their tags, beyond the canonical set.
     SurplusSet {
         /// The operation that made them.

@@ -57,10 +57,16 @@ pub fn verdict<P: Procedure>(plan: &Plan<P>, errors: &BTreeMap<&'static str, Clo
         return no(&refusal, true);
     }
     if let Some(action) = plan.awaiting {
-        return no(&awaits(action), false);
+        return match &plan.denied_by {
+            Some(who) => no(&denied(action, who), true),
+            None => no(&awaits(action), false),
+        };
     }
     let mut skipped = Vec::new();
-    for step in &plan.steps {
+    // Going back, what the last steps of the table wait for is what all of them wait for.
+    let order: Vec<&StepResult> =
+        if plan.backwards { plan.steps.iter().rev().collect() } else { plan.steps.iter().collect() };
+    for step in order {
         match told(step, errors) {
             Some(State::Working(refusal)) => {
                 let message = format!("{}: {}", step.name, refusal.message);
@@ -68,7 +74,8 @@ pub fn verdict<P: Procedure>(plan: &Plan<P>, errors: &BTreeMap<&'static str, Clo
             }
             Some(State::Awaiting(action)) => return no(&awaits(action), false),
             Some(State::Skipped(refusal)) => skipped.push(format!("{}: {}", step.name, refusal.message)),
-            Some(State::Done(_) | State::Blocked(_)) | None => {}
+            Some(State::Done(_)) => skipped.extend(step.remark.iter().map(|remark| format!("{}: {remark}", step.name))),
+            Some(State::Blocked(_)) | None => {}
         }
     }
     if plan.released {
@@ -86,6 +93,16 @@ fn awaits(action: crate::api::approval::Action) -> Refusal {
         Reason::AwaitingApproval,
         format!(
             "{action} waits for an Approval of the plan in status.plan; status.plan.approveWith has the line to copy"
+        ),
+    )
+}
+
+fn denied(action: crate::api::approval::Action, who: &str) -> Refusal {
+    Refusal::new(
+        Reason::Denied,
+        format!(
+            "{who} denied the plan of {action}, and nothing of it is done. A change of the spec publishes a new plan; only {who} \
+             can delete the Deny"
         ),
     )
 }

@@ -19,8 +19,11 @@ fn plan(states: [Option<State>; 3]) -> Plan<Quarantine> {
         Some(State::Awaiting(action)) => Some(*action),
         _ => None,
     });
-    plan.steps =
-        STEPS.into_iter().zip(states).map(|(name, state)| StepResult { name, state, parts: Vec::new() }).collect();
+    plan.steps = STEPS
+        .into_iter()
+        .zip(states)
+        .map(|(name, state)| StepResult { name, state, parts: Vec::new(), remark: None })
+        .collect();
     plan
 }
 

@@ -71,6 +71,16 @@ impl Drift {
     }
 }
 
+/// A plan that somebody refused.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Denial {
+    /// The plan.
+    pub plan_hash: Digest,
+    /// Who did.
+    pub approver: String,
+}
+
 /// How long an accepted change is remembered, in seconds: AWS may show the old value for a while, and a resend
 /// in that time is no new operation.
 const RECENT: i64 = 300;
@@ -126,7 +136,7 @@ pub struct Record {
     /// When they did.
     pub decided_at: BTreeMap<Action, Time>,
     /// Plans that a person refused.
-    pub denied: BTreeMap<Action, Digest>,
+    pub denied: BTreeMap<Action, Denial>,
     /// Actions whose first change was made: from then on repair needs no approval.
     pub in_force: BTreeSet<Action>,
     /// What was given back, and what was left, with the value found.
@@ -254,8 +264,12 @@ impl Record {
             Fact::PlanPublished(plan) => {
                 self.plans.insert(plan.action, plan.clone());
             }
-            Fact::Denied { action, plan_hash, .. } => {
-                self.denied.insert(*action, plan_hash.clone());
+            Fact::Denied { action, plan_hash, approver } => {
+                let denial = Denial { plan_hash: plan_hash.clone(), approver: approver.clone() };
+                self.denied.insert(*action, denial);
+            }
+            Fact::DenyWithdrawn { action, .. } => {
+                self.denied.remove(action);
             }
             Fact::SurplusSet { snapshots, .. } => self.surplus.extend(snapshots.iter().cloned()),
             Fact::SnapshotSettled { snapshot, state } => {

@@ -267,6 +267,8 @@ pub struct Turn<P: Procedure> {
     pub outcomes: Vec<Entry>,
     /// For status.
     pub parts: Vec<Part>,
+    /// What a person should know of a step that is done all the same.
+    pub remark: Option<String>,
     /// Seconds until it wants to look again.
     pub again_in: Option<u32>,
     /// It only prepares: what other steps would do must not delay the turn that follows.
@@ -282,6 +284,7 @@ impl<P: Procedure> Turn<P> {
             facts: Vec::new(),
             outcomes: Vec::new(),
             parts: Vec::new(),
+            remark: None,
             again_in: None,
             prepares: false,
         }
@@ -317,6 +320,13 @@ impl<P: Procedure> Turn<P> {
         self
     }
 
+    /// Says what a person should know though the step is done.
+    #[must_use]
+    pub fn remarking(mut self, remark: Option<String>) -> Self {
+        self.remark = remark;
+        self
+    }
+
     /// Asks for another look.
     #[must_use]
     pub const fn again_in(mut self, seconds: u32) -> Self {
@@ -341,4 +351,6 @@ pub struct StepResult {
     pub state: Option<State>,
     /// For status.
     pub parts: Vec<Part>,
+    /// What a person should know of a step that is done all the same.
+    pub remark: Option<String>,
 }

@@ -13,7 +13,7 @@ use serde_json::Value as Json;
 use super::super::cluster::{CASE_LABEL, meta_time};
 use super::super::context::Context;
 use super::super::kind::{Kind, Site, Told};
-use crate::api::conditions::Condition;
+use crate::api::conditions::{Condition, Reason};
 use crate::api::evidence_snapshot::EvidenceSnapshot as EvidenceObject;
 use crate::api::forensic_case::{self as api, CasePlanStatus, CaseSummary, ChildStatus, ForensicCaseStatus, PlanLeaf};
 use crate::api::quarantine::{CaseRef, Level, Quarantine as QuarantineObject};
@@ -109,10 +109,13 @@ impl Kind for ForensicCase {
 
     fn status(told: Told<'_, Self>) -> Json {
         let children = &told.seen.children;
+        let releasing = told.spec.containment.level == Level::Released;
         let count = |evidence: bool| {
             let of: Vec<&Child> =
                 children.iter().filter(|child| matches!(child.kind, ChildKind::Evidence(_)) == evidence).collect();
-            format!("{}/{}", of.iter().filter(|child| child.reached).count(), of.len())
+            // A release that was asked for and not carried out has opened nothing.
+            let there = |child: &&&Child| if releasing && !evidence { child.cut } else { child.reached };
+            format!("{}/{}", of.iter().filter(there).count(), of.len())
         };
         let waiting = told.plan.steps.iter().find_map(|step| match step.state {
             Some(State::Awaiting(action)) => Some(action),
@@ -128,6 +131,7 @@ impl Kind for ForensicCase {
             waiting_for: match waiting {
                 Some(action) => format!("approval of {action}"),
                 None if told.verdict.ready => "-".to_owned(),
+                None if told.verdict.stalled => format!("a person: {}", told.verdict.reason),
                 None => "the controller".to_owned(),
             },
             ready: told.ready(),
@@ -185,38 +189,52 @@ fn said(conditions: &[Condition]) -> String {
     ready.map_or_else(|| "not looked at yet".to_owned(), |ready| format!("{}: {}", ready.reason, ready.message))
 }
 
-fn held(child: &QuarantineObject) -> Child {
-    let status = child.status.clone().unwrap_or_default();
-    let current = status.observed_generation == child.metadata.generation;
-    let ready = current && holds(&status.conditions, "Ready");
-    let reached = match child.spec.level {
-        Level::Isolated => current && holds(&status.conditions, "Isolated"),
-        Level::Protected | Level::Detached | Level::Released => ready,
-    };
+/// What the conditions of a child say of the whole of it.
+fn child(name: String, uid: String, kind: ChildKind, conditions: &[Condition], current: bool) -> Child {
+    let of = |type_: &str| conditions.iter().find(|c| c.type_ == type_ && c.status == "True").filter(|_| current);
+    let settled = Reason::Settled.as_str();
     Child {
-        name: child.name_any(),
-        uid: child.uid().unwrap_or_default(),
-        kind: ChildKind::Quarantine(child.spec.clone()),
-        ready,
-        reached,
-        message: said(&status.conditions),
-        plan: status.plan.map(|plan| (plan.action, plan.hash, plan.lines)),
-        reached_at: status.contained_at.map(|time| time.0),
+        name,
+        uid,
+        kind,
+        ready: of("Ready").is_some(),
+        reached: false,
+        cut: false,
+        stalled: of("Stalled").and_then(|c| Reason::ALL.iter().find(|reason| reason.as_str() == c.reason).copied()),
+        shortfall: of("Ready").filter(|ready| ready.reason == settled).map(|ready| ready.message.clone()),
+        message: said(conditions),
+        plan: None,
+        reached_at: None,
     }
 }
 
-fn kept(child: &EvidenceObject) -> Child {
-    let status = child.status.clone().unwrap_or_default();
-    let current = status.observed_generation == child.metadata.generation;
+fn held(of: &QuarantineObject) -> Child {
+    let status = of.status.clone().unwrap_or_default();
+    let current = status.observed_generation == of.metadata.generation;
+    let isolated = holds(&status.conditions, "Isolated");
+    let kind = ChildKind::Quarantine(of.spec.clone());
+    let child = child(of.name_any(), of.uid().unwrap_or_default(), kind, &status.conditions, current);
     Child {
-        name: child.name_any(),
-        uid: child.uid().unwrap_or_default(),
-        kind: ChildKind::Evidence(child.spec.clone()),
-        ready: current && holds(&status.conditions, "Ready"),
+        reached: match of.spec.level {
+            Level::Isolated => current && isolated,
+            Level::Protected | Level::Detached | Level::Released => child.ready,
+        },
+        cut: isolated,
+        plan: status.plan.map(|plan| (plan.action, plan.hash, plan.lines)),
+        reached_at: status.contained_at.map(|time| time.0),
+        ..child
+    }
+}
+
+fn kept(of: &EvidenceObject) -> Child {
+    let status = of.status.clone().unwrap_or_default();
+    let current = status.observed_generation == of.metadata.generation;
+    let kind = ChildKind::Evidence(of.spec.clone());
+    Child {
         reached: holds(&status.conditions, "Preserved"),
-        message: said(&status.conditions),
         plan: status.plan.map(|plan| (plan.action, plan.hash, plan.lines)),
         reached_at: status.evidence_safe_at.map(|time| time.0),
+        ..child(of.name_any(), of.uid().unwrap_or_default(), kind, &status.conditions, current)
     }
 }
 
@@ -245,7 +263,11 @@ fn child_status(child: &Child) -> ChildStatus {
         }
         .to_owned(),
         name: child.name.clone(),
-        ready: if child.ready { "True" } else { "False" }.to_owned(),
+        ready: match child.message.split_once(": ") {
+            _ if child.ready => "True".to_owned(),
+            Some((reason, _)) => reason.to_owned(),
+            None => "False".to_owned(),
+        },
         message: super::clip(&child.message, 256),
     }
 }

@@ -35,7 +35,7 @@ fn plan_status<P: Procedure>(told: &Told<'_, P>) -> Option<PlanStatus> {
 
 /// The plan's words, as many as a status takes.
 fn lines(plan: &PublishedPlan) -> Vec<String> {
-    plan.lines.iter().take(64).map(|line| clip(line, 512)).collect()
+    plan.lines.iter().take(256).map(|line| clip(line, 512)).collect()
 }
 
 /// At most so many characters.

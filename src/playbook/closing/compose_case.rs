@@ -134,26 +134,42 @@ fn compose(view: &View<'_, ForensicCase>) -> Turn<ForensicCase> {
     Turn::new(state).then(stage).noting(facts).with_parts(view.seen.children.iter().map(part).collect())
 }
 
+/// Lines that a case's plan shows. Its children's own plans say all of it.
+const LINES: usize = 256;
+
+/// What each child would do in one line, then the rest.
+fn words(of_children: &[(&Child, &Vec<String>)]) -> Vec<String> {
+    let heads = of_children.iter().filter_map(|(_, lines)| lines.first());
+    let rest = of_children.iter().flat_map(|(_, lines)| lines.iter().skip(1));
+    let mut words: Vec<String> = heads.chain(rest).cloned().collect();
+    if words.len() > LINES {
+        let more = words.len() - (LINES - 1);
+        words.truncate(LINES - 1);
+        words.push(format!("and {more} lines more: read status.plan of each child before you approve"));
+    }
+    words
+}
+
 /// The plans over the children that await a person, one for each action.
 fn plans(view: &View<'_, ForensicCase>) -> Vec<PublishedPlan> {
-    let mut by_action: BTreeMap<_, (BTreeMap<_, _>, Vec<String>)> = BTreeMap::new();
+    let mut by_action: BTreeMap<_, (BTreeMap<_, _>, Vec<_>)> = BTreeMap::new();
     for child in &view.seen.children {
         if let Some((action, hash, lines)) = &child.plan {
-            let (leaves, words) = by_action.entry(*action).or_default();
+            let (leaves, of_children) = by_action.entry(*action).or_default();
             leaves.insert(child.uid.clone(), hash.clone());
-            words.extend(lines.iter().cloned());
+            of_children.push((child, lines));
         }
     }
     by_action
         .into_iter()
-        .map(|(action, (leaves, lines))| {
+        .map(|(action, (leaves, of_children))| {
             let standing = view.record.plans.get(&action).filter(|plan| plan.leaves == leaves);
             standing.cloned().unwrap_or_else(|| PublishedPlan {
                 action,
                 basis: digest_of(&leaves),
                 hash: hash_of_leaves(&leaves),
                 index: view.next_index,
-                lines,
+                lines: words(&of_children),
                 leaves,
             })
         })
@@ -202,37 +218,52 @@ fn count(view: &View<'_, ForensicCase>, evidence: bool) -> (usize, usize) {
 
 fn contained(view: &View<'_, ForensicCase>) -> Turn<ForensicCase> {
     let (reached, all) = count(view, false);
-    let released = view.spec.containment.level == Level::Released;
-    Turn::new(if reached == all && released {
+    let releasing = view.spec.containment.level == Level::Released;
+    let state = if reached == all && releasing {
         State::skipped(Reason::Released, format!("{all} of {all} hosts released"))
     } else if reached == all {
         State::done(format!("{all} of {all} hosts held at {}", view.spec.containment.level.as_str()))
     } else {
-        let waiting = waits(view, false);
-        State::working(Reason::InProgress, format!("{reached} of {all} hosts{waiting}"))
-    })
+        let done = if releasing { " released" } else { "" };
+        unreached(view, false, format!("{reached} of {all} hosts{done}"))
+    };
+    Turn::new(state).remarking(shortfalls(view, false))
 }
 
 fn preserved(view: &View<'_, ForensicCase>) -> Turn<ForensicCase> {
     let (reached, all) = count(view, true);
-    Turn::new(if all == 0 {
+    let state = if all == 0 {
         State::skipped(Reason::NotDeclared, "the case declares no evidence")
     } else if reached == all {
         State::done(format!("{all} of {all} sets complete and locked"))
     } else {
-        State::working(Reason::InProgress, format!("{reached} of {all} sets{}", waits(view, true)))
-    })
+        unreached(view, true, format!("{reached} of {all} sets"))
+    };
+    Turn::new(state).remarking(shortfalls(view, true))
 }
 
-/// What the first child that is not there yet says.
-fn waits(view: &View<'_, ForensicCase>, evidence: bool) -> String {
-    view.seen
-        .children
-        .iter()
-        .filter(|child| matches!(child.kind, ChildKind::Evidence(_)) == evidence)
-        .find(|child| !child.reached)
-        .map(|child| format!("; {}: {}", child.name, child.message))
-        .unwrap_or_default()
+fn of_kind<'a>(view: &View<'a, ForensicCase>, evidence: bool) -> impl Iterator<Item = &'a Child> {
+    view.seen.children.iter().filter(move |child| matches!(child.kind, ChildKind::Evidence(_)) == evidence)
+}
+
+/// How far it is, and what the first child says that is not there yet: one that goes no further by itself, if there is.
+fn unreached(view: &View<'_, ForensicCase>, evidence: bool, so_far: String) -> State {
+    let behind = || of_kind(view, evidence).filter(|child| !child.reached);
+    let stuck = behind().find_map(|child| child.stalled.map(|reason| (reason, child)));
+    let says = |child: &Child| format!("{so_far}; {}: {}", child.name, child.message);
+    match (stuck, behind().next()) {
+        (Some((reason, child)), _) => State::blocked(reason, says(child)),
+        (None, Some(child)) => State::working(Reason::InProgress, says(child)),
+        (None, None) => State::working(Reason::InProgress, so_far),
+    }
+}
+
+/// What children that are settled did not do of what was declared.
+fn shortfalls(view: &View<'_, ForensicCase>, evidence: bool) -> Option<String> {
+    let said: Vec<String> = of_kind(view, evidence)
+        .filter_map(|child| child.shortfall.as_ref().map(|shortfall| format!("{}: {shortfall}", child.name)))
+        .collect();
+    (!said.is_empty()).then(|| said.join("; "))
 }
 
 #[cfg(test)]

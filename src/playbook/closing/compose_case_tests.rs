@@ -76,6 +76,9 @@ impl Desk {
                 kind,
                 ready: false,
                 reached: false,
+                cut: false,
+                stalled: None,
+                shortfall: None,
                 message: "m".to_owned(),
                 plan: None,
                 reached_at: None,
@@ -191,12 +194,43 @@ fn one_signature_covers_the_plans_of_those_that_wait() {
 }
 
 #[test]
+fn a_plan_too_long_to_show_names_every_host_and_says_that_it_is_cut() {
+    let mut desk = Desk::new(128);
+    desk.spec.evidence.moments.clear();
+    desk.carry_out();
+    for (n, child) in desk.seen.children.iter_mut().enumerate() {
+        let lines = vec![format!("cut {n}"), "second".to_owned(), "third".to_owned()];
+        child.plan = Some((Action::Isolate, sha256(child.name.as_bytes()), lines));
+    }
+    desk.carry_out();
+    let lines = &desk.record.plans[&Action::Isolate].lines;
+    assert_eq!((lines.len(), lines.iter().filter(|line| line.starts_with("cut ")).count()), (256, 128));
+    assert_eq!(lines[255], "and 129 lines more: read status.plan of each child before you approve");
+}
+
+#[test]
+fn what_a_child_did_not_do_is_said_by_the_case_too() {
+    let mut desk = Desk::new(1);
+    desk.carry_out();
+    for child in &mut desk.seen.children {
+        child.reached = true;
+    }
+    desk.child("one-i-00000000-at-once").shortfall = Some("Shared: not this one".to_owned());
+    let verdict = crate::playbook::project::verdict(&desk.plan(), &BTreeMap::new());
+    assert_eq!((verdict.ready, verdict.reason), (true, Reason::Settled));
+    assert_eq!(verdict.message, "EvidencePreserved: one-i-00000000-at-once: Shared: not this one");
+}
+
+#[test]
 fn contained_and_preserved_when_every_child_says_so() {
     let mut desk = Desk::new(2);
     desk.carry_out();
     desk.child("one-i-00000000").reached = true;
     let State::Working(refusal) = desk.state("Contained") else { panic!() };
     assert_eq!(refusal.message, "1 of 2 hosts; one-i-00000001: m", "and who is waited for");
+    desk.child("one-i-00000001").stalled = Some(Reason::InstanceNotFound);
+    let State::Blocked(refusal) = desk.state("Contained") else { panic!() };
+    assert_eq!(refusal.reason, Reason::InstanceNotFound, "nobody waits for what only a person can mend");
     desk.child("one-i-00000001").reached = true;
     assert!(matches!(desk.state("Contained"), State::Done(_)));
     assert!(!desk.state("EvidencePreserved").is_settled());
