@@ -21,7 +21,8 @@ impl Health {
     }
 }
 
-/// Serves `/healthz` (the process runs), `/readyz` (it holds the lease and watches) and `/metrics` (OpenMetrics).
+/// Serves `/healthz` (the process runs), `/readyz` (it stands by for the lease, or holds it and has listed all that it
+/// watches) and `/metrics` (OpenMetrics).
 pub async fn serve(address: SocketAddr, health: Health, metrics: Metrics) -> std::io::Result<()> {
     let listener = tokio::net::TcpListener::bind(address).await?;
     tracing::info!(address = %listener.local_addr()?, "serves health and metrics");
@@ -33,7 +34,7 @@ pub async fn serve(address: SocketAddr, health: Health, metrics: Metrics) -> std
                 if health.0.load(Ordering::Acquire) {
                     (StatusCode::OK, "ok")
                 } else {
-                    (StatusCode::SERVICE_UNAVAILABLE, "waits for the lease")
+                    (StatusCode::SERVICE_UNAVAILABLE, "lists what it watches")
                 }
             }),
         )

@@ -89,6 +89,7 @@ struct Times {
 
 impl Times {
     fn settings(&self) -> Settings {
+        // What is no time becomes none, which the check refuses by name.
         let seconds = |value: f64| Duration::try_from_secs_f64(value).unwrap_or_default();
         Settings {
             lease: seconds(self.lease),
@@ -141,9 +142,16 @@ async fn start(arguments: Arguments) -> Result<(), Box<dyn std::error::Error>> {
         identity: arguments.identity.map_or_else(host_name, Ok)?,
         image: arguments.image_digest,
     };
-    let ended = Box::pin(run(options, config, cloud, health, metrics, stop())).await;
-    server.abort();
-    Ok(ended?)
+    let abort = server.abort_handle();
+    let ended = tokio::select! {
+        ended = Box::pin(run(options, config, cloud, health, metrics, stop())) => ended.map_err(Into::into),
+        served = server => Err(match served {
+            Ok(Err(error)) => format!("--listen {} can't be served: {error}", arguments.listen).into(),
+            _ => "health and metrics are not served any more".into(),
+        }),
+    };
+    abort.abort();
+    ended
 }
 
 /// The host's name as the kernel has it.

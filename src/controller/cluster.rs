@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use k8s_openapi::api::core::v1::ObjectReference;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time as MetaTime;
-use kube::api::{DeleteParams, ListParams, ObjectMeta, Patch, PatchParams, PostParams};
+use kube::api::{DeleteParams, ListParams, ObjectMeta, Patch, PatchParams, PostParams, Preconditions};
 use kube::runtime::events::{Event, Recorder};
 use kube::{Api, Client, Resource, ResourceExt};
 use serde::Serialize;
@@ -18,14 +18,11 @@ use crate::api::custody_record::{CustodyRecord, CustodyRecordSpec};
 use crate::api::ids::Digest;
 use crate::api::instance_hold::{InstanceHold, InstanceHoldSpec};
 use crate::api::policies::APPROVER_REFUSAL;
-use crate::api::{FINALIZER, GROUP, VERSION};
+use crate::api::{CASE_LABEL, CASE_UID_LABEL, FINALIZER, GROUP, VERSION};
 use crate::playbook::chain::{Link, ObjectRef};
 
 /// Field manager of everything that the controller applies.
 pub const MANAGER: &str = "sequester";
-
-/// Label of the case on its children.
-pub const CASE_LABEL: &str = "sequester.dev/case";
 
 /// Label of the object on its custody records: its uid.
 pub const SUBJECT_LABEL: &str = "sequester.dev/subject";
@@ -217,8 +214,11 @@ impl Cluster {
             return Ok(());
         }
         self.marked(&api, &name, hold.finalizers(), false).await?;
-        match self.ask("delete instance hold", api.delete(&name, &DeleteParams::default())).await {
-            Err(error) if error.is(404) => Ok(()),
+        // A delete that comes late must not hit the hold of whoever came after.
+        let this = Preconditions { uid: hold.uid(), resource_version: None };
+        let params = DeleteParams { preconditions: Some(this), ..DeleteParams::default() };
+        match self.ask("delete instance hold", api.delete(&name, &params)).await {
+            Err(error) if error.is(404) || error.is(409) => Ok(()),
             answer => answer.map(|_| ()),
         }
     }
@@ -265,7 +265,7 @@ impl Cluster {
         &self,
         api: &Api<T>,
         name: &str,
-        case: &str,
+        (case, case_uid): (&str, &str),
         kind: &str,
         spec: &impl Serialize,
     ) -> Result<(), ClusterError>
@@ -275,7 +275,7 @@ impl Cluster {
         let patch = json!({
             "apiVersion": format!("{GROUP}/{VERSION}"),
             "kind": kind,
-            "metadata": {"name": name, "labels": {CASE_LABEL: case}},
+            "metadata": {"name": name, "labels": {CASE_LABEL: case, CASE_UID_LABEL: case_uid}},
             "spec": spec,
         });
         let params = PatchParams::apply(MANAGER).force();

@@ -40,8 +40,8 @@ pub struct Context<C: Cloud> {
     pub quarantines: Store<Quarantine>,
     /// Evidence, as last watched.
     pub evidence: Store<EvidenceSnapshot>,
-    /// When each host was closed, by namespace and instance: from the chains, not from a status.
-    pub contained: Shared<(String, InstanceId), Time>,
+    /// When each Quarantine closed its host, by its uid: from the chains, not from a status.
+    pub contained: Shared<String, Contained>,
     /// Whether STS confirmed an account, by all that the answer depends on.
     pub identities: Shared<Access, (Instant, Result<Identity, Refusal>)>,
     /// When the admission policies were last proved, and how it went.
@@ -50,6 +50,17 @@ pub struct Context<C: Cloud> {
     pub memories: Mutex<HashMap<String, Arc<dyn Any + Send + Sync>>>,
     /// Counters.
     pub metrics: Metrics,
+}
+
+/// A host that one Quarantine has closed.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Contained {
+    /// Namespace of the Quarantine.
+    pub namespace: String,
+    /// The host.
+    pub instance: InstanceId,
+    /// When.
+    pub at: Time,
 }
 
 /// A small map behind a lock that is never held across an await.
@@ -66,6 +77,11 @@ impl<K: std::hash::Hash + Eq, V: Clone> Shared<K, V> {
     /// The value of a key.
     pub fn get(&self, key: &K) -> Option<V> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner).get(key).cloned()
+    }
+
+    /// The first value that answers.
+    pub fn find(&self, answers: impl Fn(&V) -> bool) -> Option<V> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).values().find(|value| answers(value)).cloned()
     }
 
     /// Sets or removes the value of a key.
@@ -91,8 +107,23 @@ impl<C: Cloud> Context<C> {
         })
     }
 
+    /// When a host was closed by a Quarantine of a namespace.
+    pub fn contained_at(&self, namespace: Option<&str>, instance: &InstanceId) -> Option<Time> {
+        let namespace = namespace.unwrap_or_default();
+        self.contained.find(|known| known.namespace == namespace && known.instance == *instance).map(|known| known.at)
+    }
+
+    /// Waits until all that is watched was listed once: who is in use is not known before.
+    pub async fn synced(&self) {
+        let ready =
+            (self.accounts.wait_until_ready(), self.quarantines.wait_until_ready(), self.evidence.wait_until_ready());
+        // An error says that the watch has ended, and with it this process.
+        let _ = tokio::join!(ready.0, ready.1, ready.2);
+    }
+
     /// Forgets an object that is gone.
     pub fn forget(&self, uid: &str) {
+        self.contained.put(uid.to_owned(), None);
         self.memories.lock().unwrap_or_else(PoisonError::into_inner).remove(uid);
     }
 

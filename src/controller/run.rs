@@ -79,6 +79,8 @@ pub async fn run<C: Cloud>(
         None => Fence::always(settings.request_deadline),
         Some(name) => {
             tracing::info!(lease = name, identity = options.identity, "waits for the lease");
+            // Ready to take over, which is all that a standby can be: a rollout waits for it.
+            health.ready(true);
             let taking = lease::acquire(strict.clone(), &options.lease_namespace, name, &options.identity, &settings);
             let taken = tokio::select! {
                 taken = taking => taken?,
@@ -90,6 +92,7 @@ pub async fn run<C: Cloud>(
         }
     };
 
+    health.ready(false);
     let (stopping, stopped) = watch::channel(false);
     let kinds = Kinds::new(&options, &client);
     let context = Arc::new(Context {
@@ -114,7 +117,14 @@ pub async fn run<C: Cloud>(
         metrics,
     });
     tracing::info!(identity = options.identity, namespaces = ?options.namespaces, "works");
-    health.ready(true);
+    let ready = {
+        let (context, health) = (context.clone(), health.clone());
+        async move {
+            context.synced().await;
+            health.ready(true);
+            std::future::pending::<()>().await;
+        }
+    };
     let running = kinds.run(context, stopped);
     tokio::pin!(running);
 
@@ -126,6 +136,7 @@ pub async fn run<C: Cloud>(
     };
     let outcome = tokio::select! {
         () = &mut running => Ok(()),
+        () = ready => Ok(()),
         () = &mut stop => Ok(()),
         lost = lost => Err(lost),
     };

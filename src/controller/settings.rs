@@ -35,7 +35,8 @@ pub struct Settings {
     pub proof: Duration,
     /// How many objects of a kind are worked on side by side. Default 32.
     pub concurrency: u16,
-    /// Length of a hold on what is settled, in per cent of the account's recheck: re-checks are spread out. Default 10.
+    /// How far waits are spread, in per cent of their length, so that what began together does not stay together.
+    /// Default 10.
     pub jitter_percent: u32,
 }
 
@@ -86,6 +87,9 @@ pub enum Unsafe {
         /// The lease.
         lease: Duration,
     },
+    /// A time that must be some.
+    #[error("{0} must be more than 0 seconds, and a number")]
+    None(&'static str),
     /// The lease is not a number of whole seconds: the Lease object holds no other.
     #[error("{name} is {value:?}, but must be whole seconds and at least one")]
     NotWholeSeconds {
@@ -102,6 +106,18 @@ impl Settings {
         for (name, value) in [("lease", self.lease), ("lease-margin", self.lease_margin)] {
             if value.subsec_nanos() != 0 || value.is_zero() {
                 return Err(Unsafe::NotWholeSeconds { name, value });
+            }
+        }
+        for (name, value) in [
+            ("request-deadline", self.request_deadline),
+            ("poll", self.poll),
+            ("coalesce", self.coalesce),
+            ("backoff", self.backoff),
+            ("backoff-limit", self.backoff_limit),
+            ("patience", self.patience),
+        ] {
+            if value.is_zero() {
+                return Err(Unsafe::None(name));
             }
         }
         if self.lease_margin <= self.request_deadline || self.lease_margin >= self.lease {
@@ -144,6 +160,12 @@ mod tests {
         let refusal = settings.check().unwrap_err();
         assert_eq!(refusal, Unsafe::SettleTooShort { settle: Duration::from_secs(75), least: Duration::from_secs(75) });
         assert!(refusal.to_string().contains("taken twice"), "{refusal}");
+    }
+
+    #[test]
+    fn no_time_at_all_is_refused_by_name() {
+        let settings = Settings { backoff: Duration::ZERO, ..Settings::default() };
+        assert_eq!(settings.check(), Err(Unsafe::None("backoff")));
     }
 
     #[test]

@@ -1,7 +1,7 @@
 //! One turn of one object: observe, decide, record, perform, project. The same lines run every kind.
 
 use futures::stream::{FuturesUnordered, StreamExt};
-use kube::ResourceExt;
+use kube::{Resource, ResourceExt};
 
 use super::accounts::nowhere;
 use super::approvals;
@@ -160,6 +160,12 @@ async fn act<K: Kind, C: Cloud>(
     chain: &Chain,
 ) -> Result<Turned, ClusterError> {
     let Looked { fresh, object, site, place, rules, seen, .. } = looked;
+    if K::CHAIN && chain.head.is_none() && fresh.meta().deletion_timestamp.is_some() {
+        // Nothing is begun for what is about to go.
+        let hold = hold_spec(site.as_ref(), rules, object);
+        put_back::<K, C>(ctx, fresh, memory, hold.as_ref()).await?;
+        return Ok(Turned::Gone);
+    }
     let subject = subject::<K>(fresh);
     let found = approvals::find::<K, C>(ctx, &subject, &chain.record).await?;
     let mut writer = ctx.writer.clone();
@@ -181,7 +187,9 @@ async fn act<K: Kind, C: Cloud>(
     if !ctx.fence.permits(false) {
         return Ok(Turned::Again);
     }
-    if let Err(error) = approvals::judge(ctx, &subject, &chain.record, &found).await {
+    // A plan that this very decision replaces is an older one.
+    let published = decided.link.as_ref().map_or(&chain.record, |link| &link.record);
+    if let Err(error) = approvals::judge(ctx, &subject, published, &found).await {
         // The answer to a person can wait; what was decided can't.
         tracing::warn!(kind = K::KIND, name = subject.name, %error, "an Approval was not answered");
     }

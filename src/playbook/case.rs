@@ -44,6 +44,8 @@ pub struct Child {
     pub reached: bool,
     /// A Quarantine that cuts its host off now, whatever its level asks for.
     pub cut: bool,
+    /// An earlier case of the same name made it.
+    pub of_another: bool,
     /// Why it goes no further until a person acts.
     pub stalled: Option<Reason>,
     /// Settled with less than was declared: what is missing.

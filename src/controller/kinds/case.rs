@@ -1,5 +1,6 @@
 //! `ForensicCase`: the incident. It touches Kubernetes alone.
 
+use std::collections::BTreeMap;
 use std::fmt::Debug;
 use std::sync::Arc;
 
@@ -10,13 +11,14 @@ use kube::{Api, Client, Resource, ResourceExt};
 use serde::de::DeserializeOwned;
 use serde_json::Value as Json;
 
-use super::super::cluster::{CASE_LABEL, meta_time};
+use super::super::cluster::meta_time;
 use super::super::context::Context;
 use super::super::kind::{Kind, Site, Told};
 use crate::api::conditions::{Condition, Reason};
 use crate::api::evidence_snapshot::EvidenceSnapshot as EvidenceObject;
 use crate::api::forensic_case::{self as api, CasePlanStatus, CaseSummary, ChildStatus, ForensicCaseStatus, PlanLeaf};
 use crate::api::quarantine::{CaseRef, Level, Quarantine as QuarantineObject};
+use crate::api::{CASE_LABEL, CASE_UID_LABEL};
 use crate::cloud::error::{CloudError, ErrorClass};
 use crate::cloud::{Cloud, Place, Witness};
 use crate::playbook::effect::Receipt;
@@ -65,14 +67,18 @@ impl Kind for ForensicCase {
             tokio::join!(of_case(ctx, object, &ctx.quarantines), of_case(ctx, object, &ctx.evidence));
         let (case, namespace) = (object.name_any(), object.namespace());
         let is_of = |of: Option<&CaseRef>| of.is_some_and(|of| of.name == case);
+        let uid = object.uid();
+        // A name can be used again: what an earlier case of this name made is not ours.
+        let of_another =
+            |labels: &BTreeMap<String, String>| labels.get(CASE_UID_LABEL).is_some_and(|of| Some(of) != uid.as_ref());
         let held = quarantines
             .iter()
             .filter(|child| child.namespace() == namespace && is_of(child.spec.case_ref.as_ref()))
-            .map(|child| held(child));
+            .map(|child| Child { of_another: of_another(child.labels()), ..held(child) });
         let kept = evidence
             .iter()
             .filter(|child| child.namespace() == namespace && is_of(child.spec.case_ref.as_ref()))
-            .map(|child| kept(child));
+            .map(|child| Child { of_another: of_another(child.labels()), ..kept(child) });
         let mut children: Vec<Child> = held.chain(kept).collect();
         children.sort_by(|a, b| a.name.cmp(&b.name));
         CaseSeen { children }
@@ -87,15 +93,15 @@ impl Kind for ForensicCase {
     ) -> Result<Receipt, CloudError> {
         let CaseEffect::Ensure { name, kind } = &sending.order.change;
         let (client, namespace) = (ctx.cluster.client(), object.namespace().unwrap_or_default());
-        let case = object.name_any();
+        let (case, uid) = (object.name_any(), object.uid().unwrap_or_default());
         let done = match kind.as_ref() {
             ChildKind::Quarantine(spec) => {
                 let api: Api<QuarantineObject> = Api::namespaced(client, &namespace);
-                ctx.cluster.ensure(&api, name, &case, "Quarantine", spec).await
+                ctx.cluster.ensure(&api, name, (&case, &uid), "Quarantine", spec).await
             }
             ChildKind::Evidence(spec) => {
                 let api: Api<EvidenceObject> = Api::namespaced(client, &namespace);
-                ctx.cluster.ensure(&api, name, &case, "EvidenceSnapshot", spec).await
+                ctx.cluster.ensure(&api, name, (&case, &uid), "EvidenceSnapshot", spec).await
             }
         };
         done.map(|()| Receipt::default()).map_err(|error| CloudError {
@@ -200,6 +206,7 @@ fn child(name: String, uid: String, kind: ChildKind, conditions: &[Condition], c
         ready: of("Ready").is_some(),
         reached: false,
         cut: false,
+        of_another: false,
         stalled: of("Stalled").and_then(|c| Reason::ALL.iter().find(|reason| reason.as_str() == c.reason).copied()),
         shortfall: of("Ready").filter(|ready| ready.reason == settled).map(|ready| ready.message.clone()),
         message: said(conditions),

@@ -70,7 +70,7 @@ impl Kind for EvidenceSnapshot {
     ) -> EvidenceSeen {
         let Some(place) = place else { return EvidenceSeen::nothing() };
         let source = &object.spec.source.instance;
-        let isolated_at = ctx.contained.get(&(object.namespace().unwrap_or_default(), source.instance_id.clone()));
+        let isolated_at = ctx.contained_at(object.namespace().as_deref(), &source.instance_id);
         let waits = object.spec.moment == Moment::AfterIsolation && isolated_at.is_none();
         if waits && record.opened.is_none() && record.operations.is_empty() {
             // Nothing to look at yet, but the host: a wrong id is told at once.

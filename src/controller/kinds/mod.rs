@@ -43,13 +43,16 @@ fn clip(text: &str, most: usize) -> String {
     text.chars().take(most).collect()
 }
 
+/// Stands where the approver's name goes.
+const APPROVER: &str = "@approver@";
+
 /// One line for the approver to copy. It fills in who they are as the API server sees them, not as they say.
 fn approve_with(subject: &Subject, plan: &PublishedPlan) -> String {
     let mut spec = json!({
         "subject": {"kind": subject.kind, "name": subject.name, "uid": subject.uid},
         "action": plan.action,
         "planHash": plan.hash,
-        "approver": "'\"$(kubectl auth whoami -o jsonpath={.status.userInfo.username})\"'",
+        "approver": APPROVER,
         "decision": "Approve",
         "reason": "the plan was read and agreed to",
     });
@@ -62,7 +65,35 @@ fn approve_with(subject: &Subject, plan: &PublishedPlan) -> String {
         "metadata": {"generateName": format!("{}-", plan.action.as_str().to_lowercase())},
         "spec": spec,
     });
-    // The quotes that leave and enter the shell's single quotes must not be escaped as JSON.
-    let text = approval.to_string().replace("'\\\"$(", "'\"$(").replace(")\\\"'", ")\"'");
-    format!("echo '{text}' | kubectl create -n {} -f -", subject.namespace.as_deref().unwrap_or_default())
+    // Names are somebody else's words: none of them may end the shell's quotes.
+    let quoted = approval.to_string().replace('\'', "\\u0027");
+    let text = quoted.replace(APPROVER, "'\"$(kubectl auth whoami -o jsonpath={.status.userInfo.username})\"'");
+    format!("printf %s '{text}' | kubectl create -n {} -f -", subject.namespace.as_deref().unwrap_or_default())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::api::approval::Action;
+    use crate::playbook::chain::sha256;
+
+    #[test]
+    fn no_name_ends_the_quotes_of_the_line_to_copy() {
+        let subject = Subject {
+            requested_by: Some("o'brien; touch x".to_owned()),
+            ..crate::playbook::sample::subject("Quarantine")
+        };
+        let hash = sha256(b"plan");
+        let plan = PublishedPlan {
+            action: Action::Isolate,
+            basis: hash.clone(),
+            hash,
+            index: 0,
+            lines: Vec::new(),
+            leaves: std::collections::BTreeMap::new(),
+        };
+        let line = approve_with(&subject, &plan);
+        assert_eq!(line.matches('\'').count(), 4, "the line's own quotes alone: {line}");
+        assert!(line.contains("o\\u0027brien"), "{line}");
+    }
 }

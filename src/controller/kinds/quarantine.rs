@@ -6,7 +6,7 @@ use kube::{Api, Client, ResourceExt};
 use serde_json::Value as Json;
 
 use super::super::cluster::meta_time;
-use super::super::context::Context;
+use super::super::context::{Contained, Context};
 use super::super::kind::{Kind, Site, Told};
 use crate::api::approval::Action;
 use crate::api::conditions::Condition;
@@ -99,8 +99,12 @@ impl Kind for Quarantine {
     }
 
     fn remember<C: Cloud>(ctx: &Context<C>, object: &Self::Object, record: &Record) {
-        let key = (object.namespace().unwrap_or_default(), object.spec.target.instance_id.clone());
-        ctx.contained.put(key, record.contained_at.filter(|_| !record.released));
+        let contained = record.contained_at.filter(|_| !record.released).map(|at| Contained {
+            namespace: object.namespace().unwrap_or_default(),
+            instance: object.spec.target.instance_id.clone(),
+            at,
+        });
+        ctx.contained.put(object.uid().unwrap_or_default(), contained);
     }
 
     fn status(told: Told<'_, Self>) -> Json {
@@ -205,9 +209,6 @@ fn siblings_open<C: Cloud>(ctx: &Context<C>, object: &api::Quarantine) -> usize 
         .iter()
         .filter(|other| other.uid() != object.uid() && other.namespace() == namespace)
         .filter(|other| other.spec.case_ref.as_ref() == Some(case) && other.spec.level == Level::Isolated)
-        .filter(|other| {
-            let key = (namespace.clone().unwrap_or_default(), other.spec.target.instance_id.clone());
-            ctx.contained.get(&key).is_none()
-        })
+        .filter(|other| ctx.contained_at(namespace.as_deref(), &other.spec.target.instance_id).is_none())
         .count()
 }

@@ -55,7 +55,8 @@ fn next(view: &View<'_, Quarantine>) -> Turn<Quarantine> {
             } else {
                 State::working(failure.reason, failure.message.clone())
             };
-            Turn::new(state).noting(facts).again_in(view.limits.poll_seconds)
+            // The look goes over every load balancer of the account, whose calls others need too.
+            Turn::new(state).noting(facts).again_in(view.account.recheck_seconds)
         }
         Read::NotRead | Read::Absent { .. } => {
             Turn::new(State::working(Reason::InProgress, "reads groups, load balancers and console"))

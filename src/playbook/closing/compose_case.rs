@@ -112,6 +112,17 @@ pub fn declared(view: &View<'_, ForensicCase>) -> Vec<(String, ChildKind)> {
 
 fn compose(view: &View<'_, ForensicCase>) -> Turn<ForensicCase> {
     let wanted = declared(view);
+    let taken =
+        view.seen.children.iter().find(|child| child.of_another && wanted.iter().any(|(name, _)| *name == child.name));
+    if let Some(child) = taken {
+        return Turn::new(State::blocked(
+            Reason::Conflict,
+            format!(
+                "{} was made by an earlier case of this name, and says nothing of this one; give the case another name",
+                child.name
+            ),
+        ));
+    }
     let stage: Vec<CaseEffect> = wanted
         .iter()
         .filter(|(name, kind)| !view.seen.children.iter().any(|child| child.name == *name && stands(child, kind)))
@@ -153,7 +164,7 @@ fn words(of_children: &[(&Child, &Vec<String>)]) -> Vec<String> {
 /// The plans over the children that await a person, one for each action.
 fn plans(view: &View<'_, ForensicCase>) -> Vec<PublishedPlan> {
     let mut by_action: BTreeMap<_, (BTreeMap<_, _>, Vec<_>)> = BTreeMap::new();
-    for child in &view.seen.children {
+    for child in view.seen.children.iter().filter(|child| !child.of_another) {
         if let Some((action, hash, lines)) = &child.plan {
             let (leaves, of_children) = by_action.entry(*action).or_default();
             leaves.insert(child.uid.clone(), hash.clone());
@@ -163,7 +174,9 @@ fn plans(view: &View<'_, ForensicCase>) -> Vec<PublishedPlan> {
     by_action
         .into_iter()
         .map(|(action, (leaves, of_children))| {
-            let standing = view.record.plans.get(&action).filter(|plan| plan.leaves == leaves);
+            // Children that carried theirs out drop out of it: what was signed still covers the others.
+            let covers = |plan: &&PublishedPlan| leaves.iter().all(|(uid, hash)| plan.leaves.get(uid) == Some(hash));
+            let standing = view.record.plans.get(&action).filter(covers);
             standing.cloned().unwrap_or_else(|| PublishedPlan {
                 action,
                 basis: digest_of(&leaves),
@@ -212,7 +225,9 @@ fn count(view: &View<'_, ForensicCase>, evidence: bool) -> (usize, usize) {
         .filter(|(_, kind)| matches!(kind, ChildKind::Evidence(_)) == evidence)
         .map(|(name, _)| name)
         .collect();
-    let reached = view.seen.children.iter().filter(|child| wanted.contains(&child.name) && child.reached).count();
+    let releasing = view.spec.containment.level == Level::Released;
+    let counts = |child: &&Child| child.reached && (releasing || !is_released(child));
+    let reached = of_kind(view, evidence).filter(|child| wanted.contains(&child.name)).filter(counts).count();
     (reached, wanted.len())
 }
 
@@ -221,6 +236,12 @@ fn contained(view: &View<'_, ForensicCase>) -> Turn<ForensicCase> {
     let releasing = view.spec.containment.level == Level::Released;
     let state = if reached == all && releasing {
         State::skipped(Reason::Released, format!("{all} of {all} hosts released"))
+    } else if let released = of_kind(view, false).filter(|child| child.reached && is_released(child)).count()
+        && !releasing
+        && released > 0
+        && reached + released == all
+    {
+        State::skipped(Reason::Released, format!("{reached} of {all} hosts held; {released} released by themselves"))
     } else if reached == all {
         State::done(format!("{all} of {all} hosts held at {}", view.spec.containment.level.as_str()))
     } else {
@@ -242,8 +263,15 @@ fn preserved(view: &View<'_, ForensicCase>) -> Turn<ForensicCase> {
     Turn::new(state).remarking(shortfalls(view, true))
 }
 
+fn is_released(child: &Child) -> bool {
+    matches!(&child.kind, ChildKind::Quarantine(spec) if spec.level == Level::Released)
+}
+
 fn of_kind<'a>(view: &View<'a, ForensicCase>, evidence: bool) -> impl Iterator<Item = &'a Child> {
-    view.seen.children.iter().filter(move |child| matches!(child.kind, ChildKind::Evidence(_)) == evidence)
+    view.seen
+        .children
+        .iter()
+        .filter(move |child| !child.of_another && matches!(child.kind, ChildKind::Evidence(_)) == evidence)
 }
 
 /// How far it is, and what the first child says that is not there yet: one that goes no further by itself, if there is.

@@ -77,6 +77,7 @@ impl Desk {
                 ready: false,
                 reached: false,
                 cut: false,
+                of_another: false,
                 stalled: None,
                 shortfall: None,
                 message: "m".to_owned(),
@@ -184,6 +185,13 @@ fn one_signature_covers_the_plans_of_those_that_wait() {
     assert_eq!(desk.record.plans[&Action::Isolate], plan, "published once");
     assert!(desk.plan().facts.is_empty());
     // A child's plan changed: what was signed does not cover it.
+    desk.child("one-i-00000000").plan = None;
+    desk.carry_out();
+    assert_eq!(
+        desk.record.plans[&Action::Isolate],
+        plan,
+        "one that carried its own out leaves the signature to the others"
+    );
     desk.child("one-i-00000001").plan = Some((Action::Isolate, hash("c"), Vec::new()));
     desk.carry_out();
     assert_ne!(desk.record.plans[&Action::Isolate].hash, plan.hash);
@@ -219,6 +227,32 @@ fn what_a_child_did_not_do_is_said_by_the_case_too() {
     let verdict = crate::playbook::project::verdict(&desk.plan(), &BTreeMap::new());
     assert_eq!((verdict.ready, verdict.reason), (true, Reason::Settled));
     assert_eq!(verdict.message, "EvidencePreserved: one-i-00000000-at-once: Shared: not this one");
+}
+
+#[test]
+fn a_host_that_was_released_by_itself_is_not_called_held() {
+    let mut desk = Desk::new(2);
+    desk.carry_out();
+    for child in &mut desk.seen.children {
+        child.reached = true;
+    }
+    let ChildKind::Quarantine(spec) = &mut desk.child("one-i-00000001").kind else { panic!() };
+    spec.level = Level::Released;
+    let State::Skipped(refusal) = desk.state("Contained") else { panic!() };
+    assert_eq!(refusal.message, "1 of 2 hosts held; 1 released by themselves");
+    desk.carry_out();
+    assert_eq!(desk.record.contained_at, None);
+}
+
+#[test]
+fn what_an_earlier_case_of_the_same_name_left_is_not_taken_for_ours() {
+    let mut desk = Desk::new(1);
+    desk.carry_out();
+    for child in &mut desk.seen.children {
+        (child.of_another, child.reached) = (true, true);
+    }
+    assert!(matches!(desk.state("PlanReady"), State::Blocked(r) if r.reason == Reason::Conflict));
+    assert!(!desk.state("Contained").is_settled() && !desk.state("EvidencePreserved").is_settled());
 }
 
 #[test]
