@@ -44,8 +44,8 @@ pub struct Child {
     pub reached: bool,
     /// A Quarantine that cuts its host off now, whatever its level asks for.
     pub cut: bool,
-    /// An earlier case of the same name made it.
-    pub of_another: bool,
+    /// Uid of the case that made it: a name can be used again.
+    pub made_by: Option<String>,
     /// Why it goes no further until a person acts.
     pub stalled: Option<Reason>,
     /// Settled with less than was declared: what is missing.

@@ -38,37 +38,75 @@ async fn chain(stage: &Stage, uid: &str) {
             "    {} #{index} {} {}",
             time.get(11..19).unwrap_or(time),
             if linked { "ok    " } else { "BROKEN" },
-            &previous.as_str().unwrap_or_default()[..19]
+            short(&previous)
         );
         for entry in body["entries"].as_array().into_iter().flatten() {
-            println!("             {}", words(entry));
+            println!("             {}", words(entry).trim_end());
         }
         assert!(linked, "link {index} does not follow from the one before it");
     }
 }
 
-/// One entry in words.
+/// One entry in words. The operation id, or its beginning, stands with an intent and with its outcome.
 fn words(entry: &Value) -> String {
-    let text = |value: &Value| value.as_str().map_or_else(|| value.to_string(), ToOwned::to_owned);
     match entry["entry"].as_str().unwrap_or_default() {
-        "intent" => {
-            let effect = &entry["effect"];
-            let about = ["interface", "snapshot", "volume", "group", "vpc", "instance", "key"]
-                .iter()
-                .find_map(|name| effect.get(name))
-                .map(text)
-                .unwrap_or_default();
-            format!("intent   {} {about}", text(&effect["operation"]))
-        }
+        "intent" => format!("intent   {} {}", operation(&entry["id"]), effect(&entry["effect"])),
         "outcome" => {
-            let id = text(&entry["id"]);
-            format!("outcome  {} {}", text(&entry["result"]), id.get(..8).unwrap_or(&id))
+            let made = entry["created"].as_array().into_iter().flatten().map(|one| {
+                let role = one.get("role").map(|role| format!(" ({})", text(role))).unwrap_or_default();
+                format!(", made {}{role}", text(&one["id"]))
+            });
+            let error = entry["error"].as_str().map(|error| format!(", {error}")).unwrap_or_default();
+            let made: String = made.collect();
+            format!("outcome  {} {}{error}{made}", operation(&entry["id"]), text(&entry["result"]))
         }
-        "decision" => format!("decision {} approved by {}", text(&entry["action"]), entry["approvals"]),
-        "fact" => {
-            let what = ["attribute", "snapshot", "action", "part"].iter().find_map(|name| entry.get(name)).map(text);
-            format!("fact     {} {}", text(&entry["fact"]), what.unwrap_or_default())
+        "decision" => {
+            let people: Vec<&str> = entry["approvals"].as_object().into_iter().flatten().map(|one| &**one.0).collect();
+            let alone = if entry["breakGlass"] == true { ", breaking the glass" } else { "" };
+            let (action, people) = (text(&entry["action"]), people.join(" and "));
+            format!("decision {action} approved by {people}{alone} (plan {})", short(&entry["planHash"]))
         }
-        other => format!("{other}   {}", text(&entry["about"])),
+        "fact" => format!("fact     {} {}", text(&entry["fact"]), fact(entry)),
+        other => format!("{other:<8} {}", text(&entry["about"])),
+    }
+}
+
+/// The change and what it is about.
+fn effect(effect: &Value) -> String {
+    let about = ["interface", "snapshot", "volume", "group", "vpc", "instance", "key"];
+    let about = about.iter().find_map(|name| effect.get(name)).map(text).unwrap_or_default();
+    let role = effect.get("role").map(|role| format!("{}, in ", text(role))).unwrap_or_default();
+    format!("{} {role}{about}", text(&effect["operation"]))
+}
+
+/// What a fact is about.
+fn fact(entry: &Value) -> String {
+    match entry["fact"].as_str().unwrap_or_default() {
+        "planPublished" => format!("{} {}", text(&entry["action"]), short(&entry["hash"])),
+        "gaveUp" => format!("{} {}: {}", text(&entry["step"]), text(&entry["part"]), text(&entry["reason"])),
+        "baseline" => format!("{} was {}", text(&entry["attribute"]), text(&entry["value"])),
+        "snapshotSettled" => format!("{} {}", text(&entry["snapshot"]), text(&entry["state"])),
+        "shared" => format!("{} with {}", text(&entry["snapshot"]), text(&entry["accounts"])),
+        "composed" => text(&entry["children"]),
+        _ => ["attribute", "snapshot", "action"].iter().find_map(|name| entry.get(name)).map(text).unwrap_or_default(),
+    }
+}
+
+/// The beginning of an operation id, which names an intent and its outcome.
+fn operation(id: &Value) -> String {
+    text(id).chars().take(8).collect()
+}
+
+/// The beginning of a hash.
+fn short(hash: &Value) -> String {
+    text(hash).chars().take("sha256:".len() + 12).collect()
+}
+
+/// A value without quotes.
+fn text(value: &Value) -> String {
+    match value {
+        Value::String(text) => text.clone(),
+        Value::Array(all) => all.iter().map(text).collect::<Vec<_>>().join(", "),
+        other => other.to_string(),
     }
 }

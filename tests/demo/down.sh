@@ -1,13 +1,11 @@
 #!/bin/sh
-# Ends what run.sh left up: the demo ends what it started, and its children end with it.
+# Ends what run.sh left up, and removes its folder.
 set -eu
-file="${XDG_CACHE_HOME:-$HOME/.cache}/sequester/demo.pid"
-if [ ! -f "$file" ]; then
+. "$(dirname "$0")/kept.sh"
+if [ ! -f "$kept" ]; then
     echo "No demo is up."
     exit 0
 fi
-pid=$(cat "$file")
-kill -s TERM -- "-$pid" 2>/dev/null || true
-tail -f /dev/null --pid="$pid"
-rm -f "$file"
-echo "Ended."
+if is_up; then said="Ended."; else said="It had ended already; what it left is removed."; fi
+end_kept
+echo "$said"

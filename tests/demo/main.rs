@@ -1,4 +1,5 @@
-//! `make demo`: a whole case on a real API server and an AWS emulator, told step by step.
+//! `make demo`: a whole case on a real API server and an AWS emulator, told step by step. What it shows after a `$` is
+//! what it runs, and works as well in the shell of somebody who goes on by hand.
 #![allow(clippy::panic, clippy::unwrap_used, clippy::expect_used, reason = "a demo that can't go on says why")]
 #![allow(clippy::print_stdout, reason = "telling is what it is for")]
 
@@ -6,6 +7,7 @@
 mod support;
 
 mod custody;
+mod left;
 mod scene;
 mod tell;
 mod watch;
@@ -14,7 +16,7 @@ use serde_json::json;
 use support::identities::Identity;
 use support::install;
 use support::stage::Stage;
-use tell::{Clock, chapter, code, note};
+use tell::{Clock, chapter, code, note, run_as};
 
 const CASE: &str = "compromised-web-server";
 const NAMESPACE: &str = "incident-response";
@@ -22,25 +24,23 @@ const NAMESPACE: &str = "incident-response";
 fn main() {
     let keep = std::env::var_os("KEEP").is_some_and(|keep| keep == "1");
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().expect("start a runtime");
-    runtime.block_on(run(keep));
+    runtime.block_on(demo(keep));
 }
 
-async fn run(keep: bool) {
+async fn demo(keep: bool) {
     let clock = Clock::start();
-    chapter("1", "Prepare");
     let (stage, controller) = prepare(&clock).await;
 
-    chapter("2", "The world before the incident");
+    chapter("2", "The world before anybody acts");
     let scene = scene::Scene::build(&stage).await;
     scene.describe();
-    let before = scene.inventory(&stage, "before").await;
+    let before = scene.inventory(&stage, "before");
 
     chapter("3", "alice applies the case");
     scene.declare_accounts(&stage).await;
-    let manifest = scene.manifest();
-    code(&manifest);
-    let applied = stage.kubectl_stdin(Identity::Alice, &["apply", "-f", "-"], &manifest).await;
-    tell::output("alice", "kubectl apply -f examples/compromised-web-server.yaml", &applied);
+    note("examples/compromised-web-server.yaml, with this world's instance in it:");
+    code(&scene.manifest());
+    run_as(&stage, Identity::Alice, &scene.apply()).await.succeeded();
     let case =
         stage.until_condition("ForensicCase", CASE, "PlanReady", |found| found["reason"] == "AwaitingApproval").await;
     note("The controller publishes what it will do, to which host, and what it touches beside it:");
@@ -50,38 +50,37 @@ async fn run(keep: bool) {
     println!("    hash {}", case["status"]["plan"]["hash"].as_str().unwrap_or_default());
 
     chapter("4", "Nobody waits for a signature to keep evidence");
-    watch::until_evidence(&stage, &scene).await;
-    note("Isolation waits. alice can't approve her own request:");
-    let refused = stage.approve(Identity::Alice, "ForensicCase", CASE).await;
-    println!("    refused: {}", refused.err().map_or_else(|| "no, accepted!".to_owned(), tell::api_message));
-    note("bob approves the plan by its hash:");
-    let accepted = stage.approve(Identity::Bob, "ForensicCase", CASE).await;
-    println!(
-        "    {}",
-        accepted.map_or_else(tell::api_message, |made| format!("created: {}", made.metadata.name.unwrap_or_default()))
+    let seen = watch::until_evidence(&stage, &scene).await;
+    note(
+        "Isolation waits for an Approval. The plan comes with the line that makes one. alice runs it, who asked herself:",
     );
+    let approve = format!("kubectl get fcase {CASE} -n {NAMESPACE} -o jsonpath='{{.status.plan.approveWith}}' | sh");
+    let refused = run_as(&stage, Identity::Alice, &approve).await;
+    refused.refused("a second person must approve");
+    note("bob runs it:");
+    run_as(&stage, Identity::Bob, &approve).await.succeeded();
+    watch::until_accepted(&stage).await;
 
     chapter("5", "Progress, as kubectl shows it");
-    watch::until_ready(&stage).await;
+    watch::until_ready(&stage, seen).await;
     watch::clocks(&stage).await;
 
-    chapter("6", "Before and after, read from AWS by another client");
-    let after = scene.inventory(&stage, "after").await;
-    scene.compare(&stage, &before, &after).await;
+    chapter("6", "Before and after, read by another client from the emulator, as AWS would be read");
+    let after = scene.inventory(&stage, "after");
+    scene::compare(&stage, &before, &after);
 
     chapter("7", "The chain of custody, checked link by link");
     custody::timeline(&stage, &scene).await;
 
     println!("\nThe whole took {} s.", clock.seconds());
     if keep {
-        scene.left_up(&stage);
+        left::up(&stage, &scene);
         let (_stage, _controller) = (stage, controller);
         tell::until_ended().await;
     }
 }
 
 async fn prepare(clock: &Clock) -> (Stage, support::process::Process) {
-    note("control plane (kube-apiserver, etcd) and AWS emulator: built and started; the first time takes minutes");
     let bed = support::bed::Bed::shared().await;
     clock.tick("a real API server and an AWS emulator answer; kinds, roles and admission policies are installed");
     let admin = bed.control_plane.client(Identity::Admin).await;

@@ -2,24 +2,47 @@
 # Runs the demo. With KEEP=1 all of it stays up in the background until down.sh ends it.
 set -eu
 cd "$(dirname "$0")/../.."
-cache="${XDG_CACHE_HOME:-$HOME/.cache}/sequester"
+. tests/demo/kept.sh
+export CARGO_TARGET_DIR="${CARGO_TARGET_DIR:-$cache/target}"
 mkdir -p "$cache"
-[ -d "$cache/target/debug/deps" ] ||
-    echo "Builds the controller with the AWS SDK: about 12 minutes on 2 cores, once." >&2
-cargo test --no-run --test demo
 
-if [ "${KEEP:-}" != 1 ]; then
-    exec cargo test --quiet --test demo
-fi
-
-if [ -f "$cache/demo.pid" ] && kill -0 "$(cat "$cache/demo.pid")" 2>/dev/null; then
+if [ "${KEEP:-}" = 1 ] && is_up; then
     echo "A demo is up already; 'make demo-down' ends it." >&2
     exit 1
 fi
-log="$cache/demo.log"
+
+# A line for each part, when it is there. The scripts, and cargo, say themselves what they build, where and for how long.
+if [ -t 1 ]; then printf '\n\033[1m1. Prepare\033[0m\n'; else printf '\n1. Prepare\n'; fi
+programs=$(sh tests/support/control-plane/build.sh)
+echo "  control plane: ready ($("$programs/kube-apiserver" --version), etcd)"
+python=$(sh tests/support/emulator.sh)
+echo "  emulator: ready (moto $("$python" -c 'from importlib.metadata import version; print(version("moto"))'), with our patches)"
+ls "$CARGO_TARGET_DIR"/debug/deps/libaws_sdk_ec2-*.rlib >/dev/null 2>&1 ||
+    echo "controller: building it with the AWS SDK into $CARGO_TARGET_DIR (about 12 minutes on 2 cores, once)" >&2
+cargo test --no-run --test demo
+echo "  controller: ready (with the AWS SDK)"
+
+# Logs, kubeconfigs and their tokens go into a folder of this run, and with it.
+TMPDIR=$(mktemp -d "${TMPDIR:-/tmp}/sequester-demo.XXXXXX")
+export TMPDIR
+
+if [ "${KEEP:-}" != 1 ]; then
+    trap 'remove_folder "$TMPDIR"' EXIT
+    trap 'exit 130' INT
+    trap 'exit 143' TERM
+    cargo test --quiet --test demo
+    exit
+fi
+
 : > "$log"
-KEEP=1 setsid cargo test --quiet --test demo > "$log" 2>&1 &
+setsid cargo test --quiet --test demo > "$log" 2>&1 &
 pid=$!
-echo "$pid" > "$cache/demo.pid"
-tail -n +1 -f --pid="$pid" "$log" | sed '/^LEFT UP$/q' | grep -v '^LEFT UP$'
-kill -0 "$pid" 2>/dev/null || exit 1
+echo "$pid $(started "$pid") $TMPDIR" > "$kept"
+# Whatever comes before the end of its telling (a failure, Ctrl-C) ends the demo too.
+trap end_kept EXIT
+trap 'exit 130' INT
+trap 'exit 143' TERM
+# -u: each line when it is written.
+tail -n +1 -f --pid="$pid" "$log" | sed -u '/^LEFT UP$/Q'
+grep -q '^LEFT UP$' "$log" || exit 1
+trap - EXIT

@@ -1,7 +1,6 @@
 //! The world of the demo: a group of three web servers behind two load balancers, one of them compromised.
 
 use super::tell::note;
-use super::{CASE, NAMESPACE};
 use crate::support::aws::{Aws, REGION, ok, tag, tags};
 use crate::support::stage::Stage;
 use crate::support::world::{Host, Network, iam, image};
@@ -16,6 +15,9 @@ pub struct Scene {
     elastic: String,
 }
 
+const EXAMPLE: &str = "examples/compromised-web-server.yaml";
+/// The instance that the example names.
+const PLACEHOLDER: &str = "i-0123456789abcdef0";
 const ASG: &str = "2011-01-01";
 const CLASSIC: &str = "2012-06-01";
 const V2: &str = "2015-12-01";
@@ -37,6 +39,10 @@ impl Scene {
         ok(aws.ec2("AssociateAddress", &associate).await);
         let associate = [("IamInstanceProfile.Name", "web"), ("InstanceId", suspect.instance.as_str())];
         ok(aws.ec2("AssociateIamInstanceProfile", &associate).await);
+        // A shutdown from inside would end this host, and what it knows.
+        let behavior =
+            [("InstanceId", suspect.instance.as_str()), ("InstanceInitiatedShutdownBehavior.Value", "terminate")];
+        ok(aws.ec2("ModifyInstanceAttribute", &behavior).await);
         Self { network, suspect, bystanders: servers[1..].to_vec(), elastic }
     }
 
@@ -48,7 +54,7 @@ impl Scene {
         ));
         note("  behind an application load balancer (target group web) and a classic one");
         note(&format!("compromised: {} with interfaces {},", suspect.instance, suspect.interfaces.join(" and ")));
-        note(&format!("  elastic address {elastic}, instance profile web, three volumes:"));
+        note(&format!("  elastic address {elastic}, instance profile web, terminated by a shutdown, three volumes:"));
         for (volume, about) in
             suspect.volumes.iter().zip(["plain", "under a customer key", "under the default aws/ebs key"])
         {
@@ -58,12 +64,16 @@ impl Scene {
         note("account 444455556666: where evidence goes");
     }
 
-    /// The shipped example, with this world's instance in it.
+    /// What alice applies, without its comments.
     pub fn manifest(&self) -> String {
-        let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("examples/compromised-web-server.yaml");
-        let text = std::fs::read_to_string(&path).expect("read the example");
+        let text = std::fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join(EXAMPLE)).expect("the example");
         let body: Vec<&str> = text.lines().filter(|line| !line.trim_start().starts_with('#')).collect();
-        body.join("\n").replace("i-0123456789abcdef0", &self.suspect.instance)
+        body.join("\n").replace(PLACEHOLDER, &self.suspect.instance)
+    }
+
+    /// How she applies the shipped example, with this world's instance in it.
+    pub fn apply(&self) -> String {
+        format!("sed s/{PLACEHOLDER}/{}/ {EXAMPLE} | kubectl apply -f -", self.suspect.instance)
     }
 
     pub async fn declare_accounts(&self, stage: &Stage) {
@@ -73,55 +83,33 @@ impl Scene {
         }
     }
 
-    /// What AWS has, as a client says that is not the controller.
-    pub async fn inventory(&self, stage: &Stage, name: &str) -> PathBuf {
+    /// What AWS has, as a client says that is not the controller; kept in a file.
+    pub fn inventory(&self, stage: &Stage, name: &str) -> PathBuf {
         let path = stage.folder().join(format!("{name}.json"));
-        let said = self.python(stage, &["--json", "--bystanders", "--instance", &self.suspect.instance]);
+        let aws = &stage.workload.admin;
+        let account = ["--endpoint", &aws.url, "--access-key", &aws.access_key, "--secret-key", "unused"];
+        let what = ["--region", REGION, "--json", "--bystanders", "--instance", &self.suspect.instance];
+        let said = python(stage, "support/emulator/inventory.py", &[&account[..], &what].concat());
         std::fs::write(&path, said).expect("keep the inventory");
         path
     }
+}
 
-    pub async fn compare(&self, stage: &Stage, before: &Path, after: &Path) {
-        let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/support/emulator/inventory.py");
-        let output = Command::new(stage.bed.emulator.python()).arg(script).arg("diff").arg(before).arg(after).output();
-        let output = output.expect("compare");
-        super::tell::code(&String::from_utf8_lossy(&output.stdout));
-        assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
-    }
+/// Shows what changed between two inventories; a changed bystander ends the demo.
+pub fn compare(stage: &Stage, before: &Path, after: &Path) {
+    let paths = [before, after].map(|path| path.to_str().expect("a path of our own"));
+    super::tell::code(&String::from_utf8_lossy(&python(stage, "demo/changes.py", &paths)));
+}
 
-    fn python(&self, stage: &Stage, arguments: &[&str]) -> Vec<u8> {
-        let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/support/emulator/inventory.py");
-        let aws = &stage.workload.admin;
-        let output = Command::new(stage.bed.emulator.python())
-            .arg(script)
-            .args(["--endpoint", &aws.url, "--access-key", &aws.access_key, "--secret-key", "unused"])
-            .args(["--region", REGION])
-            .args(arguments)
-            .output()
-            .expect("run the inventory");
-        assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
-        output.stdout
-    }
-
-    /// What a person needs to go on by hand.
-    pub fn left_up(&self, stage: &Stage) {
-        let kubeconfigs = stage.kubeconfigs();
-        println!("\nLeft up. Go on by hand; `make demo-down` ends it.");
-        for (who, path) in kubeconfigs {
-            println!("  export KUBECONFIG={}   # as {who}", path.display());
-        }
-        println!("  export AWS_ENDPOINT_URL={} AWS_REGION={REGION}", stage.workload.admin.url);
-        println!(
-            "  export AWS_ACCESS_KEY_ID={} AWS_SECRET_ACCESS_KEY=unused   # administrator of 111122223333",
-            stage.workload.admin.access_key
-        );
-        println!(
-            "  export PATH={}:$PATH   # a kubectl of the same version",
-            stage.bed.control_plane.kubectl().parent().unwrap().display()
-        );
-        println!("  kubectl -n {NAMESPACE} get fcase,quar,evsnap,custody   # the case is {CASE}");
-        println!("LEFT UP");
-    }
+/// Runs a script of the tests; gives what it prints.
+#[allow(clippy::disallowed_methods, reason = "a client that is not ours is a process of its own")]
+fn python(stage: &Stage, script: &str, arguments: &[&str]) -> Vec<u8> {
+    let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests").join(script);
+    let output = Command::new(stage.bed.emulator.python()).arg(script).args(arguments).output();
+    let output = output.expect("run Python");
+    let (said, complaint) = [&output.stdout, &output.stderr].map(|bytes| String::from_utf8_lossy(bytes)).into();
+    assert!(output.status.success(), "{said}{complaint}");
+    output.stdout
 }
 
 async fn profile(aws: &Aws) {

@@ -1,6 +1,9 @@
-//! How the demo speaks.
+//! How the demo speaks, and how people in it do.
 
+use crate::support::identities::Identity;
+use crate::support::stage::Stage;
 use std::io::IsTerminal;
+use std::process::{Command, Stdio};
 use std::time::Instant;
 
 /// Time since the start.
@@ -34,21 +37,53 @@ pub fn note(text: &str) {
 
 pub fn code(text: &str) {
     for line in text.lines() {
-        println!("    {line}");
+        println!("{}", format!("    {line}").trim_end());
     }
 }
 
-pub fn output(who: &str, command: &str, output: &str) {
-    println!("  {who}$ {command}");
-    code(output);
+/// What a command said.
+pub struct Said {
+    pub text: String,
+    success: bool,
 }
 
-/// The API server's own words.
-pub fn api_message(error: kube::Error) -> String {
-    match error {
-        kube::Error::Api(status) => status.message,
-        other => other.to_string(),
+impl Said {
+    /// The demo ends here when the command failed.
+    pub fn succeeded(&self) {
+        assert!(self.success, "the command failed");
     }
+
+    /// The demo ends here unless the command failed, and for this reason.
+    pub fn refused(&self, why: &str) {
+        assert!(!self.success, "this had to be refused, and was accepted");
+        assert!(self.text.contains(why), "this was refused for another reason than {why:?}");
+    }
+}
+
+/// Shows a command, runs it as somebody, and shows what it says.
+pub async fn run_as(stage: &Stage, who: Identity, command: &str) -> Said {
+    println!("  {}$ {command}", who.user());
+    let said = silently(stage, who, command).await;
+    code(&said.text);
+    said
+}
+
+/// Runs a command as somebody in the project's folder, as a shell would.
+#[allow(clippy::disallowed_methods, reason = "people start processes")]
+pub async fn silently(stage: &Stage, who: Identity, command: &str) -> Said {
+    let plane = &stage.bed.control_plane;
+    let mut path = plane.kubectl().parent().expect("a program is in a folder").as_os_str().to_owned();
+    if let Some(rest) = std::env::var_os("PATH") {
+        path.push(":");
+        path.push(rest);
+    }
+    let mut shell = Command::new("sh");
+    shell.args(["-c", command]).current_dir(env!("CARGO_MANIFEST_DIR")).stdin(Stdio::null());
+    shell.env("PATH", path).env("KUBECONFIG", plane.kubeconfig(who));
+    let output = tokio::task::spawn_blocking(move || shell.output()).await.expect("wait for the shell");
+    let output = output.expect("run a shell");
+    let text = [output.stdout, output.stderr].concat();
+    Said { text: String::from_utf8_lossy(&text).into_owned(), success: output.status.success() }
 }
 
 /// Until Ctrl-C or `make demo-down`.

@@ -1,15 +1,22 @@
-//! Progress as a person at `kubectl get -w` sees it.
+//! Progress as a person who asks `kubectl get` again and again sees it.
 
 use super::scene::Scene;
-use super::tell::note;
+use super::tell::{code, note, run_as, silently};
 use super::{CASE, NAMESPACE};
 use crate::support::identities::Identity;
 use crate::support::stage::{LIMIT, Stage, condition_of};
+use crate::support::wait;
 use std::collections::BTreeMap;
-use std::time::Instant;
+
+/// Rows that were shown, by name, without their age.
+pub type Seen = BTreeMap<String, String>;
+
+fn get() -> String {
+    format!("kubectl get fcase,quar,evsnap -n {NAMESPACE}")
+}
 
 /// Until the first snapshot set of the host is complete and locked, without any approval.
-pub async fn until_evidence(stage: &Stage, scene: &Scene) {
+pub async fn until_evidence(stage: &Stage, scene: &Scene) -> Seen {
     let at_once = format!("{CASE}-{}-at-once", scene.suspect.instance);
     stage.until_true("EvidenceSnapshot", &at_once, "Preserved").await;
     let quarantine = stage.until_true("Quarantine", &format!("{CASE}-{}", scene.suspect.instance), "Protected").await;
@@ -17,32 +24,52 @@ pub async fn until_evidence(stage: &Stage, scene: &Scene) {
         let found = condition_of(&quarantine, name).cloned().unwrap_or_default();
         println!("    {name:<17} {:<6} {}", word(&found["status"]), word(&found["message"]));
     }
-    let rows = stage.run_kubectl(Identity::Alice, &["get", "evsnap", "-n", NAMESPACE]).await;
-    super::tell::output("alice", "kubectl get evsnap", &rows);
+    let listed = run_as(stage, Identity::Alice, &get()).await;
+    listed.succeeded();
+    let mut seen = Seen::new();
+    changed(&listed.text, &mut seen);
+    seen
 }
 
-/// Prints each row when it changes, until the case is ready.
-pub async fn until_ready(stage: &Stage) {
-    println!("  alice$ kubectl get fcase,quar,evsnap -w");
-    let mut shown: BTreeMap<String, String> = BTreeMap::new();
-    let began = Instant::now();
-    loop {
-        let listed = stage.run_kubectl(Identity::Alice, &["get", "fcase,quar,evsnap", "-n", NAMESPACE]).await;
-        show(&listed, &mut shown);
-        let case = stage.get("ForensicCase", CASE).await;
-        if condition_of(&case, "Ready").is_some_and(|ready| ready["status"] == "True") {
-            break;
+/// Until the controller has said that bob's Approval counts.
+pub async fn until_accepted(stage: &Stage) {
+    let command = format!("kubectl get approvals -n {NAMESPACE}");
+    wait::until("accepted Approval", LIMIT, async || {
+        let said = silently(stage, Identity::Bob, &command).await;
+        if said.text.contains("Accepted") { Ok(()) } else { Err(said.text) }
+    })
+    .await;
+    run_as(stage, Identity::Bob, &command).await.succeeded();
+}
+
+/// Shows each row when it changes, until `kubectl wait` finds the case ready.
+pub async fn until_ready(stage: &Stage, mut seen: Seen) {
+    note(&format!("Asked again and again, as `watch -n1 {}` does. Of each answer, what is new:", get()));
+    let until =
+        format!("kubectl wait --for=condition=Ready fcase/{CASE} -n {NAMESPACE} --timeout={}s", LIMIT.as_secs());
+    let show = async |seen: &mut Seen| {
+        let said = silently(stage, Identity::Alice, &get()).await;
+        code(&changed(&said.text, seen).join("\n"));
+    };
+    let mut ready = std::pin::pin!(silently(stage, Identity::Alice, &until));
+    let said = loop {
+        tokio::select! {
+            biased;
+            said = &mut ready => break said,
+            () = show(&mut seen) => {}
         }
-        assert!(began.elapsed() < LIMIT, "the case is not ready: {:#}", case["status"]["conditions"]);
-    }
-    let wait = ["wait", "--for=condition=Ready", &format!("fcase/{CASE}"), "-n", NAMESPACE, "--timeout=60s"];
-    let said = stage.run_kubectl(Identity::Alice, &wait).await;
-    super::tell::output("alice", &format!("kubectl wait --for=condition=Ready fcase/{CASE}"), &said);
+    };
+    // What was true when it became ready may not have been shown.
+    show(&mut seen).await;
+    println!("  alice$ {until}");
+    code(&said.text);
+    said.succeeded();
 }
 
-/// Prints the rows that changed, each kind's header before its first.
-fn show(listed: &str, shown: &mut BTreeMap<String, String>) {
-    let mut header = None;
+/// The lines of kubectl's answer that say something new, each kind's after its header: so they stand as kubectl set
+/// them.
+fn changed<'a>(listed: &'a str, seen: &mut Seen) -> Vec<&'a str> {
+    let (mut lines, mut header) = (Vec::new(), None);
     for line in listed.lines().filter(|line| !line.trim().is_empty()) {
         let mut words: Vec<&str> = line.split_whitespace().collect();
         if words[0] == "NAME" {
@@ -51,17 +78,13 @@ fn show(listed: &str, shown: &mut BTreeMap<String, String>) {
         }
         words.pop(); // AGE
         let row = words.join(" ");
-        if shown.get(words[0]) == Some(&row) {
-            continue;
+        if seen.get(words[0]) != Some(&row) {
+            lines.extend(header.take());
+            lines.push(line);
+            seen.insert(words[0].to_owned(), row);
         }
-        if !shown.contains_key(words[0])
-            && let Some(header) = header.take()
-        {
-            println!("    {header}");
-        }
-        println!("    {line}");
-        shown.insert(words[0].to_owned(), row);
     }
+    lines
 }
 
 /// The two clocks.

@@ -19,7 +19,7 @@ use super::state::{Lease, Node, Replica, Snap, State, hash_of};
 const ANEW: u64 = 999;
 
 /// New names.
-type Names = BTreeMap<OperationId, OperationId>;
+pub type Names = BTreeMap<OperationId, OperationId>;
 
 impl<P: Kind> System<P> {
     /// Names anew what can be, and forgets what no longer matters.
@@ -90,7 +90,7 @@ fn names(record: &Record, world: &World, carried_out: &BTreeSet<OperationId>) ->
     for (attribute, applied) in &record.applied {
         trace(&applied.operation, hash_of(&(1_u8, attribute)));
     }
-    for (id, set) in &record.set {
+    if let Some((id, set)) = &record.set {
         trace(id, hash_of(&(2_u8, set)));
     }
     for id in carried_out {

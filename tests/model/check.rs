@@ -1,5 +1,6 @@
 //! The search: every state that the scene's budget of faults allows.
 
+use std::sync::atomic::Ordering;
 use std::sync::{Mutex, PoisonError};
 use std::time::Instant;
 
@@ -24,7 +25,11 @@ impl<P: Kind> Model for System<P> {
 
     fn actions(&self, state: &Self::State, actions: &mut Vec<Action>) {
         let quiet = state.flights.is_empty() && state.replicas.iter().all(Replica::is_idle);
-        if state.broken.is_some() || quiet && (self.scene.over)(&state.chain.record) {
+        if state.broken.is_some() {
+            self.found.store(true, Ordering::Relaxed);
+        }
+        // One way to break a thing is enough: the search does not go on to longer ones.
+        if self.found.load(Ordering::Relaxed) || quiet && (self.scene.over)(&state.chain.record) {
             return;
         }
         self.of_others(state, actions);
@@ -33,7 +38,8 @@ impl<P: Kind> Model for System<P> {
         }
         // Nothing can go wrong any more, and one replica is left: what happens from here is the fair run.
         let alone = state.replicas.iter().any(|replica| replica.lease == Lease::Standby);
-        if actions.is_empty() && state.budget.faults == 0 && state.flights.is_empty() && alone {
+        let spent = state.budget.foreign == 0 && (state.budget.operator == 0 || state.wish.deleted);
+        if actions.is_empty() && spent && state.budget.faults == 0 && state.flights.is_empty() && alone {
             return;
         }
         for r in [0, 1] {
@@ -42,7 +48,7 @@ impl<P: Kind> Model for System<P> {
         for flight in 0..u8::try_from(state.flights.len()).unwrap_or_default() {
             actions.push(Action::Land(flight));
         }
-        self.of_time(state, actions);
+        Self::of_time(state, actions);
     }
 
     fn next_state(&self, last: &Self::State, action: Action) -> Option<Self::State> {
@@ -107,7 +113,7 @@ impl<P: Kind> System<P> {
     }
 
     /// Time passes where somebody waits for it, or something is not old yet.
-    fn of_time(&self, state: &State<P>, actions: &mut Vec<Action>) {
+    fn of_time(state: &State<P>, actions: &mut Vec<Action>) {
         if !state.replicas.iter().all(Replica::stands) {
             return;
         }
@@ -153,29 +159,33 @@ impl<P: Kind> System<P> {
 /// One search at a time: each may take all of the memory and both of the processors.
 static TURN: Mutex<()> = Mutex::new(());
 
-/// Searches all of a scene. Nothing may be broken, and everything named must be reached.
-pub fn prove<P: Kind>(scene: Scene<P::Spec>, reached: &[Mark]) {
+/// Searches all of a scene. Nothing may be broken, everything named must be reached, and the search may not shrink by
+/// more than a fifth unnoticed.
+pub fn prove<P: Kind>(scene: Scene<P::Spec>, states: usize, reached: &[&[Mark]]) {
     let _turn = TURN.lock().unwrap_or_else(PoisonError::into_inner);
-    let title = scene.name;
+    let (title, budget) = (scene.name, scene.budget);
     let began = Instant::now();
     let checker =
         System::<P>::new(scene).checker().threads(2).finish_when(HasDiscoveries::AnyFailures).spawn_bfs().join();
     let system = checker.model();
+    system.found.store(false, Ordering::Relaxed);
     println!(
-        "{title}: {} states, {} steps, {} thoughts, {} fair runs, depth {}, {:.1} s",
+        "{title} ({budget}): {} states, {} steps, depth {}, {} decisions, {} fair runs, {:.1} s",
         checker.unique_state_count(),
         checker.state_count(),
+        checker.max_depth(),
         system.thoughts.len(),
         system.rested.len(),
-        checker.max_depth(),
         began.elapsed().as_secs_f64(),
     );
     if let Some((property, path)) = checker.discoveries().into_iter().next() {
-        panic!("{title}: broken: {property}\n{}", trace(system, path));
+        panic!("{title}: broken: {property}\n{}", trace(system, path).0);
     }
     let missed: Vec<&str> =
-        reached.iter().filter(|mark| system.marks.count(**mark) == 0).map(|mark| mark.words()).collect();
+        reached.iter().copied().flatten().filter(|mark| system.marks.count(**mark) == 0).map(|m| m.words()).collect();
     assert!(missed.is_empty(), "{title}: never reached: {missed:?}");
+    let found = checker.unique_state_count();
+    assert!(found >= states / 5 * 4, "{title}: {found} states, and it was {states}: say why, or search them");
 }
 
 /// Searches a scene with a bug in it until the bug is found.
@@ -189,19 +199,20 @@ pub fn kills<P: Kind>(scene: Scene<P::Spec>, mutation: Mutation, property: &'sta
         .spawn_bfs()
         .join();
     let states = checker.unique_state_count();
+    checker.model().found.store(false, Ordering::Relaxed);
     let Some(path) = checker.discovery(property) else {
         panic!("{mutation:?} survives {states} states: {property} does not find it");
     };
-    println!(
-        "{mutation:?} is found by {property} after {} steps ({states} states, {:.1} s):\n{}",
-        path.clone().into_actions().len(),
-        began.elapsed().as_secs_f64(),
-        trace(checker.model(), path)
-    );
+    let (trace, steps) = trace(checker.model(), path);
+    let seconds = began.elapsed().as_secs_f64();
+    println!("bug {mutation:?}: found after {steps} steps, {states} states, {seconds:.1} s\n{trace}");
 }
 
-/// The way to a broken property, in words.
-fn trace<P: Kind>(found_by: &System<P>, path: Path<State<P>, Action>) -> String {
+/// Steps of a fair run that are told.
+const FAIR_LINES: usize = 32;
+
+/// The way to a broken property in words, and how many steps it takes.
+fn trace<P: Kind>(found_by: &System<P>, path: Path<State<P>, Action>) -> (String, usize) {
     let system = found_by.telling();
     let (mut state, mut lines, mut at) = (system.first(), Vec::new(), 0);
     for action in path.into_actions() {
@@ -218,10 +229,16 @@ fn trace<P: Kind>(found_by: &System<P>, path: Path<State<P>, Action>) -> String 
     let rests = system.tell_rest(&state, &mut |from, action| {
         fair.push(format!("   fair   {}", words::step(&system, from, action)));
     });
-    if rests == broken {
-        let skipped = fair.len().saturating_sub(40);
-        lines.extend(fair.into_iter().skip(skipped));
+    if rests != broken {
+        fair.clear();
+    }
+    let steps = lines.len() + fair.len();
+    // A run that never comes to rest says the same again and again.
+    let more = fair.len().saturating_sub(FAIR_LINES);
+    lines.extend(fair.into_iter().take(FAIR_LINES));
+    if more > 0 {
+        lines.push(format!("   fair   and so on, {more} steps"));
     }
     lines.push(format!("          which breaks: {}", broken.unwrap_or("nothing")));
-    lines.join("\n")
+    (lines.join("\n"), steps)
 }

@@ -174,10 +174,14 @@ pub fn linked<P: Kind>(state: &State<P>, node: &Node) -> Broken {
     if untrue {
         return Some(name::S9);
     }
-    // What is called released stays as it was given back: nothing of ours may still arrive on the host.
-    let on_host = |effect: &Effect| effect.sets().is_some() || matches!(effect, Effect::OpenForPulse { .. });
+    // What is called released stays as it was given back: nothing that would hold it or open it may still arrive. A late
+    // repeat of what gave it back sets what stands there already.
+    let moves = |effect: &Effect| match effect.sets() {
+        Some((attribute, value)) => node.record.baseline.get(&attribute) != Some(&value),
+        None => matches!(effect, Effect::OpenForPulse { .. }),
+    };
     let released = node.record.released && !before.record.released;
-    if released && state.flights.iter().any(|flight| on_host(&flight.order.order.change)) {
+    if released && state.flights.iter().any(|flight| moves(&flight.order.order.change)) {
         return Some(name::S15);
     }
     set(&state.world, before, node)
@@ -199,7 +203,7 @@ fn set(world: &World, before: &Node, node: &Node) -> Broken {
     if !node.intents.contains_key(operation) {
         return Some(name::S4);
     }
-    let whole = (0..2).all(|n| set.contains_key(&stage::volume(n)));
+    let whole = world.instances[&stage::instance()].instance.volumes.iter().all(|v| set.contains_key(&v.volume));
     let begun = before.record.operations.get(operation).map_or(i64::MIN, |o| o.at.as_second());
     let waited = ago(0).as_second() >= begun + W;
     (!whole && !waited).then_some(name::S3)

@@ -66,6 +66,12 @@ impl Kind for EvidenceSnapshot {
                 pretend_locked(lies.seen, |snapshot| set.contains(&snapshot.id));
             }
             Mutation::LockLater => pretend_locked(lies.seen, |snapshot| snapshot.state == SnapshotState::Pending),
+            Mutation::ShorterLock if !lies.record.locked.is_empty() => {
+                lies.account.lock_days = 1;
+                if let Read::Found { value, .. } = &mut lies.seen.locks {
+                    value.clear();
+                }
+            }
             Mutation::AnyDestination => {
                 lies.account.destinations.insert("forensics".to_owned(), stage::stranger());
             }
@@ -84,7 +90,9 @@ impl Kind for EvidenceSnapshot {
         let Some((_, set)) = &rested.record.set else { return Some(name::L1) };
         let kept = || set.values().filter_map(|id| rested.world.snapshots.get(id));
         let whole = || kept().filter(|exhibit| exhibit.snapshot.state == SnapshotState::Completed);
-        if whole().any(|exhibit| exhibit.lock.is_none()) || rested.record.preserved_at.is_none() && kept().eq(whole()) {
+        // What somebody deleted before it was locked is no part of a preserved set.
+        let all = whole().count() == set.len();
+        if whole().any(|exhibit| exhibit.lock.is_none()) || all && rested.record.preserved_at.is_none() {
             return Some(name::L1);
         }
         let declared: BTreeSet<String> = rested
@@ -111,7 +119,7 @@ fn pretend_locked(seen: &mut EvidenceSeen, which: impl Fn(&Snapshot) -> bool) {
 /// A set is asked for again only where a look that is late enough shows none of it.
 fn takes_again(judged: &Judged<'_, EvidenceSnapshot>) -> Broken {
     let again = changes(judged.plan).any(|effect| matches!(effect, Effect::CreateSnapshots { .. }));
-    let asked = judged.seen.snapshots.asked_at().map_or(i64::MIN, |asked| asked.as_second());
+    let asked = judged.seen.snapshots.asked_at().map_or(i64::MIN, Time::as_second);
     let early = judged
         .record
         .operations

@@ -50,7 +50,6 @@ pub struct Lies<'a, P: Kind> {
 /// A decision, with what was truly seen and recorded.
 pub struct Judged<'a, P: Kind> {
     pub spec: &'a P::Spec,
-    pub account: &'a Account,
     pub seen: &'a P::Seen,
     pub record: &'a Record,
     pub plan: &'a Plan<P>,

@@ -1,5 +1,6 @@
 //! A link put behind a chain: what it opened, what it closed, and what was reached by it.
 
+use sequester::playbook::attribute::Attribute;
 use sequester::playbook::chain::Link;
 use sequester::playbook::effect::Effect;
 use sequester::playbook::record::{Entry, Fact, OutcomeKind, Record};
@@ -66,11 +67,14 @@ fn mark(entry: &Entry) -> Option<Mark> {
         },
         Entry::Decision(_) => Mark::Decided,
         Entry::Fact(fact) => match fact {
+            Fact::Metadata { .. } => Mark::Described,
+            Fact::Surroundings { .. } => Mark::Surrounded,
             Fact::Contained => Mark::Contained,
             Fact::Drift { .. } => Mark::Drift,
             Fact::ForeignRules { .. } => Mark::ForeignRules,
             Fact::PlanPublished(_) => Mark::PlanPublished,
-            Fact::Restored { .. } => Mark::Restored,
+            Fact::Restored { attribute: Attribute::Groups(_) } => Mark::GroupsBack,
+            Fact::Restored { .. } => Mark::ProtectionBack,
             Fact::LeftAsFound { .. } => Mark::Left,
             Fact::Released => Mark::Released,
             Fact::SnapshotSettled { .. } => Mark::SnapshotSettled,

@@ -1,14 +1,16 @@
 //! The steps of the model: the shipped executor, moved by a shell that can be interrupted anywhere.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
 
 use sequester::api::approval::{Action as Approved, Decision};
 use sequester::cloud::sim::World;
 use sequester::playbook::approval::Candidate;
-use sequester::playbook::record::{OperationId, Record};
+use sequester::playbook::record::Record;
 
-use super::action::Action;
+use super::action::{Action, Fate};
+use super::canon::Names;
 use super::checks;
 use super::kind::{Broken, Kind};
 use super::marks::{Mark, Marks};
@@ -28,6 +30,8 @@ pub struct System<P: Kind> {
     /// Whether it is run once more to tell a trace.
     pub tells: bool,
     pub marks: Marks,
+    /// Whether something was found broken.
+    pub found: AtomicBool,
     /// Accounts that evidence may go to.
     pub(super) destinations: BTreeSet<String>,
     pub(super) rested: Memo<Broken>,
@@ -36,7 +40,7 @@ pub struct System<P: Kind> {
     pub(super) changes: Memo<Arc<Applied>>,
     pub(super) nodes: Memo<Arc<Node>>,
     pub(super) settled: Memo<Arc<Node>>,
-    pub(super) canonicals: Memo<Arc<(Arc<Node>, BTreeMap<OperationId, OperationId>)>>,
+    pub(super) canonicals: Memo<Arc<(Arc<Node>, Names)>>,
     pub(super) worlds: Memo<Snap>,
     aged: Memo<Arc<Node>>,
     deeds: Memo<Arc<Vec<Option<Snap>>>>,
@@ -51,6 +55,7 @@ impl<P: Kind> System<P> {
             watched: None,
             tells: false,
             marks: Marks::default(),
+            found: AtomicBool::new(false),
             rested: Memo::default(),
             thoughts: Memo::default(),
             replies: Memo::default(),
@@ -141,6 +146,9 @@ impl<P: Kind> System<P> {
 
     pub fn step(&self, last: &State<P>, action: Action) -> Option<State<P>> {
         let mut state = last.clone();
+        if let Some(mark) = marked(action) {
+            self.marks.hit(mark);
+        }
         match action {
             Action::Look(r, lens) => self.look(&mut state, usize::from(r), lens),
             Action::Write(r) => {
@@ -149,7 +157,7 @@ impl<P: Kind> System<P> {
             Action::Send(r, fate) => self.send(&mut state, usize::from(r), fate),
             Action::Crash(r) => {
                 state.budget.faults -= 1;
-                self.ends(&mut state, usize::from(r));
+                Self::ends(&mut state, usize::from(r));
             }
             Action::CrashSent(r) => self.crash_sent(&mut state, usize::from(r)),
             Action::Pause(r) => {
@@ -164,7 +172,6 @@ impl<P: Kind> System<P> {
             }
             Action::Land(flight) => {
                 let flight = state.flights.remove(usize::from(flight));
-                self.marks.hit(Mark::Landed);
                 let _ = self.carry_out(&mut state, &flight.order);
             }
             Action::Tick => self.passes(&mut state, TICK),
@@ -196,7 +203,7 @@ impl<P: Kind> System<P> {
     }
 
     /// The process ends; all that it remembered is lost.
-    pub(super) fn ends(&self, state: &mut State<P>, r: usize) {
+    pub(super) fn ends(state: &mut State<P>, r: usize) {
         let lease = state.replicas[r].lease;
         state.replicas[r] = Replica::new(lease);
     }
@@ -206,7 +213,8 @@ impl<P: Kind> System<P> {
             let key = hash_of(&(node.hash, seconds));
             self.aged.or_make(key, || self.known(node.later(seconds)))
         };
-        state.chain = later(&state.chain);
+        let chain = later(&state.chain);
+        state.chain = chain;
         state.past.retain_mut(|(left, _)| {
             *left -= seconds;
             *left >= 0
@@ -219,6 +227,25 @@ impl<P: Kind> System<P> {
             replica.later(seconds, later);
         }
     }
+}
+
+/// What is reached by a step alone.
+const fn marked(action: Action) -> Option<Mark> {
+    Some(match action {
+        Action::Send(_, Fate::Lost) => Mark::LostReply,
+        Action::Send(_, Fate::Throttled) => Mark::Throttled,
+        Action::Crash(_) => Mark::Crashed,
+        Action::CrashSent(_) => Mark::DiedSending,
+        Action::Pause(_) => Mark::Paused,
+        Action::Move => Mark::Moved,
+        Action::Land(_) => Mark::Landed,
+        Action::Edit => Mark::Edited,
+        Action::Approve(_) => Mark::Approved,
+        Action::Delete => Mark::Deleted,
+        Action::Foreign(_) => Mark::Foreign,
+        Action::Aws(_) => Mark::ByAws,
+        _ => return None,
+    })
 }
 
 /// A yes of bob's to the plan that stands published.

@@ -28,10 +28,14 @@ pub enum Mutation {
     ShareBeforeLock,
     /// A pending snapshot is left unlocked and called locked.
     LockLater,
+    /// A lock is set again, and ends earlier.
+    ShorterLock,
     /// Accounts that the AwsAccount does not list are shared with.
     AnyDestination,
     /// What is not shown is gone.
     NotFoundIsGone,
+    /// The release does not wait for what was sent before it.
+    ReleaseAtOnce,
     /// The release does not compare.
     ReleaseBlindly,
     /// The pre-state is read again once we hold it.

@@ -38,8 +38,8 @@ impl Kind for Quarantine {
         let groups: Vec<SecurityGroup> = lies.seen.groups.value().cloned().unwrap_or_default();
         let closed = groups.iter().find(|group| group.name == "baseline-a").map(|group| group.id.clone());
         match mutation {
-            Mutation::NotFoundIsGone => lies.limits.settle_seconds = 0,
-            Mutation::ReleaseBlindly => {
+            Mutation::NotFoundIsGone | Mutation::ReleaseAtOnce => lies.limits.settle_seconds = 0,
+            Mutation::ReleaseBlindly if lies.record.decisions.contains_key(&Action::Release) => {
                 let Read::Found { value, .. } = &mut lies.seen.interfaces else { return };
                 for interface in value {
                     interface.groups.extend(closed.clone());
@@ -52,11 +52,15 @@ impl Kind for Quarantine {
             }
             Mutation::DriftUnseen if lies.record.contained_at.is_some() => {
                 let Read::Found { value, .. } = &mut lies.seen.interfaces else { return };
-                value.iter_mut().for_each(|interface| interface.groups = closed.clone().into_iter().collect());
+                for interface in value {
+                    interface.groups = closed.clone().into_iter().collect();
+                }
             }
             Mutation::PulseInPublic => {
                 let Read::Found { value, .. } = &mut lies.seen.interfaces else { return };
-                value.iter_mut().for_each(|interface| interface.public_ips.clear());
+                for interface in value {
+                    interface.public_ips.clear();
+                }
             }
             Mutation::PulseTwice => lies.record.pulsed.clear(),
             Mutation::NoGate => lies.account.required.clear(),
@@ -182,7 +186,7 @@ fn current(seen: &QuarantineSeen, attribute: &Attribute) -> Option<Value> {
 
 /// A group that was made is made again only where a look that is late enough does not show it.
 fn makes_anew(judged: &Judged<'_, Quarantine>) -> Broken {
-    let asked = judged.seen.groups.asked_at().map_or(i64::MIN, |asked| asked.as_second());
+    let asked = judged.seen.groups.asked_at().map_or(i64::MIN, Time::as_second);
     let early = |effect: &Effect| {
         let Effect::CreateSecurityGroup { vpc, role, .. } = effect else { return false };
         judged.record.groups.contains_key(&group_key(vpc, *role))

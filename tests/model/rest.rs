@@ -2,13 +2,15 @@
 //! then stay at rest.
 
 use sequester::api::quarantine::Level;
+use sequester::cloud::error::CloudError;
 use sequester::cloud::sim::World;
 
 use super::action::{Action, Fate, Lens};
+use super::budget::Budget;
 use super::kind::{Broken, Kind, Rested, name};
 use super::machine::System;
 use super::marks::Mark;
-use super::state::{Budget, Lease, OLD, Phase, Replica, State, TICK, W};
+use super::state::{Lease, OLD, Phase, Replica, State, TICK, W};
 use super::turn::Verdict;
 
 /// Turns after which a run that did not come to rest never will.
@@ -66,7 +68,7 @@ impl<P: Kind> System<P> {
         let mut owes = forward && P::owes(&began, &began_with.record, &began_with.record);
         // How far time is moved when nothing happens: past W, and past what the chain remembers.
         let mut waits = vec![OLD, W + TICK, TICK];
-        let mut ready_before = false;
+        let (mut ready_before, mut ready) = (false, false);
         for _ in 0..BOUND {
             if state.broken.is_some() {
                 return state.broken;
@@ -84,6 +86,7 @@ impl<P: Kind> System<P> {
             let (index, world) = (state.chain.index, state.world.hash);
             let (verdict, sent) = self.fair_turn(&mut state, told);
             let Some(verdict) = verdict else { return state.broken.or(Some(name::S10)) };
+            ready = verdict.ready;
             if state.chain.index != index || state.world.hash != world || sent && verdict.ready {
                 if ready_before && sent {
                     return state.broken.or(Some(name::S20));
@@ -101,7 +104,7 @@ impl<P: Kind> System<P> {
             }
             return state.broken.or_else(|| self.at_rest(&state, &verdict, owes));
         }
-        Some(name::L1)
+        Some(if ready { name::S20 } else { name::L1 })
     }
 
     /// Looks, writes, and sends all that goes out, without a fault; or goes on from where it is. The verdict, and whether
@@ -142,7 +145,7 @@ impl<P: Kind> System<P> {
     fn at_rest(&self, state: &State<P>, verdict: &Verdict, owes: bool) -> Broken {
         let errors = state.replicas[0].executor.errors();
         let refused = verdict.working.iter().filter_map(|step| errors.get(step)).find(|error| error.needs_a_person());
-        let stalled = verdict.stalled.or_else(|| refused.map(|error| error.reason()));
+        let stalled = verdict.stalled.or_else(|| refused.map(CloudError::reason));
         self.marks.hit(match (verdict.ready, stalled) {
             (true, _) => Mark::RestedReady,
             (_, Some(_)) => Mark::RestedStalled,

@@ -1,14 +1,20 @@
-//! The scenes of the proof. Each has its own budget: together they take what `make model` may take.
+//! The scenes of the proof. Each has its own budget: together they take what `make model` may take. A wide run takes
+//! minutes and gigabytes more.
 
 use sequester::api::conditions::Reason;
 use sequester::api::evidence_snapshot::EvidenceSnapshotSpec;
 use sequester::api::quarantine::{Level, Pulse, QuarantineSpec};
 
+use super::budget::Budget;
 use super::deeds;
 use super::stage::{self, Scene};
-use super::state::Budget;
 
 const NOTHING: Budget = Budget { faults: 0, moves: 0, operator: 0, foreign: 0 };
+
+fn wide<T>(narrow: T, wide: T) -> T {
+    let is_wide = std::env::var("SEQUESTER_MODEL").is_ok_and(|width| width == "wide");
+    if is_wide { wide } else { narrow }
+}
 
 fn levels(levels: &[Level], pulse: Pulse) -> Vec<QuarantineSpec> {
     levels.iter().map(|level| stage::quarantine(*level, pulse)).collect()
@@ -22,7 +28,7 @@ pub fn isolation() -> Scene<QuarantineSpec> {
         specs: levels(&[Level::Isolated], Pulse::Never),
         account: stage::account(),
         limits: stage::limits(),
-        budget: Budget { faults: 2, foreign: 1, ..NOTHING },
+        budget: Budget { faults: 2, foreign: wide(0, 1), ..NOTHING },
         foreign: vec![deeds::REOPEN, deeds::DELETE_GROUP],
         aws: Vec::new(),
         deletable: false,
@@ -31,14 +37,19 @@ pub fn isolation() -> Scene<QuarantineSpec> {
     }
 }
 
-/// All that somebody can do to an interface and its group, twice.
+/// All that somebody can do to an interface and its group.
 pub fn drift() -> Scene<QuarantineSpec> {
     Scene {
         name: "drift",
-        budget: Budget { faults: 0, foreign: 2, ..NOTHING },
+        budget: Budget { faults: 1, foreign: wide(1, 2), ..NOTHING },
         foreign: vec![deeds::REOPEN, deeds::FOREIGN_GROUP, deeds::FOREIGN_RULE, deeds::DELETE_GROUP],
         ..isolation()
     }
+}
+
+/// The same twice, without a fault.
+pub fn drift_twice() -> Scene<QuarantineSpec> {
+    Scene { name: "drift twice", budget: Budget { foreign: 2, ..NOTHING }, ..drift() }
 }
 
 /// One interface is closed by two replicas.
@@ -84,7 +95,7 @@ pub fn approval() -> Scene<QuarantineSpec> {
         name: "approval",
         specs: levels(&[Level::Protected, Level::Isolated], Pulse::Never),
         account: stage::careful(),
-        budget: Budget { faults: 1, operator: 2, foreign: 1, ..NOTHING },
+        budget: Budget { faults: wide(1, 2), operator: 2, foreign: 1, ..NOTHING },
         foreign: vec![deeds::FOREIGN_GROUP],
         ..isolation()
     }
@@ -96,9 +107,20 @@ pub fn release() -> Scene<QuarantineSpec> {
         name: "release",
         world: stage::world(1, 1, true),
         specs: levels(&[Level::Isolated, Level::Released], Pulse::Never),
-        budget: Budget { faults: 1, operator: 2, foreign: 1, ..NOTHING },
+        budget: Budget { faults: 1, operator: 2, foreign: wide(0, 1), ..NOTHING },
         foreign: vec![deeds::REOPEN, deeds::FOREIGN_GROUP],
         ..isolation()
+    }
+}
+
+/// A release of a host that others change, too.
+pub fn release_with_drift() -> Scene<QuarantineSpec> {
+    Scene {
+        name: "release with drift",
+        world: stage::world(1, 1, false),
+        budget: Budget { faults: 1, operator: 2, foreign: 1, ..NOTHING },
+        foreign: vec![deeds::FOREIGN_GROUP],
+        ..release()
     }
 }
 
@@ -142,7 +164,7 @@ pub fn one_set() -> Scene<EvidenceSnapshotSpec> {
         specs: vec![stage::evidence(false)],
         account: stage::account(),
         limits: stage::limits(),
-        budget: Budget { faults: 3, ..NOTHING },
+        budget: Budget { faults: wide(3, 4), ..NOTHING },
         foreign: Vec::new(),
         aws: Vec::new(),
         deletable: false,
@@ -153,7 +175,7 @@ pub fn one_set() -> Scene<EvidenceSnapshotSpec> {
 
 /// One set by two replicas.
 pub fn one_set_by_two() -> Scene<EvidenceSnapshotSpec> {
-    Scene { name: "one set by two replicas", budget: Budget { faults: 2, moves: 1, ..NOTHING }, ..one_set() }
+    Scene { name: "one set by two replicas", budget: Budget { faults: wide(2, 3), moves: 1, ..NOTHING }, ..one_set() }
 }
 
 /// From the set to what is shared.
@@ -181,5 +203,10 @@ pub fn kept() -> Scene<EvidenceSnapshotSpec> {
 
 /// From the set to what is shared, by two replicas.
 pub fn kept_by_two() -> Scene<EvidenceSnapshotSpec> {
-    Scene { name: "locked and shared by two replicas", budget: Budget { moves: 1, faults: 1, ..NOTHING }, ..kept() }
+    Scene {
+        name: "locked and shared by two replicas",
+        world: stage::encrypted(stage::world(1, wide(1, 2), false)),
+        budget: Budget { moves: 1, faults: 1, ..NOTHING },
+        ..kept()
+    }
 }

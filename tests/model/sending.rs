@@ -80,7 +80,7 @@ impl<P: Kind> System<P> {
         };
         let queue: Vec<Order> = rest.iter().cloned().chain(more).collect();
         if queue.is_empty() {
-            self.finished(state, r);
+            Self::finished(state, r);
         } else {
             state.replicas[r].phase = Phase::Sending { queue, node, age };
         }
@@ -102,7 +102,7 @@ impl<P: Kind> System<P> {
         self.replies.or_make(key, make)
     }
 
-    pub(super) fn finished(&self, state: &mut State<P>, r: usize) {
+    pub(super) fn finished(state: &mut State<P>, r: usize) {
         let replica = &mut state.replicas[r];
         replica.phase = Phase::Idle;
         if let Some(node) = replica.unwritten.take() {
@@ -135,7 +135,7 @@ impl<P: Kind> System<P> {
                 Err(error(effect, ErrorClass::Ambiguous))
             }
             Fate::Late => {
-                self.flies(state, order);
+                Self::flies(state, order);
                 Err(error(effect, ErrorClass::Ambiguous))
             }
             Fate::Answered | Fate::Withheld => {
@@ -147,7 +147,7 @@ impl<P: Kind> System<P> {
         }
     }
 
-    fn flies(&self, state: &mut State<P>, order: &Order) {
+    fn flies(state: &mut State<P>, order: &Order) {
         state.flights.push(Flight { order: order.clone(), age: 0 });
         state.flights.sort_by_key(|flight| (flight.order.hash, flight.age));
     }
@@ -158,11 +158,10 @@ impl<P: Kind> System<P> {
         for order in &queue {
             if self.fence(state, r, &order.order.change, age) {
                 self.leaves(state, order);
-                self.flies(state, order);
+                Self::flies(state, order);
             }
         }
-        self.ends(state, r);
-        self.marks.hit(Mark::DiedSending);
+        Self::ends(state, r);
     }
 
     /// A change leaves: whether it may.

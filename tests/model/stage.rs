@@ -17,8 +17,9 @@ use sequester::playbook::seen::{
 };
 use sequester::playbook::step::{Account, Limits, Subject};
 
+use super::budget::Budget;
 use super::deeds::Deed;
-use super::state::{Budget, COALESCE, W, ago};
+use super::state::{COALESCE, W, ago};
 
 /// What one model is about.
 #[derive(Clone)]
@@ -91,6 +92,12 @@ pub fn https() -> Rule {
         to: Some(443),
         peer: Peer::Ipv4("0.0.0.0/0".to_owned()),
     }
+}
+
+/// Whether the pulse's open group stands on an interface.
+pub fn is_open_for_pulse(world: &World) -> bool {
+    let open = world.group_named(&vpc(), "baseline-b");
+    open.is_some_and(|open| world.interfaces.values().any(|port| port.interface.groups.contains(&open.id)))
 }
 
 /// A host with so many interfaces and volumes; of what is protected only the volumes are not yet, if `bare`.

@@ -16,6 +16,7 @@ use sequester::playbook::effect::Effect;
 use sequester::playbook::executor::{Executor, Send};
 use sequester::playbook::record::{Operation, OperationId, OutcomeKind, Record};
 
+use super::budget::Budget;
 use super::kind::Kind;
 use super::marks::Mark;
 
@@ -174,8 +175,8 @@ fn times(record: &mut Record, mut each: impl FnMut(&mut Time, i64)) {
             {
                 0
             }
-            (Effect::CreateSnapshots { .. } | Effect::CreateSecurityGroup { .. }, _) => W,
-            (Effect::OpenForPulse { .. }, None) => W,
+            (Effect::CreateSnapshots { .. } | Effect::CreateSecurityGroup { .. }, _)
+            | (Effect::OpenForPulse { .. }, None) => W,
             // Repeated until it is accepted, and remembered for a while from then on.
             (_, None) => 0,
             (_, Some(_)) => RECENT,
@@ -314,19 +315,6 @@ impl<P: Kind> Replica<P> {
 pub struct Flight {
     pub order: Order,
     pub age: i64,
-}
-
-/// What may still go wrong, or be done by others.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
-pub struct Budget {
-    /// Crashes, pauses, lost and late calls, stale looks, throttles.
-    pub faults: u8,
-    /// Moves of the lease.
-    pub moves: u8,
-    /// Edits, approvals, the deletion.
-    pub operator: u8,
-    /// Changes by somebody else.
-    pub foreign: u8,
 }
 
 /// The whole.

@@ -73,6 +73,7 @@ impl<P: Kind> System<P> {
             }
             replica.known = state.chain.index;
         }
+        self.marks.hit_if(Mark::FoundOpen, stage::is_open_for_pulse(&state.world));
         let look = Look { fresh: state.world.clone(), old };
         replica.phase = Phase::Looked { look, age: 0, node, wish: state.wish.clone() };
     }
@@ -103,7 +104,7 @@ impl<P: Kind> System<P> {
                     self.marks.hit(Mark::Refused);
                     if !self.is(Mutation::UnfencedAppend) {
                         // Somebody else wrote this index: all that was thought is void.
-                        self.ends(state, r);
+                        Self::ends(state, r);
                         return None;
                     }
                 }
@@ -118,7 +119,7 @@ impl<P: Kind> System<P> {
         };
         state.replicas[r].executor = thought.executor.clone();
         if thought.sends.is_empty() {
-            self.finished(state, r);
+            Self::finished(state, r);
         } else {
             state.replicas[r].phase = Phase::Sending { queue: thought.sends.clone(), age: 0, node };
         }
@@ -166,8 +167,7 @@ impl<P: Kind> System<P> {
         let (object, head) = (stage::object(P::KIND), head_at(node.index));
         let mut decided = known.executor.decide(&view, &object, head.as_ref(), &Writer::default());
         let informed = informed(&node.record, decided.link.as_ref());
-        let account = &self.scene.account;
-        let judged = Judged { spec, account, seen: &seen, record: &informed, plan: &decided.plan };
+        let judged = Judged { spec, seen: &seen, record: &informed, plan: &decided.plan };
         let mut broken = P::judge(&judged);
         decided.link = self.rewritten(decided.link, &view);
 

@@ -1,6 +1,5 @@
 //! `ForensicCase`: the incident. It touches Kubernetes alone.
 
-use std::collections::BTreeMap;
 use std::fmt::Debug;
 use std::sync::Arc;
 
@@ -67,18 +66,14 @@ impl Kind for ForensicCase {
             tokio::join!(of_case(ctx, object, &ctx.quarantines), of_case(ctx, object, &ctx.evidence));
         let (case, namespace) = (object.name_any(), object.namespace());
         let is_of = |of: Option<&CaseRef>| of.is_some_and(|of| of.name == case);
-        let uid = object.uid();
-        // A name can be used again: what an earlier case of this name made is not ours.
-        let of_another =
-            |labels: &BTreeMap<String, String>| labels.get(CASE_UID_LABEL).is_some_and(|of| Some(of) != uid.as_ref());
         let held = quarantines
             .iter()
             .filter(|child| child.namespace() == namespace && is_of(child.spec.case_ref.as_ref()))
-            .map(|child| Child { of_another: of_another(child.labels()), ..held(child) });
+            .map(|child| held(child));
         let kept = evidence
             .iter()
             .filter(|child| child.namespace() == namespace && is_of(child.spec.case_ref.as_ref()))
-            .map(|child| Child { of_another: of_another(child.labels()), ..kept(child) });
+            .map(|child| kept(child));
         let mut children: Vec<Child> = held.chain(kept).collect();
         children.sort_by(|a, b| a.name.cmp(&b.name));
         CaseSeen { children }
@@ -206,7 +201,7 @@ fn child(name: String, uid: String, kind: ChildKind, conditions: &[Condition], c
         ready: of("Ready").is_some(),
         reached: false,
         cut: false,
-        of_another: false,
+        made_by: None,
         stalled: of("Stalled").and_then(|c| Reason::ALL.iter().find(|reason| reason.as_str() == c.reason).copied()),
         shortfall: of("Ready").filter(|ready| ready.reason == settled).map(|ready| ready.message.clone()),
         message: said(conditions),
@@ -227,6 +222,7 @@ fn held(of: &QuarantineObject) -> Child {
             Level::Protected | Level::Detached | Level::Released => child.ready,
         },
         cut: isolated,
+        made_by: of.labels().get(CASE_UID_LABEL).cloned(),
         plan: status.plan.map(|plan| (plan.action, plan.hash, plan.lines)),
         reached_at: status.contained_at.map(|time| time.0),
         ..child
@@ -239,6 +235,7 @@ fn kept(of: &EvidenceObject) -> Child {
     let kind = ChildKind::Evidence(of.spec.clone());
     Child {
         reached: holds(&status.conditions, "Preserved"),
+        made_by: of.labels().get(CASE_UID_LABEL).cloned(),
         plan: status.plan.map(|plan| (plan.action, plan.hash, plan.lines)),
         reached_at: status.evidence_safe_at.map(|time| time.0),
         ..child(of.name_any(), of.uid().unwrap_or_default(), kind, &status.conditions, current)

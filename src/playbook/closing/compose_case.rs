@@ -112,8 +112,11 @@ pub fn declared(view: &View<'_, ForensicCase>) -> Vec<(String, ChildKind)> {
 
 fn compose(view: &View<'_, ForensicCase>) -> Turn<ForensicCase> {
     let wanted = declared(view);
-    let taken =
-        view.seen.children.iter().find(|child| child.of_another && wanted.iter().any(|(name, _)| *name == child.name));
+    let taken = view
+        .seen
+        .children
+        .iter()
+        .find(|child| is_of_another(view, child) && wanted.iter().any(|(name, _)| *name == child.name));
     if let Some(child) = taken {
         return Turn::new(State::blocked(
             Reason::Conflict,
@@ -164,7 +167,7 @@ fn words(of_children: &[(&Child, &Vec<String>)]) -> Vec<String> {
 /// The plans over the children that await a person, one for each action.
 fn plans(view: &View<'_, ForensicCase>) -> Vec<PublishedPlan> {
     let mut by_action: BTreeMap<_, (BTreeMap<_, _>, Vec<_>)> = BTreeMap::new();
-    for child in view.seen.children.iter().filter(|child| !child.of_another) {
+    for child in view.seen.children.iter().filter(|child| !is_of_another(view, child)) {
         if let Some((action, hash, lines)) = &child.plan {
             let (leaves, of_children) = by_action.entry(*action).or_default();
             leaves.insert(child.uid.clone(), hash.clone());
@@ -263,15 +266,20 @@ fn preserved(view: &View<'_, ForensicCase>) -> Turn<ForensicCase> {
     Turn::new(state).remarking(shortfalls(view, true))
 }
 
+/// A name can be used again: what an earlier case of this name made is not ours.
+fn is_of_another(view: &View<'_, ForensicCase>, child: &Child) -> bool {
+    child.made_by.as_ref().is_some_and(|uid| *uid != view.subject.uid)
+}
+
 fn is_released(child: &Child) -> bool {
     matches!(&child.kind, ChildKind::Quarantine(spec) if spec.level == Level::Released)
 }
 
-fn of_kind<'a>(view: &View<'a, ForensicCase>, evidence: bool) -> impl Iterator<Item = &'a Child> {
+fn of_kind<'a>(view: &'a View<'_, ForensicCase>, evidence: bool) -> impl Iterator<Item = &'a Child> {
     view.seen
         .children
         .iter()
-        .filter(move |child| !child.of_another && matches!(child.kind, ChildKind::Evidence(_)) == evidence)
+        .filter(move |child| !is_of_another(view, child) && matches!(child.kind, ChildKind::Evidence(_)) == evidence)
 }
 
 /// How far it is, and what the first child says that is not there yet: one that goes no further by itself, if there is.

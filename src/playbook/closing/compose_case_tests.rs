@@ -77,7 +77,7 @@ impl Desk {
                 ready: false,
                 reached: false,
                 cut: false,
-                of_another: false,
+                made_by: None,
                 stalled: None,
                 shortfall: None,
                 message: "m".to_owned(),
@@ -249,7 +249,7 @@ fn what_an_earlier_case_of_the_same_name_left_is_not_taken_for_ours() {
     let mut desk = Desk::new(1);
     desk.carry_out();
     for child in &mut desk.seen.children {
-        (child.of_another, child.reached) = (true, true);
+        (child.made_by, child.reached) = (Some("uid-of-an-earlier-one".to_owned()), true);
     }
     assert!(matches!(desk.state("PlanReady"), State::Blocked(r) if r.reason == Reason::Conflict));
     assert!(!desk.state("Contained").is_settled() && !desk.state("EvidencePreserved").is_settled());

@@ -61,6 +61,16 @@ def server():
     return _server
 
 
+def wait_until(holds, seconds=30):
+    """Asks until it holds; whether it did in time. The limit is generous, since a machine may be busy."""
+    deadline = time.monotonic() + seconds
+    while time.monotonic() < deadline:
+        if holds():
+            return True
+        time.sleep(0.02)
+    return False
+
+
 def bed(path, body=None, method="POST"):
     """Calls a control endpoint; the status and the answer."""
     data = None if body is None and method == "GET" else json.dumps(body or {}).encode()

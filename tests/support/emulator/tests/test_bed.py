@@ -8,22 +8,12 @@ import signal
 import subprocess
 import sys
 import tempfile
-import time
 import unittest
 import urllib.request
 
 import boto3
 
-from tests.harness import HERE, IMAGE, AwsTest, account, bed, client, server
-
-
-def wait_until(holds, seconds=10):
-    deadline = time.monotonic() + seconds
-    while time.monotonic() < deadline:
-        if holds():
-            return True
-        time.sleep(0.02)
-    return False
+from tests.harness import HERE, IMAGE, AwsTest, account, bed, client, server, wait_until
 
 
 def alive(pid):

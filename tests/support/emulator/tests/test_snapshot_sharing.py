@@ -1,8 +1,6 @@
 """Snapshots across accounts: permissions, what others see, copies."""
 
-import time
-
-from tests.harness import REGION, account, bed, client
+from tests.harness import REGION, account, bed, client, wait_until
 from tests.test_snapshots import SnapshotTest
 
 PERMISSION = "createVolumePermission"
@@ -124,7 +122,8 @@ class Copies(SharingTest):
         """https://docs.aws.amazon.com/AWSEC2/latest/APIReference/API_CopySnapshot.html
         A shared snapshot is copied into the caller's account, with the request's description and tags only, and a
         volume id that means nothing; it is pending for a time."""
-        bed("settings", {"account": self.other, "copy_seconds": 0.4})
+        bed("settings", {"account": self.other, "copy_seconds": 600})
+        self.addCleanup(bed, "settings", {"account": self.other, "copy_seconds": 0})
         made = self.snapshot()["SnapshotId"]
         self.refused("InvalidSnapshot.NotFound", self.theirs.copy_snapshot, 400, SourceSnapshotId=made,
                      SourceRegion=REGION)
@@ -134,10 +133,13 @@ class Copies(SharingTest):
                          TagSpecifications=[{"ResourceType": "snapshot", "Tags": tags}])
         self.assertEqual((copy["State"], copy["OwnerId"], copy["VolumeId"], copy["Description"], copy["Tags"]),
                          ("pending", self.other, "vol-ffffffff", "evidence", tags))
-        time.sleep(0.5)
+        self.complete(copy["SnapshotId"])
         shown = self.theirs.describe_snapshots(SnapshotIds=[copy["SnapshotId"]])["Snapshots"][0]
         self.assertEqual((shown["State"], shown["VolumeSize"]), ("completed", 1))
-        bed("settings", {"account": self.other, "copy_seconds": 0})
+        bed("settings", {"account": self.other, "copy_seconds": 0.2})
+        short = self.copy(made)["SnapshotId"]
+        self.assertTrue(wait_until(lambda: self.theirs.describe_snapshots(SnapshotIds=[short])["Snapshots"][0]["State"]
+                                   == "completed"))
 
     def test_to_another_region(self):
         """https://docs.aws.amazon.com/AWSEC2/latest/APIReference/API_CopySnapshot.html
@@ -151,7 +153,7 @@ class Copies(SharingTest):
     def test_pending_and_failed_sources(self):
         """https://docs.aws.amazon.com/AWSEC2/latest/APIReference/errors-overview.html (IncorrectState)
         Only a completed snapshot can be copied."""
-        self.pending(60)
+        self.pending()
         made = self.snapshot()["SnapshotId"]
         self.refused("IncorrectState", self.ec2.copy_snapshot, 400, SourceSnapshotId=made, SourceRegion=REGION)
 
