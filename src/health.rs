@@ -21,8 +21,7 @@ impl Health {
     }
 }
 
-/// Serves `/healthz` (the process runs), `/readyz` (it stands by for the lease, or holds it and has listed all that it
-/// watches) and `/metrics` (OpenMetrics).
+/// Serves `/healthz` (the process runs), `/readyz` (it stands by for the lease, or holds it and works) and `/metrics` (OpenMetrics).
 pub async fn serve(address: SocketAddr, health: Health, metrics: Metrics) -> std::io::Result<()> {
     let listener = tokio::net::TcpListener::bind(address).await?;
     tracing::info!(address = %listener.local_addr()?, "serves health and metrics");
@@ -34,7 +33,7 @@ pub async fn serve(address: SocketAddr, health: Health, metrics: Metrics) -> std
                 if health.0.load(Ordering::Acquire) {
                     (StatusCode::OK, "ok")
                 } else {
-                    (StatusCode::SERVICE_UNAVAILABLE, "lists what it watches")
+                    (StatusCode::SERVICE_UNAVAILABLE, "starts or stops")
                 }
             }),
         )

@@ -113,14 +113,6 @@ impl<C: Cloud> Context<C> {
         self.contained.find(|known| known.namespace == namespace && known.instance == *instance).map(|known| known.at)
     }
 
-    /// Waits until all that is watched was listed once: who is in use is not known before.
-    pub async fn synced(&self) {
-        let ready =
-            (self.accounts.wait_until_ready(), self.quarantines.wait_until_ready(), self.evidence.wait_until_ready());
-        // An error says that the watch has ended, and with it this process.
-        let _ = tokio::join!(ready.0, ready.1, ready.2);
-    }
-
     /// Forgets an object that is gone.
     pub fn forget(&self, uid: &str) {
         self.contained.put(uid.to_owned(), None);

@@ -104,6 +104,9 @@ pub(super) async fn keep_marks<K: Kind, C: Cloud>(
     if !K::MARKED || !present || !over {
         return Ok(!gone);
     }
+    if !K::in_use(ctx, fresh) && K::used_anywhere(ctx, fresh).await? {
+        return Ok(true);
+    }
     if K::HOLDS
         && let Some(spec) = hold
     {

@@ -7,6 +7,7 @@ use kube::{Api, Client, Resource};
 use serde::de::DeserializeOwned;
 use serde_json::Value as Json;
 
+use super::cluster::ClusterError;
 use super::context::Context;
 use crate::api::conditions::{Condition, Reason};
 use crate::api::ids::{InstanceId, RegionName};
@@ -173,6 +174,15 @@ pub trait Kind: Procedure {
     /// Whether it asks to give everything back: then nothing is taken for it any more.
     fn ends(_spec: &Self::Spec) -> bool {
         false
+    }
+
+    /// Whether anything uses it, in all of the cluster and as it is now: what is watched may not be listed yet, or be a
+    /// part of it. Asked before our finalizer goes.
+    fn used_anywhere<C: Cloud>(
+        _ctx: &Context<C>,
+        _object: &Self::Object,
+    ) -> impl Future<Output = Result<bool, ClusterError>> + Send {
+        std::future::ready(Ok(false))
     }
 
     /// Whether our finalizer belongs on it now.

@@ -23,7 +23,6 @@ pub async fn reconcile<K: Kind, C: Cloud>(
     object: Arc<K::Object>,
     ctx: Arc<Context<C>>,
 ) -> Result<Action, ClusterError> {
-    ctx.synced().await;
     if !K::is_ours(&ctx, &object) {
         return Ok(Action::await_change());
     }

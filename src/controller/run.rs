@@ -92,7 +92,6 @@ pub async fn run<C: Cloud>(
         }
     };
 
-    health.ready(false);
     let (stopping, stopped) = watch::channel(false);
     let kinds = Kinds::new(&options, &client);
     let context = Arc::new(Context {
@@ -117,14 +116,7 @@ pub async fn run<C: Cloud>(
         metrics,
     });
     tracing::info!(identity = options.identity, namespaces = ?options.namespaces, "works");
-    let ready = {
-        let (context, health) = (context.clone(), health.clone());
-        async move {
-            context.synced().await;
-            health.ready(true);
-            std::future::pending::<()>().await;
-        }
-    };
+    health.ready(true);
     let running = kinds.run(context, stopped);
     tokio::pin!(running);
 
@@ -136,7 +128,6 @@ pub async fn run<C: Cloud>(
     };
     let outcome = tokio::select! {
         () = &mut running => Ok(()),
-        () = ready => Ok(()),
         () = &mut stop => Ok(()),
         lost = lost => Err(lost),
     };

@@ -194,9 +194,9 @@ async fn a_deny_keeps_it_closed_whoever_approves() {
     let denial = scene.approve_with(Identity::Carol, &denial).await.unwrap();
     judged(scene, &denial, "Accepted").await;
     let approval = scene.approve(Identity::Bob, "Quarantine", "web").await.unwrap();
-    judged(scene, &approval, "Accepted").await;
-    let quarantine = scene.get("Quarantine", "web").await;
-    assert_eq!(condition_of(&quarantine, "Ready").unwrap()["status"], "False", "{:?}", conditions(&quarantine));
+    judged(scene, &approval, "Rejected").await;
+    let quarantine = scene.until_reason("Quarantine", "web", "Ready", "Denied").await;
+    assert!(condition_of(&quarantine, "Stalled").is_some(), "{:?}", conditions(&quarantine));
     let chain = held.chain().await;
     assert_eq!(chain.facts("denied").len(), 1);
     assert_eq!(chain.facts("denied")[0]["approver"], "carol");

@@ -2,15 +2,17 @@
 
 use std::time::Duration;
 
+use kube::api::ListParams;
 use kube::{Api, Client, ResourceExt};
 use serde_json::Value as Json;
 
 use super::super::accounts::access;
+use super::super::cluster::ClusterError;
 use super::super::context::Context;
 use super::super::kind::{Kind, Site, Told};
-use crate::api::FINALIZER;
 use crate::api::aws_account::{self as api, AwsAccountStatus, AwsAccountSummary};
 use crate::api::conditions::Condition;
+use crate::api::{EvidenceSnapshot, FINALIZER, Quarantine};
 use crate::clock::now;
 use crate::cloud::error::CloudError;
 use crate::cloud::{Cloud, Place, Witness};
@@ -122,8 +124,26 @@ impl Kind for AwsAccount {
     /// While something that we marked works in it: without its account nothing of that could be enforced or released.
     fn in_use<C: Cloud>(ctx: &Context<C>, object: &Self::Object) -> bool {
         let name = object.name_any();
-        let marked = |finalizers: &[String]| finalizers.iter().any(|finalizer| finalizer == FINALIZER);
-        ctx.quarantines.state().iter().any(|q| q.spec.target.account_ref == name && marked(q.finalizers()))
-            || ctx.evidence.state().iter().any(|e| e.spec.source.instance.account_ref == name && marked(e.finalizers()))
+        ctx.quarantines.state().iter().any(|user| holds_in(user, &name))
+            || ctx.evidence.state().iter().any(|user| keeps_of(user, &name))
     }
+
+    async fn used_anywhere<C: Cloud>(ctx: &Context<C>, object: &Self::Object) -> Result<bool, ClusterError> {
+        let (name, all) = (object.name_any(), ListParams::default());
+        let (quarantines, evidence) = (Api::all(ctx.cluster.client()), Api::all(ctx.cluster.client()));
+        let (held, kept) = tokio::try_join!(ctx.cluster.list(&quarantines, &all), ctx.cluster.list(&evidence, &all))?;
+        Ok(held.iter().any(|user| holds_in(user, &name)) || kept.iter().any(|user| keeps_of(user, &name)))
+    }
+}
+
+fn is_marked(finalizers: &[String]) -> bool {
+    finalizers.iter().any(|finalizer| finalizer == FINALIZER)
+}
+
+fn holds_in(user: &Quarantine, account: &str) -> bool {
+    user.spec.target.account_ref == account && is_marked(user.finalizers())
+}
+
+fn keeps_of(user: &EvidenceSnapshot, account: &str) -> bool {
+    user.spec.source.instance.account_ref == account && is_marked(user.finalizers())
 }
