@@ -6,10 +6,10 @@ CARGO ?= cargo
 DENY_VERSION := 0.20.2
 DENY := $(CACHE)/tools/bin/cargo-deny
 
-.PHONY: help demo demo-down test test-core test-long model bench generate golden lint fmt deny clean-cache
+.PHONY: help demo demo-down test emulator-test test-core test-long model bench generate fmt lint deny
 
 help: ## list the commands
-	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-12s %s\n", $$1, $$2}'
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-14s %s\n", $$1, $$2}'
 
 demo: ## a whole case on a real API server and an AWS emulator; KEEP=1 leaves it up
 	@KEEP=$(KEEP) sh tests/demo/run.sh
@@ -30,7 +30,7 @@ test-core: ## what needs neither AWS SDK nor servers; seconds
 test-long: ## every crash point instead of a sample
 	SEQUESTER_CRASHES=all $(CARGO) test --test scenarios -- crash --nocapture
 
-model: ## the model checker on the shipped decisions, and the seeded bugs that it must find; two minutes (SEQUESTER_MODEL=wide: five)
+model: ## the shipped decisions under a model checker, and seeded bugs; 2 minutes (SEQUESTER_MODEL=wide: 5)
 	$(CARGO) test --no-default-features --test model -- --include-ignored --nocapture --test-threads 1
 
 bench: ## time to containment against its serial floor, measured in the same run

@@ -1,13 +1,13 @@
 //! What a person needs to go on by hand after `KEEP=1 make demo`.
 
 use super::scene::Scene;
-use super::tell::{code, note};
+use super::tell::code;
 use super::{CASE, NAMESPACE};
 use crate::support::aws::REGION;
 use crate::support::identities::Identity;
 use crate::support::stage::Stage;
 
-/// Says it. The commands can be pasted all at once: they leave you alice, and other people's come after them.
+/// Says it. All commands can be pasted at once: whoever does so is alice afterwards.
 pub fn up(stage: &Stage, scene: &Scene) {
     let plane = &stage.bed.control_plane;
     let kubeconfig = |who: Identity| plane.kubeconfig(who).display().to_string();
@@ -17,14 +17,14 @@ pub fn up(stage: &Stage, scene: &Scene) {
     code(&format!("export KUBECONFIG={}", kubeconfig(Identity::Alice)));
     code(&format!("kubectl get fcase,quar,evsnap,approvals,custody -n {NAMESPACE}"));
     code(&format!("kubectl describe fcase {CASE} -n {NAMESPACE}"));
-    note("\n  You are alice then. Others, each for one command:\n");
-    for (who, about) in
-        [(Identity::Bob, "approves"), (Identity::Auditor, "reads"), (Identity::Admin, "cluster administrator")]
-    {
-        code(&format!("KUBECONFIG={} kubectl auth whoami    # {about}", kubeconfig(who)));
+    println!(
+        "\n  You are alice then. For one command be bob, who approves, the auditor, who reads, or the administrator:\n"
+    );
+    for who in [Identity::Bob, Identity::Auditor, Identity::Admin] {
+        code(&format!("KUBECONFIG={} kubectl auth whoami", kubeconfig(who)));
     }
-    note(
-        "\n  AWS, as the administrator of 111122223333: with the AWS CLI where you have it, else with the tests' own reader:\n",
+    println!(
+        "\n  AWS, as administrator of 111122223333, by the AWS CLI where you have it, or by the tests' own reader:\n"
     );
     let admin = &stage.workload.admin;
     code(&format!("export AWS_ENDPOINT_URL={} AWS_REGION={REGION} AWS_DEFAULT_REGION={REGION}", admin.url));

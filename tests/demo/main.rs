@@ -51,9 +51,7 @@ async fn demo(keep: bool) {
 
     chapter("4", "Nobody waits for a signature to keep evidence");
     let seen = watch::until_evidence(&stage, &scene).await;
-    note(
-        "Isolation waits for an Approval. The plan comes with the line that makes one. alice runs it, who asked herself:",
-    );
+    note("Isolation waits for an Approval. The plan comes with a line that makes one. alice, who asked, runs it:");
     let approve = format!("kubectl get fcase {CASE} -n {NAMESPACE} -o jsonpath='{{.status.plan.approveWith}}' | sh");
     let refused = run_as(&stage, Identity::Alice, &approve).await;
     refused.refused("a second person must approve");

@@ -11,12 +11,13 @@ if [ "${KEEP:-}" = 1 ] && is_up; then
     exit 1
 fi
 
-# A line for each part, when it is there. The scripts, and cargo, say themselves what they build, where and for how long.
+# A line for each part, when it is there. Where one must be built, that is said before, and how long it takes.
 if [ -t 1 ]; then printf '\n\033[1m1. Prepare\033[0m\n'; else printf '\n1. Prepare\n'; fi
 programs=$(sh tests/support/control-plane/build.sh)
 echo "  control plane: ready ($("$programs/kube-apiserver" --version), etcd)"
 python=$(sh tests/support/emulator.sh)
-echo "  emulator: ready (moto $("$python" -c 'from importlib.metadata import version; print(version("moto"))'), with our patches)"
+moto=$("$python" -c 'from importlib.metadata import version; print(version("moto"))')
+echo "  emulator: ready (moto $moto, with our patches)"
 ls "$CARGO_TARGET_DIR"/debug/deps/libaws_sdk_ec2-*.rlib >/dev/null 2>&1 ||
     echo "controller: building it with the AWS SDK into $CARGO_TARGET_DIR (about 12 minutes on 2 cores, once)" >&2
 cargo test --no-run --test demo
