@@ -40,6 +40,8 @@ pub struct Child {
     pub kind: ChildKind,
     /// Ready at what it declares.
     pub ready: bool,
+    /// Reason of its condition Ready; none before there is one.
+    pub reason: Option<String>,
     /// For a Quarantine: held at its level, or given back; for evidence: preserved. The rest may still be going on.
     pub reached: bool,
     /// A Quarantine that cuts its host off now, whatever its level asks for.

@@ -8,6 +8,9 @@ use super::step::{Procedure, View};
 use crate::api::approval::Action;
 use crate::api::ids::Digest;
 
+/// Most lines that a published plan shows.
+pub const LINES: usize = 256;
+
 /// One line of a plan.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct PlanLine {

@@ -199,6 +199,7 @@ fn child(name: String, uid: String, kind: ChildKind, conditions: &[Condition], c
         uid,
         kind,
         ready: of("Ready").is_some(),
+        reason: conditions.iter().find(|c| c.type_ == "Ready").map(|ready| ready.reason.clone()),
         reached: false,
         cut: false,
         made_by: None,
@@ -267,10 +268,10 @@ fn child_status(child: &Child) -> ChildStatus {
         }
         .to_owned(),
         name: child.name.clone(),
-        ready: match child.message.split_once(": ") {
+        ready: match &child.reason {
             _ if child.ready => "True".to_owned(),
-            Some((reason, _)) => reason.to_owned(),
-            None => "False".to_owned(),
+            Some(reason) => reason.clone(),
+            None => Reason::NotObserved.to_string(),
         },
         message: super::clip(&child.message, 256),
     }

@@ -8,7 +8,7 @@ use crate::api::conditions::Reason;
 use crate::api::evidence_snapshot::{EvidenceSnapshotSpec, InstanceSource, Moment, Source};
 use crate::api::quarantine::{CaseRef, Level, QuarantineSpec, Target};
 use crate::playbook::chain::digest_of;
-use crate::playbook::plan::{PlanLine, hash_of_leaves};
+use crate::playbook::plan::{LINES, PlanLine, hash_of_leaves};
 use crate::playbook::record::{Fact, PublishedPlan};
 use crate::playbook::step::{Part, State, Step, Turn, View};
 use crate::playbook::{CaseEffect, Child, ChildKind, ForensicCase};
@@ -147,9 +147,6 @@ fn compose(view: &View<'_, ForensicCase>) -> Turn<ForensicCase> {
     };
     Turn::new(state).then(stage).noting(facts).with_parts(view.seen.children.iter().map(part).collect())
 }
-
-/// Lines that a case's plan shows. Its children's own plans say all of it.
-const LINES: usize = 256;
 
 /// What each child would do in one line, then the rest.
 fn words(of_children: &[(&Child, &Vec<String>)]) -> Vec<String> {

@@ -75,6 +75,7 @@ impl Desk {
                 name,
                 kind,
                 ready: false,
+                reason: None,
                 reached: false,
                 cut: false,
                 made_by: None,
@@ -91,6 +92,12 @@ impl Desk {
 
     fn state(&self, name: &str) -> State {
         self.plan().steps.into_iter().find(|step| step.name == name).unwrap().state.unwrap()
+    }
+
+    fn all_reached(&mut self) {
+        for child in &mut self.seen.children {
+            child.reached = true;
+        }
     }
 
     fn child(&mut self, name: &str) -> &mut Child {
@@ -220,9 +227,7 @@ fn a_plan_too_long_to_show_names_every_host_and_says_that_it_is_cut() {
 fn what_a_child_did_not_do_is_said_by_the_case_too() {
     let mut desk = Desk::new(1);
     desk.carry_out();
-    for child in &mut desk.seen.children {
-        child.reached = true;
-    }
+    desk.all_reached();
     desk.child("one-i-00000000-at-once").shortfall = Some("Shared: not this one".to_owned());
     let verdict = crate::playbook::project::verdict(&desk.plan(), &BTreeMap::new());
     assert_eq!((verdict.ready, verdict.reason), (true, Reason::Settled));
@@ -233,9 +238,7 @@ fn what_a_child_did_not_do_is_said_by_the_case_too() {
 fn a_host_that_was_released_by_itself_is_not_called_held() {
     let mut desk = Desk::new(2);
     desk.carry_out();
-    for child in &mut desk.seen.children {
-        child.reached = true;
-    }
+    desk.all_reached();
     let ChildKind::Quarantine(spec) = &mut desk.child("one-i-00000001").kind else { panic!() };
     spec.level = Level::Released;
     let State::Skipped(refusal) = desk.state("Contained") else { panic!() };
@@ -268,9 +271,7 @@ fn contained_and_preserved_when_every_child_says_so() {
     desk.child("one-i-00000001").reached = true;
     assert!(matches!(desk.state("Contained"), State::Done(_)));
     assert!(!desk.state("EvidencePreserved").is_settled());
-    for child in &mut desk.seen.children {
-        child.reached = true;
-    }
+    desk.all_reached();
     desk.carry_out();
     assert_eq!((desk.record.contained_at, desk.record.preserved_at), (Some(at(9)), Some(at(9))));
     assert!(desk.plan().facts.is_empty(), "said once");
