@@ -1,6 +1,6 @@
 //! What to ask AWS about an object, given what its chain says. Pure: the controller and the model ask the same.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use super::{AskEvidence, AskQuarantine};
 use crate::api::evidence_snapshot::EvidenceSnapshotSpec;
@@ -9,7 +9,7 @@ use crate::api::quarantine::{Pulse, QuarantineSpec};
 use crate::playbook::attribute::{Attribute, Value};
 use crate::playbook::effect::{Effect, GroupRole};
 use crate::playbook::group_name;
-use crate::playbook::record::Record;
+use crate::playbook::record::{OperationId, Record};
 use crate::playbook::step::Account;
 
 impl AskQuarantine {
@@ -38,18 +38,42 @@ fn unpulsed(record: &Record) -> BTreeSet<SecurityGroupId> {
 
 impl AskEvidence {
     /// What an `EvidenceSnapshot` needs to know now: the host until the set is taken, then the set.
-    pub fn about(spec: &EvidenceSnapshotSpec, account: &Account, record: &Record) -> Self {
+    pub fn about(spec: &EvidenceSnapshotSpec, record: &Record) -> Self {
         let failed = |id: &SnapshotId| record.settled.get(id).is_some_and(|state| state.starts_with("error"));
         let set = record.set.iter().flat_map(|(_, set)| set.values());
         let known: BTreeSet<SnapshotId> = set.chain(&record.surplus).filter(|id| !failed(id)).cloned().collect();
-        let is_set = |effect: &Effect| matches!(effect, Effect::CreateSnapshots { .. });
+        let mut operations: BTreeMap<String, BTreeSet<OperationId>> = BTreeMap::new();
+        for (id, operation) in &record.operations {
+            // The prefix of the account may be another one by now.
+            if let Effect::CreateSnapshots { tag_prefix, .. } = &operation.effect {
+                operations.entry(tag_prefix.clone()).or_default().insert(id.clone());
+            }
+        }
         Self {
             instance: record.set.is_none().then(|| spec.source.instance.instance_id.clone()),
-            tag_prefix: account.tag_prefix.clone(),
-            operations: record.operations.iter().filter(|(_, o)| is_set(&o.effect)).map(|(id, _)| id.clone()).collect(),
+            operations,
             permissions: known.iter().filter(|id| record.locked.contains_key(*id)).cloned().collect(),
             locks: known,
             keys: record.set.is_some(),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::playbook::sample::{self, Bench};
+
+    #[test]
+    fn what_was_taken_is_looked_for_by_the_prefix_it_was_taken_with() {
+        let mut bench = Bench::evidence(sample::world(1, 2));
+        bench.turn();
+        bench.account.tag_prefix = "other".to_owned();
+        bench.world.complete_snapshots();
+        bench.settle();
+        let ask = AskEvidence::about(&bench.spec, &bench.record);
+        assert_eq!(ask.operations.keys().collect::<Vec<_>>(), ["ops"]);
+        assert_eq!((ask.locks.len(), ask.permissions.len(), ask.instance), (2, 2, None));
+        assert!(bench.verdict().ready, "{:?}", bench.verdict());
     }
 }

@@ -6,7 +6,7 @@ pub mod aws;
 pub mod error;
 pub mod sim;
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::future::Future;
 
 use crate::api::aws_account::Partition;
@@ -60,10 +60,9 @@ pub struct AskQuarantine {
 pub struct AskEvidence {
     /// The instance, until the set is taken.
     pub instance: Option<InstanceId>,
-    /// Prefix of the tag that carries the operation id.
-    pub tag_prefix: String,
-    /// Operations whose snapshots to look for, by the tag that they were born with.
-    pub operations: BTreeSet<OperationId>,
+    /// Operations whose snapshots to look for, by the tag that they were born with: by the prefix of its key, which is
+    /// the one that the call was made with and not the one that the account has now.
+    pub operations: BTreeMap<String, BTreeSet<OperationId>>,
     /// Snapshots that are known already, and whose locks to read. Tags can be changed by others, so these are looked for
     /// by id as well.
     pub locks: BTreeSet<SnapshotId>,

@@ -202,8 +202,7 @@ async fn evidence() {
     }
     let ask = AskEvidence {
         instance: None,
-        tag_prefix: "ops".to_owned(),
-        operations: BTreeSet::from([OperationId("op-1".to_owned())]),
+        operations: BTreeMap::from([("ops".to_owned(), BTreeSet::from([OperationId("op-1".to_owned())]))]),
         locks: made.values().cloned().collect(),
         permissions: made.values().cloned().collect(),
         keys: true,

@@ -206,8 +206,10 @@ async fn a_moment_with_its_locks_permissions_and_keys() {
     ok(scene.admin.ec2("CreateSnapshots", &taken).await);
     let ask = |locks: BTreeSet<SnapshotId>| AskEvidence {
         instance: Some(id::<InstanceId>(&instance)),
-        tag_prefix: "ops".to_owned(),
-        operations: BTreeSet::from([OperationId("op-1".to_owned()), OperationId("op-2".to_owned())]),
+        operations: BTreeMap::from([(
+            "ops".to_owned(),
+            BTreeSet::from([OperationId("op-1".to_owned()), OperationId("op-2".to_owned())]),
+        )]),
         permissions: locks.clone(),
         locks,
         keys: true,
@@ -243,6 +245,16 @@ async fn a_moment_with_its_locks_permissions_and_keys() {
     assert!(locks[&locked].until.is_some());
     assert_eq!(seen.permissions[&plain].value(), Some(&BTreeSet::from(["444455556666".to_owned()])));
     assert!(matches!(seen.permissions[&id("snap-0123456789abcdef0")], Read::Absent { .. }));
+    assert_eq!(seen.snapshots.value().map(Vec::len), Some(3), "an id that is not there is no error");
+
+    // Who takes the tag off does not make it look lost.
+    let untag = [("ResourceId.1", locked.as_str()), ("Tag.1.Key", "ops:operation")];
+    ok(scene.admin.ec2("DeleteTags", &untag).await);
+    let seen = scene.aws.observe_evidence(&scene.place, &ask(BTreeSet::new())).await;
+    assert_eq!(seen.snapshots.value().map(Vec::len), Some(2));
+    let seen = scene.aws.observe_evidence(&scene.place, &ask(BTreeSet::from([locked.clone()]))).await;
+    let found = seen.snapshots.value().unwrap().iter().find(|snapshot| snapshot.id == locked).unwrap();
+    assert_eq!(found.operation, None);
 }
 
 #[tokio::test]
@@ -250,8 +262,7 @@ async fn without_an_operation_there_is_nothing_to_look_for() {
     let scene = Scene::new().await;
     let ask = AskEvidence {
         instance: None,
-        tag_prefix: "ops".to_owned(),
-        operations: BTreeSet::new(),
+        operations: BTreeMap::new(),
         locks: BTreeSet::new(),
         permissions: BTreeSet::new(),
         keys: true,

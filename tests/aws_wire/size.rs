@@ -5,7 +5,7 @@ use crate::scene::{Scene, id, witness};
 use sequester::cloud::{AskEvidence, AskQuarantine, Cloud};
 use sequester::playbook::effect::Effect;
 use sequester::playbook::record::OperationId;
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 #[tokio::test]
 async fn calls_are_small_futures() {
@@ -19,8 +19,7 @@ async fn calls_are_small_futures() {
     };
     let moment = AskEvidence {
         instance: None,
-        tag_prefix: "ops".to_owned(),
-        operations: BTreeSet::new(),
+        operations: BTreeMap::new(),
         locks: BTreeSet::new(),
         permissions: BTreeSet::new(),
         keys: true,

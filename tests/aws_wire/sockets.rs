@@ -7,7 +7,7 @@ use sequester::cloud::{AskEvidence, Cloud, Place};
 use sequester::playbook::effect::Effect;
 use sequester::playbook::record::OperationId;
 use sequester::playbook::seen::Read;
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex};
 use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader};
 use tokio::net::{TcpListener, TcpStream};
@@ -89,8 +89,7 @@ async fn scene(manner: Manner) -> (Scene, Place, Heard) {
 async fn read(scene: &Scene, place: &Place) {
     let ask = AskEvidence {
         instance: Some(id::<InstanceId>("i-0123456789abcdef0")),
-        tag_prefix: "ops".to_owned(),
-        operations: BTreeSet::new(),
+        operations: BTreeMap::new(),
         locks: BTreeSet::new(),
         permissions: BTreeSet::new(),
         keys: false,

@@ -18,8 +18,8 @@ use super::state::{TICK, W};
 impl Kind for EvidenceSnapshot {
     const KIND: &'static str = "EvidenceSnapshot";
 
-    fn look(world: &World, spec: &Self::Spec, account: &Account, record: &Record, asked: Time) -> EvidenceSeen {
-        world.see_evidence(&AskEvidence::about(spec, account, record), asked)
+    fn look(world: &World, spec: &Self::Spec, _: &Account, record: &Record, asked: Time) -> EvidenceSeen {
+        world.see_evidence(&AskEvidence::about(spec, record), asked)
     }
 
     /// Of what the older answer does not show, only the first is shown.

@@ -28,36 +28,46 @@ const VALUES: usize = 200;
 /// Questions about single snapshots that are out at the same time.
 const AT_ONCE: usize = 8;
 
-/// Snapshots that were born with one of these operation ids. Without an operation there can be none, and nobody is
-/// asked. One that can't be read makes the answer none: to leave it out would be to take it a second time.
+/// Snapshots that were born with one of these operation ids, and those that are `known` already: tags can be changed by
+/// others, and who takes one off must not make evidence look lost. Without any of them nobody is asked. One that can't be
+/// read makes the answer none: to leave it out would be to take it a second time.
 pub(super) async fn snapshots(
     session: &Session,
-    tag_prefix: &str,
-    operations: &BTreeSet<OperationId>,
+    operations: &BTreeMap<String, BTreeSet<OperationId>>,
+    known: &BTreeSet<SnapshotId>,
 ) -> Read<Vec<Snapshot>> {
     let asked_at = now();
-    let key = operation_tag(tag_prefix);
-    let operations: Vec<&OperationId> = operations.iter().collect();
-    let mut found = Vec::new();
-    for operations in operations.chunks(VALUES) {
-        let values = operations.iter().map(|operation| operation.0.clone()).collect();
-        let filter = Filter::builder().name(format!("tag:{key}")).set_values(Some(values)).build();
-        let request =
-            session.ec2.describe_snapshots().owner_ids("self").filters(filter).into_paginator().items().send();
-        let answer = session.ask(SNAPSHOTS, request.try_collect()).await;
-        let ours = answer.and_then(|all| {
-            let all: Result<Vec<_>, &str> = all.iter().map(|snapshot| ours(&key, snapshot)).collect();
-            all.map_err(|what| session.puzzled(SNAPSHOTS, what).into())
-        });
-        match ours {
-            Ok(more) => found.extend(more),
+    let keys: Vec<String> = operations.keys().map(|prefix| operation_tag(prefix)).collect();
+    let by_tag = operations.values().zip(&keys).flat_map(|(operations, key)| {
+        let all: Vec<&str> = operations.iter().map(|operation| operation.0.as_str()).collect();
+        all.chunks(VALUES).map(|some| filter(&format!("tag:{key}"), some)).collect::<Vec<_>>()
+    });
+    let known: Vec<&str> = known.iter().map(SnapshotId::as_str).collect();
+    // By a filter: an id that is not there any more is then no error.
+    let by_id = known.chunks(VALUES).map(|some| filter("snapshot-id", some));
+    let questions = by_tag.chain(by_id).map(|filter| found(session, &keys, filter)).collect();
+    let mut all: BTreeMap<SnapshotId, Snapshot> = BTreeMap::new();
+    for answer in side_by_side(AT_ONCE, questions).await {
+        match answer {
+            Ok(more) => all.extend(more.into_iter().map(|snapshot| (snapshot.id.clone(), snapshot))),
             Err(fault) => return read(asked_at, Err(fault)),
         }
     }
-    read(asked_at, Ok(found))
+    read(asked_at, Ok(all.into_values().collect()))
 }
 
-fn ours(key: &str, found: &aws_sdk_ec2::types::Snapshot) -> Result<Snapshot, &'static str> {
+fn filter(name: &str, values: &[&str]) -> Filter {
+    Filter::builder().name(name).set_values(Some(values.iter().map(ToString::to_string).collect())).build()
+}
+
+async fn found(session: &Session, keys: &[String], filter: Filter) -> Result<Vec<Snapshot>, Fault> {
+    let request = session.ec2.describe_snapshots().owner_ids("self").filters(filter).into_paginator().items().send();
+    let all: Vec<_> = session.ask(SNAPSHOTS, request.try_collect()).await?;
+    let all: Result<Vec<_>, &str> = all.iter().map(|snapshot| ours(keys, snapshot)).collect();
+    all.map_err(|what| session.puzzled(SNAPSHOTS, what).into())
+}
+
+fn ours(keys: &[String], found: &aws_sdk_ec2::types::Snapshot) -> Result<Snapshot, &'static str> {
     let state = match found.state() {
         Some(State::Pending) => SnapshotState::Pending,
         Some(State::Completed) => SnapshotState::Completed,
@@ -71,7 +81,8 @@ fn ours(key: &str, found: &aws_sdk_ec2::types::Snapshot) -> Result<Snapshot, &'s
     if encrypted && key_arn.is_none() {
         return Err("an encrypted snapshot without the ARN of its key");
     }
-    let born = found.tags().iter().find(|tag| tag.key() == Some(key)).and_then(|tag| tag.value());
+    let is_ours = |key: &str| keys.iter().any(|ours| ours == key);
+    let born = found.tags().iter().find(|tag| tag.key().is_some_and(is_ours)).and_then(|tag| tag.value());
     let percent = found.progress().and_then(|progress| progress.trim_end_matches('%').parse().ok());
     Ok(Snapshot {
         id: id(found.snapshot_id()).ok_or("a snapshot without an id")?,
@@ -185,11 +196,11 @@ mod tests {
 
     #[test]
     fn a_snapshot_says_which_operation_it_was_born_of() {
-        let snapshot = ours("ops:operation", &whole().build()).unwrap();
+        let snapshot = ours(&["ops:operation".to_owned()], &whole().build()).unwrap();
         assert_eq!((snapshot.operation.as_deref(), snapshot.progress), (Some("op-1"), 42));
-        assert_eq!(ours("other:operation", &whole().build()).unwrap().operation, None);
+        assert_eq!(ours(&["other:operation".to_owned()], &whole().build()).unwrap().operation, None);
         let done = whole().state(State::Completed).progress("").build();
-        assert_eq!(ours("ops:operation", &done).unwrap().progress, 100);
+        assert_eq!(ours(&["ops:operation".to_owned()], &done).unwrap().progress, 100);
     }
 
     #[test]
@@ -201,7 +212,7 @@ mod tests {
             whole().encrypted(true).kms_key_id("alias/aws/ebs").build(),
         ];
         for found in strange {
-            assert!(ours("ops:operation", &found).is_err(), "{found:?}");
+            assert!(ours(&["ops:operation".to_owned()], &found).is_err(), "{found:?}");
         }
     }
 

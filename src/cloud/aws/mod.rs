@@ -102,7 +102,7 @@ impl Cloud for Aws {
             }
         };
         let snapshots = async {
-            let snapshots = ec2_snapshots::snapshots(&session, &ask.tag_prefix, &ask.operations).await;
+            let snapshots = ec2_snapshots::snapshots(&session, &ask.operations, &ask.locks).await;
             let used = if ask.keys { keys_of(&snapshots) } else { BTreeSet::new() };
             (snapshots, kms::keys(&session, used).await)
         };

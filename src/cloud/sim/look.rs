@@ -1,9 +1,10 @@
 //! What AWS shows when it is asked, stamped with the time before the question.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
-use super::world::World;
-use crate::cloud::{AskEvidence, AskQuarantine};
+use super::world::{Exhibit, World};
+use crate::cloud::{AskEvidence, AskQuarantine, operation_tag};
+use crate::playbook::record::OperationId;
 use crate::playbook::seen::{Read, Snapshot};
 use crate::playbook::{EvidenceSeen, QuarantineSeen, Time};
 
@@ -40,12 +41,15 @@ impl World {
     /// Answers the questions about a moment's snapshots. When the host was isolated is the caller's to add.
     pub fn see_evidence(&self, ask: &AskEvidence, now: Time) -> EvidenceSeen {
         // Tags can be changed by others: what is known already is asked for by its id.
-        let asked = |snapshot: &Snapshot| {
-            let born_of = |operation: &String| ask.operations.iter().any(|id| id.0 == *operation);
-            snapshot.operation.as_ref().is_some_and(born_of) || ask.locks.contains(&snapshot.id)
+        let asked = |snapshot: &Snapshot| snapshot.operation.is_some() || ask.locks.contains(&snapshot.id);
+        let born = |exhibit: &Exhibit| {
+            let of = |(prefix, operations): (&String, &BTreeSet<OperationId>)| {
+                let tag = exhibit.tags.get(&operation_tag(prefix))?;
+                operations.iter().any(|id| id.0 == *tag).then(|| tag.clone())
+            };
+            Snapshot { operation: ask.operations.iter().find_map(of), ..exhibit.snapshot.clone() }
         };
-        let shown: Vec<Snapshot> =
-            self.snapshots.values().map(|exhibit| &exhibit.snapshot).filter(|s| asked(s)).cloned().collect();
+        let shown: Vec<Snapshot> = self.snapshots.values().map(born).filter(asked).collect();
         let keys = if ask.keys {
             let arns = shown.iter().filter_map(|snapshot| snapshot.key.clone());
             arns.map(|arn| (arn.clone(), maybe(now, self.keys.get(&arn).cloned()))).collect()
@@ -68,7 +72,11 @@ impl World {
                 Some(id) => maybe(now, self.instances.get(id).map(|host| host.instance.clone())),
                 None => Read::NotRead,
             },
-            snapshots: if ask.operations.is_empty() { Read::NotRead } else { found(now, shown) },
+            snapshots: if ask.operations.is_empty() && ask.locks.is_empty() {
+                Read::NotRead
+            } else {
+                found(now, shown)
+            },
             locks: if ask.locks.is_empty() { Read::NotRead } else { found(now, locks) },
             permissions,
             keys,

@@ -1,7 +1,5 @@
 //! `EvidenceSnapshot`: one moment of one host.
 
-use std::collections::BTreeSet;
-
 use kube::{Api, Client, ResourceExt};
 use serde_json::Value as Json;
 
@@ -9,9 +7,7 @@ use super::super::cluster::meta_time;
 use super::super::context::Context;
 use super::super::kind::{Kind, Site, Told};
 use crate::api::conditions::Condition;
-use crate::api::evidence_snapshot::{
-    self as api, EvidenceSnapshotStatus, EvidenceSnapshotSummary, Moment, SnapshotStatus,
-};
+use crate::api::evidence_snapshot::{self as api, EvidenceSnapshotStatus, EvidenceSnapshotSummary, SnapshotStatus};
 use crate::api::ids::{SnapshotId, VolumeId};
 use crate::clock::now;
 use crate::cloud::error::CloudError;
@@ -65,24 +61,14 @@ impl Kind for EvidenceSnapshot {
         ctx: &Context<C>,
         object: &Self::Object,
         place: Option<&Place>,
-        account: &Account,
+        _account: &Account,
         record: &Record,
     ) -> EvidenceSeen {
         let Some(place) = place else { return EvidenceSeen::nothing() };
         let source = &object.spec.source.instance;
         let isolated_at = ctx.contained_at(object.namespace().as_deref(), &source.instance_id);
-        let waits = object.spec.moment == Moment::AfterIsolation && isolated_at.is_none();
-        if waits && record.opened.is_none() && record.operations.is_empty() {
-            // Nothing to look at yet, but the host: a wrong id is told at once.
-            let ask = ask(account, record, Some(source.instance_id.clone()));
-            let mut seen = ctx.cloud.observe_evidence(place, &ask).await;
-            seen.isolated_at = isolated_at;
-            return seen;
-        }
-        let instance = record.set.is_none().then(|| source.instance_id.clone());
-        let mut seen = ctx.cloud.observe_evidence(place, &ask(account, record, instance)).await;
-        seen.isolated_at = isolated_at;
-        seen
+        let seen = ctx.cloud.observe_evidence(place, &AskEvidence::about(&object.spec, record)).await;
+        EvidenceSeen { isolated_at, ..seen }
     }
 
     async fn perform<C: Cloud>(
@@ -142,31 +128,6 @@ impl Kind for EvidenceSnapshot {
         let retained = object.spec.retain_until.as_ref().is_some_and(|until| until.0 > now());
         record.opened.is_none()
             || !object.spec.legal_hold && !retained && object.status.as_ref().and_then(|s| s.legal_hold) != Some(true)
-    }
-}
-
-fn ask(account: &Account, record: &Record, instance: Option<crate::api::ids::InstanceId>) -> AskEvidence {
-    let known: BTreeSet<SnapshotId> = record
-        .set
-        .iter()
-        .flat_map(|(_, set)| set.values())
-        .chain(&record.surplus)
-        .filter(|id| record.settled.get(*id).is_none_or(|state| !state.starts_with("error")))
-        .cloned()
-        .collect();
-    let locked = known.iter().filter(|id| record.locked.contains_key(*id)).cloned().collect();
-    AskEvidence {
-        instance,
-        tag_prefix: account.tag_prefix.clone(),
-        operations: record
-            .operations
-            .iter()
-            .filter(|(_, operation)| matches!(operation.effect, Effect::CreateSnapshots { .. }))
-            .map(|(id, _)| id.clone())
-            .collect(),
-        keys: record.set.is_some(),
-        permissions: locked,
-        locks: known,
     }
 }
 

@@ -35,8 +35,8 @@ impl Watched for Quarantine {
 impl Watched for EvidenceSnapshot {
     const KIND: &'static str = "EvidenceSnapshot";
 
-    fn look(world: &World, spec: &EvidenceSnapshotSpec, account: &Account, record: &Record, now: Time) -> EvidenceSeen {
-        world.see_evidence(&AskEvidence::about(spec, account, record), now)
+    fn look(world: &World, spec: &EvidenceSnapshotSpec, _: &Account, record: &Record, now: Time) -> EvidenceSeen {
+        world.see_evidence(&AskEvidence::about(spec, record), now)
     }
 }
 
