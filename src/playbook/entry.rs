@@ -9,7 +9,7 @@ use super::attribute::{Attribute, Value};
 use super::effect::{Created, Effect};
 use super::seen::{Instance, Interface, Surroundings};
 use crate::api::approval::Action;
-use crate::api::ids::{AccountId, Digest, SecurityGroupId, SnapshotId};
+use crate::api::ids::{AccountId, Digest, SecurityGroupId, SnapshotId, VolumeId};
 
 /// Names one intent: a hash over the object, the record and the entry. It is in the tag of what is created.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -151,6 +151,27 @@ pub enum Fact {
         /// Who did.
         approver: String,
     },
+    /// A call that AWS refused for certain goes out again under its intent, and so until then without another word.
+    SentAgain {
+        /// The operation.
+        operation: OperationId,
+        /// The last time at which it may be sent.
+        until: Time,
+    },
+    /// Volumes of the host that the set does not cover, and why each is left out.
+    NotCovered {
+        /// Volume ids, or what has none.
+        parts: BTreeMap<String, String>,
+    },
+    /// A set of an operation that was given up as unknown came after all, before any other one: it is the set.
+    SetFound {
+        /// The operation that made it.
+        operation: OperationId,
+        /// Its snapshots by volume.
+        snapshots: BTreeMap<VolumeId, SnapshotId>,
+    },
+    /// The set is under legal hold from now on.
+    LegalHold,
     /// Snapshots of one call, found by the operation id in their tags, beyond the canonical set.
     SurplusSet {
         /// The operation that made them.

@@ -108,6 +108,10 @@ impl Procedure for EvidenceSnapshot {
 
     fn conclude(view: &View<'_, Self>, steps: &[StepResult]) -> Vec<Fact> {
         let preserved = steps.iter().any(|step| step.name == "Preserved" && matches!(step.state, Some(State::Done(_))));
-        if preserved && view.record.preserved_at.is_none() { vec![Fact::EvidencePreserved] } else { Vec::new() }
+        let held = view.spec.legal_hold && view.record.set.is_some();
+        let preserved = (preserved && view.record.preserved_at.is_none()).then_some(Fact::EvidencePreserved);
+        // From then on it stays, whatever the spec wishes.
+        let held = (held && !view.record.legal_hold).then_some(Fact::LegalHold);
+        preserved.into_iter().chain(held).collect()
     }
 }

@@ -5,6 +5,7 @@
 
 use std::collections::BTreeMap;
 
+use super::Time;
 use super::attribute::Attribute;
 use super::chain::{Head, Link, ObjectRef, Writer, link};
 use super::decide::{Plan, Track, decide};
@@ -104,9 +105,8 @@ impl<P: Procedure> Executor<P> {
     /// Decides, and drafts what must be written first.
     pub fn decide(&self, view: &View<'_, P>, object: &ObjectRef, head: Option<&Head>, writer: &Writer) -> Decided<P> {
         // Outcomes that are owed are known already: deciding without them would do things twice.
-        let owed: Vec<Entry> = self.owed.iter().filter(|entry| !is_settled(view.record, entry)).cloned().collect();
-        let mut record = view.record.clone();
-        record.fold(&owed, view.now);
+        let owed = self.owed(view.record);
+        let record = self.informed(view.record, view.now);
         let informed = View { record: &record, ..view.copy() };
         let plan = decide(&informed);
         let drafted = draft(&informed, &plan, owed, &self.repeats);
@@ -114,6 +114,18 @@ impl<P: Procedure> Executor<P> {
             link(object, head, view.record, drafted.entries, view.now, self.server_date.clone(), writer.clone())
         });
         Decided { plan, link, tracks: drafted.tracks, repeats: drafted.repeats }
+    }
+
+    /// Outcomes that a record does not know yet.
+    fn owed(&self, record: &Record) -> Vec<Entry> {
+        self.owed.iter().filter(|entry| !is_settled(record, entry)).cloned().collect()
+    }
+
+    /// What is known when something is decided: the chain, and the replies since.
+    pub fn informed(&self, record: &Record, now: Time) -> Record {
+        let mut informed = record.clone();
+        informed.fold(&self.owed(record), now);
+        informed
     }
 
     /// The link is written (or there was none to write): what may go out now.

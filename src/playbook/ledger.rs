@@ -43,6 +43,8 @@ pub fn draft<P: Procedure>(
     repeats: &BTreeMap<super::attribute::Attribute, u64>,
 ) -> Draft<P::Effect> {
     let mut entries = Vec::new();
+    let refused = refused(view, plan, &owed);
+    let owed = owed.into_iter().filter(|entry| !refused.iter().any(|id| is_outcome_of(entry, id)));
     if view.record.opened.is_none() && (!plan.facts.is_empty() || plan.tracks.iter().any(journalled)) {
         entries.push(Entry::Opened {
             about: format!("{} {}", view.subject.kind, view.subject.name),
@@ -64,6 +66,7 @@ pub fn draft<P: Procedure>(
             _ => entries.push(Entry::Fact(fact.clone())),
         }
     }
+    entries.extend(refused.iter().filter_map(|id| sent_again(view, id)).map(Entry::Fact));
     entries.extend(plan.decisions.iter().cloned().map(Entry::Decision));
     let close = stale_intents(view, plan);
     entries.extend(close);
@@ -79,8 +82,10 @@ pub fn draft<P: Procedure>(
             for change in stage {
                 let mut first = false;
                 let id = change.intent().map(|effect| {
+                    let again_of =
+                        |id: &&OperationId| view.record.operations.get(*id).is_some_and(|o| o.effect == *effect);
                     let repeated = (!pulses).then(|| standing(view, effect, plan, &again)).flatten();
-                    repeated.unwrap_or_else(|| {
+                    repeated.or_else(|| refused.iter().find(again_of).cloned()).unwrap_or_else(|| {
                         first = true;
                         let id = operation_id(&view.subject.uid, view.next_index, entries.len());
                         entries.push(intent(view.record, plan, &id, track.step, effect));
@@ -94,6 +99,39 @@ pub fn draft<P: Procedure>(
         tracks.push(Track { step: track.step, stages });
     }
     Draft { entries, tracks, repeats: again }
+}
+
+/// Intents of what may not be sent twice that AWS refused for certain in this process's last turn, and whose change is
+/// wanted still. Nothing of them can be under way, so they go out again as they are, and their outcome is not written yet:
+/// who is refused for a day does not fill the chain. Who takes over knows nothing of it and waits as for a lost reply.
+fn refused<P: Procedure>(view: &View<'_, P>, plan: &Plan<P>, owed: &[Entry]) -> Vec<OperationId> {
+    let wanted = |id: &OperationId| {
+        view.record.operations.get(id).is_some_and(|operation| {
+            let same = |change: &P::Effect| change.intent() == Some(&operation.effect);
+            !operation.effect.is_idempotent()
+                && plan.tracks.iter().flat_map(|track| track.stages.iter().flatten()).any(same)
+        })
+    };
+    owed.iter()
+        .filter_map(|entry| match entry {
+            Entry::Outcome { id, result: OutcomeKind::Failed, .. } if wanted(id) => Some(id.clone()),
+            _ => None,
+        })
+        .collect()
+}
+
+/// Until when a refused intent may go out again without another word: the longer it lasted, the longer, since that is
+/// how much longer somebody may wait who finds the intent and knows nothing of the refusals.
+fn sent_again<P: Procedure>(view: &View<'_, P>, id: &OperationId) -> Option<Fact> {
+    let operation = view.record.operations.get(id).filter(|operation| view.now > operation.at)?;
+    let lasted = view.now.as_second() - view.record.opened.unwrap_or(operation.at).as_second();
+    let more = (lasted / 2).clamp(0, view.limits.coalesce_seconds / 4);
+    let until = super::Time::from_second(view.now.as_second() + more).unwrap_or(view.now).max(view.now);
+    Some(Fact::SentAgain { operation: id.clone(), until })
+}
+
+fn is_outcome_of(entry: &Entry, of: &OperationId) -> bool {
+    matches!(entry, Entry::Outcome { id, .. } if id == of)
 }
 
 fn journalled<E: Change>(track: &Track<E>) -> bool {
@@ -248,16 +286,10 @@ pub fn settle(record: &Record, id: &OperationId, first: bool, reply: &Result<Rec
     }
 }
 
-/// Outcome of an intent whose result was found in AWS though its reply was lost.
-pub fn adopted(id: &OperationId, created: Vec<super::effect::Created>) -> Entry {
-    Entry::Outcome {
-        id: id.clone(),
-        result: OutcomeKind::Adopted,
-        created,
-        request_id: None,
-        server_date: None,
-        error: None,
-    }
+/// Outcome of an intent whose reply never came, with what AWS shows of it.
+pub fn ended(id: &OperationId, result: OutcomeKind, created: Vec<super::effect::Created>) -> Entry {
+    let receipt = Receipt { created, ..Receipt::default() };
+    outcome(id, result, Some(&receipt), None)
 }
 
 /// An intent of a turn whose send was refused by the lease: it never left. Not to be said of one that other sends

@@ -22,7 +22,8 @@ pub struct Operation {
     pub step: String,
     /// The change.
     pub effect: Effect,
-    /// When the intent was written; for what may be sent again, when it was accepted.
+    /// When the intent was written; for what may be sent again, when it was accepted; for what AWS refused for certain,
+    /// until when it may go out again. Nothing of it is sent later.
     pub at: Time,
     /// The outcome; none while it is open.
     pub outcome: Option<OutcomeKind>,
@@ -111,7 +112,7 @@ pub struct Record {
     pub pulsed: BTreeSet<InterfaceId>,
     /// When every interface was closed for the first time.
     pub contained_at: Option<Time>,
-    /// Operations that are open, and snapshot sets whatever their outcome.
+    /// Operations that are open, and snapshot sets that may stand.
     pub operations: BTreeMap<OperationId, Operation>,
     /// The canonical snapshot set: the operation that made it, and its snapshots by volume.
     pub set: Option<(OperationId, BTreeMap<VolumeId, SnapshotId>)>,
@@ -125,6 +126,12 @@ pub struct Record {
     pub shared: BTreeMap<SnapshotId, BTreeSet<AccountId>>,
     /// Grants made, by key, and for whom.
     pub grants: BTreeMap<KeyArn, BTreeSet<AccountId>>,
+    /// What the set does not cover, by volume, and why.
+    pub not_covered: BTreeMap<String, String>,
+    /// Strangers that were found on snapshots.
+    pub strangers: BTreeMap<SnapshotId, Drift>,
+    /// The set is under legal hold.
+    pub legal_hold: bool,
     /// When a locked set stood for the first time.
     pub preserved_at: Option<Time>,
     /// Parts that were given up, by step and part.
@@ -225,13 +232,13 @@ impl Record {
     }
 
     /// The record of a set is evidence, and when a group was made says from when on its absence means anything; the rest
-    /// has been said, and goes after a while.
+    /// has been said, and goes after a while. What was refused or never left made nothing: it goes at once.
     fn prune(&mut self, at: Time) {
         self.operations.retain(|_, operation| {
-            operation.outcome.is_none()
-                || !operation.effect.is_idempotent()
-                || makes(&operation.effect)
-                || at.as_second() - operation.at.as_second() < RECENT
+            let made_nothing = matches!(operation.outcome, Some(OutcomeKind::Failed | OutcomeKind::NotSent));
+            let kept = || !operation.effect.is_idempotent() || makes(&operation.effect);
+            let recent = || at.as_second() - operation.at.as_second() < RECENT;
+            operation.outcome.is_none() || !made_nothing && (kept() || recent())
         });
     }
 
@@ -271,6 +278,16 @@ impl Record {
             Fact::DenyWithdrawn { action, .. } => {
                 self.denied.remove(action);
             }
+            Fact::SentAgain { operation, until } => {
+                if let Some(operation) = self.operations.get_mut(operation) {
+                    operation.at = operation.at.max(*until);
+                }
+            }
+            Fact::NotCovered { parts } => self.not_covered.clone_from(parts),
+            Fact::SetFound { operation, snapshots } => {
+                self.set.get_or_insert_with(|| (operation.clone(), snapshots.clone()));
+            }
+            Fact::LegalHold => self.legal_hold = true,
             Fact::SurplusSet { snapshots, .. } => self.surplus.extend(snapshots.iter().cloned()),
             Fact::SnapshotSettled { snapshot, state } => {
                 self.settled.insert(snapshot.clone(), state.clone());
@@ -296,7 +313,11 @@ impl Record {
             }
             Fact::Released => self.released = true,
             Fact::Composed { children } => self.children.clone_from(children),
-            Fact::Baseline { .. } | Fact::StrangersFound { .. } => {}
+            Fact::StrangersFound { snapshot, strangers } => {
+                let drift = self.strangers.entry(snapshot.clone()).or_insert_with(|| Drift::new(at));
+                drift.note(&Value::Set(strangers.clone()), at);
+            }
+            Fact::Baseline { .. } => {}
         }
     }
 

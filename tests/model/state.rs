@@ -183,7 +183,8 @@ fn times(record: &mut Record, mut each: impl FnMut(&mut Time, i64)) {
         };
         each(&mut operation.at, matters);
     }
-    let drifts = record.drift.values_mut().chain(record.foreign_rules.values_mut());
+    let drifts =
+        record.drift.values_mut().chain(record.foreign_rules.values_mut()).chain(record.strangers.values_mut());
     drifts.for_each(|drift| each(&mut drift.at, COALESCE));
     for (action, at) in &mut record.decided_at {
         each(at, if *action == Approved::Release { W } else { 0 });

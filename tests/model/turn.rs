@@ -166,7 +166,7 @@ impl<P: Kind> System<P> {
         };
         let (object, head) = (stage::object(P::KIND), head_at(node.index));
         let mut decided = known.executor.decide(&view, &object, head.as_ref(), &Writer::default());
-        let informed = informed(&node.record, decided.link.as_ref());
+        let informed = known.executor.informed(&node.record, ago(0));
         let judged = Judged { spec, seen: &seen, record: &informed, plan: &decided.plan };
         let mut broken = P::judge(&judged);
         decided.link = self.rewritten(decided.link, &view);
@@ -227,17 +227,6 @@ fn told<P: Kind>(decided: &Decided<P>) -> Verdict {
         awaiting: decided.plan.awaiting,
         working: working.map(|step| step.name).collect(),
     }
-}
-
-/// What is known when a link is decided on: the chain, and the replies since.
-fn informed(record: &Record, link: Option<&Link>) -> Record {
-    let replies = link.iter().flat_map(|link| &link.body.entries).filter(|entry| {
-        matches!(entry, Entry::Outcome { result: OutcomeKind::Done | OutcomeKind::Failed | OutcomeKind::NotSent, .. })
-    });
-    let replies: Vec<Entry> = replies.cloned().collect();
-    let mut record = record.clone();
-    record.fold(&replies, ago(0));
-    record
 }
 
 /// The second pass reads the pre-state again, over the first.

@@ -6,7 +6,7 @@ use serde_json::Value as Json;
 use super::super::cluster::meta_time;
 use super::super::context::Context;
 use super::super::kind::{Kind, Site, Told};
-use crate::api::conditions::Condition;
+use crate::api::conditions::{Condition, Reason};
 use crate::api::evidence_snapshot::{self as api, EvidenceSnapshotStatus, EvidenceSnapshotSummary, SnapshotStatus};
 use crate::api::ids::{SnapshotId, VolumeId};
 use crate::clock::now;
@@ -14,6 +14,7 @@ use crate::cloud::error::CloudError;
 use crate::cloud::{AskEvidence, Cloud, Place, Witness};
 use crate::playbook::effect::{Effect, Receipt};
 use crate::playbook::executor::Send as Sending;
+use crate::playbook::preservation::snapshot_volumes::{MISSING, missing};
 use crate::playbook::record::Record;
 use crate::playbook::seen::{Snapshot, SnapshotState};
 use crate::playbook::step::{Account, State};
@@ -83,9 +84,17 @@ impl Kind for EvidenceSnapshot {
 
     fn status(told: Told<'_, Self>) -> Json {
         let set = told.record.set.as_ref().map(|(_, set)| set);
-        let snapshots: Vec<SnapshotStatus> =
-            set.into_iter().flatten().take(128).map(|(volume, id)| snapshot(&told, volume, id)).collect();
+        let mut snapshots: Vec<SnapshotStatus> =
+            set.into_iter().flatten().map(|(volume, id)| snapshot(&told, volume, id)).collect();
+        let missing = missing(told.record);
+        snapshots.extend(missing.iter().map(|volume| without((*volume).clone(), Reason::PartialFailure, MISSING)));
         let all = snapshots.len();
+        // What has no volume id is told in the condition.
+        let left_out = told.record.not_covered.iter();
+        snapshots.extend(
+            left_out.filter_map(|(name, why)| Some(without(VolumeId::parse(name).ok()?, Reason::NotCovered, why))),
+        );
+        snapshots.truncate(128);
         let count = |of: usize, step: &str| match told.step(step).map(|step| &step.state) {
             _ if all > 0 => format!("{of}/{all}"),
             Some(Some(State::Working(_))) => "Waiting".to_owned(),
@@ -100,8 +109,9 @@ impl Kind for EvidenceSnapshot {
             volumes: count(completed, "VolumesSnapshotted"),
             locked: count(locked, "Locked"),
             shared: match told.step("Shared").and_then(|step| step.state.as_ref()) {
-                None => "-".to_owned(),
-                Some(_) => count(shared, "Shared"),
+                Some(State::Done(_)) if told.spec.share.is_empty() => "nobody".to_owned(),
+                _ if told.spec.share.is_empty() => "-".to_owned(),
+                _ => count(shared, "Shared"),
             },
             ready: told.ready(),
         };
@@ -112,8 +122,8 @@ impl Kind for EvidenceSnapshot {
             plan: super::plan_status(&told),
             snapshots,
             evidence_safe_at: told.record.preserved_at.map(meta_time),
-            // Lifting a hold is a wish until persons approve it.
-            legal_hold: Some(told.spec.legal_hold || told.standing["legalHold"] == true),
+            // Once the chain says that it stands, lifting it is no more than a wish.
+            legal_hold: Some(told.spec.legal_hold || told.record.legal_hold),
             record: told.chain(),
         };
         serde_json::to_value(status).unwrap_or_default()
@@ -126,8 +136,24 @@ impl Kind for EvidenceSnapshot {
     /// What is under hold or retention stays; lifting a hold needs an approval that this version does not take yet.
     fn may_go<C: Cloud>(_ctx: &Context<C>, object: &Self::Object, record: &Record) -> bool {
         let retained = object.spec.retain_until.as_ref().is_some_and(|until| until.0 > now());
-        record.opened.is_none()
-            || !object.spec.legal_hold && !retained && object.status.as_ref().and_then(|s| s.legal_hold) != Some(true)
+        record.opened.is_none() || !(object.spec.legal_hold || record.legal_hold || retained)
+    }
+}
+
+/// A volume of which there is no snapshot.
+fn without(volume_id: VolumeId, reason: Reason, why: &str) -> SnapshotStatus {
+    SnapshotStatus {
+        volume_id,
+        snapshot_id: None,
+        device: None,
+        size_gib: None,
+        state: reason.as_str().to_owned(),
+        progress_percent: None,
+        encrypted: None,
+        kms_key_arn: None,
+        locked_until: None,
+        shared_with: Vec::new(),
+        message: super::clip(why, 512),
     }
 }
 

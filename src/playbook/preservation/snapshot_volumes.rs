@@ -12,10 +12,10 @@ use crate::api::ids::{SnapshotId, VolumeId};
 use crate::playbook::EvidenceSnapshot;
 use crate::playbook::containment::isolate::unread;
 use crate::playbook::effect::{Created, Effect};
-use crate::playbook::ledger::adopted;
+use crate::playbook::ledger::ended;
 use crate::playbook::plan::PlanLine;
-use crate::playbook::record::{Fact, Operation, OperationId, OutcomeKind};
-use crate::playbook::seen::{AttachedVolume, Read, Snapshot, SnapshotState};
+use crate::playbook::record::{Entry, Fact, Operation, OperationId, OutcomeKind, Record};
+use crate::playbook::seen::{AttachedVolume, Instance, Read, Snapshot, SnapshotState};
 use crate::playbook::step::{Part, State, Step, Turn, View};
 
 /// The step.
@@ -40,23 +40,25 @@ pub const PRESERVED: Step<EvidenceSnapshot> = Step {
     preview: |_| Vec::new(),
 };
 
+/// Why a volume that was asked for is not in the set.
+pub const MISSING: &str = "no snapshot of it came with the set";
+
 fn next(view: &View<'_, EvidenceSnapshot>) -> Turn<EvidenceSnapshot> {
     if view.record.set.is_some() {
         return progress(view);
     }
-    let pending = view
-        .record
-        .operations
-        .iter()
-        .filter(|(_, operation)| matches!(operation.effect, Effect::CreateSnapshots { .. }))
-        .find(|(_, operation)| operation.outcome.is_none());
-    if let Some((id, operation)) = pending {
-        return look_up(view, id, operation);
-    }
     if let Some(found) = late(view) {
         return found;
     }
-    begin(view)
+    match open(view).next() {
+        Some((id, operation)) => look_up(view, id, operation),
+        None => begin(view),
+    }
+}
+
+/// Requests for a set that have no outcome.
+fn open<'a>(view: &View<'a, EvidenceSnapshot>) -> impl Iterator<Item = (&'a OperationId, &'a Operation)> {
+    view.record.open(STEP.name).filter(|(_, operation)| matches!(operation.effect, Effect::CreateSnapshots { .. }))
 }
 
 /// The first send, or one after AWS refused the last for certain.
@@ -79,7 +81,34 @@ fn begin(view: &View<'_, EvidenceSnapshot>) -> Turn<EvidenceSnapshot> {
             "the instance has no EBS volume left to snapshot: instance store can't be snapshotted, and excluded volumes are left out",
         ));
     }
-    Turn::new(State::working(Reason::InProgress, "takes the snapshot set")).then(vec![effect])
+    let left_out = view.seen.instance.value().map(|instance| not_covered(view, instance)).unwrap_or_default();
+    let said = (left_out != view.record.not_covered).then_some(Fact::NotCovered { parts: left_out });
+    Turn::new(State::working(Reason::InProgress, "takes the snapshot set")).then(vec![effect]).noting(said)
+}
+
+/// What of the host is in no set, and why.
+fn not_covered(view: &View<'_, EvidenceSnapshot>, instance: &Instance) -> BTreeMap<String, String> {
+    let excluded = view.spec.source.instance.exclude_volume_ids.iter().map(|volume| {
+        let attached = instance.volumes.iter().any(|attached| attached.volume == *volume);
+        let why = if attached {
+            "left out, as spec.source.instance.excludeVolumeIds asks"
+        } else {
+            "named in spec.source.instance.excludeVolumeIds, and not attached to the instance; check the id"
+        };
+        (volume.to_string(), why.to_owned())
+    });
+    let store = (instance.root_device_type == "instance-store")
+        .then(|| ("the root device".to_owned(), "instance store, which can't be snapshotted".to_owned()));
+    excluded.chain(store).collect()
+}
+
+/// Volumes that were asked for and of which no snapshot came.
+pub fn missing(record: &Record) -> Vec<&VolumeId> {
+    let Some((canonical, set)) = &record.set else { return Vec::new() };
+    match record.operations.get(canonical).map(|operation| &operation.effect) {
+        Some(Effect::CreateSnapshots { volumes, .. }) => volumes.iter().filter(|v| !set.contains_key(*v)).collect(),
+        _ => Vec::new(),
+    }
 }
 
 fn create(view: &View<'_, EvidenceSnapshot>) -> Option<Effect> {
@@ -115,17 +144,13 @@ fn look_up(view: &View<'_, EvidenceSnapshot>, id: &OperationId, operation: &Oper
     let Some(found) = born_of(view, id) else {
         return unread(&view.seen.snapshots);
     };
-    let ripe = operation.at.as_second() + view.limits.settle_seconds;
-    let asked = view.seen.snapshots.asked_at().map_or(i64::MIN, jiff::Timestamp::as_second);
-    let covered: BTreeSet<&VolumeId> = found.iter().map(|snapshot| &snapshot.volume).collect();
-    let complete = volumes.iter().all(|volume| covered.contains(volume));
-    if complete && !found.is_empty() || !found.is_empty() && asked >= ripe {
-        let created = found.iter().map(|s| Created::Snapshot { id: s.id.clone(), volume: s.volume.clone() }).collect();
+    let complete = is_complete(volumes, &found);
+    if !found.is_empty() && (complete || is_ripe(view, operation)) {
         return Turn::new(State::working(Reason::InProgress, "found the set whose reply was lost"))
-            .adopting(adopted(id, created))
+            .adopting(ended(id, OutcomeKind::Adopted, created(&found)))
             .again_in(0);
     }
-    if asked >= ripe && view.now.as_second() >= ripe {
+    if is_ripe(view, operation) && view.now.as_second() >= operation.at.as_second() + view.limits.settle_seconds {
         let again = Effect::clone(&operation.effect);
         return Turn::new(State::working(Reason::InProgress, "takes the set again: the first request left no trace"))
             .then(vec![again]);
@@ -137,16 +162,50 @@ fn waiting() -> State {
     State::working(Reason::OutcomeUnknown, "the reply was lost; looks for the set before asking again")
 }
 
-/// A set of an operation that was given up as unknown, and came after all, before another one did.
+/// A set of an operation that was given up as unknown, and came after all, before another one did: it is the set, and
+/// nothing more is asked for. Its operation has its outcome already, so it is a fact.
 fn late(view: &View<'_, EvidenceSnapshot>) -> Option<Turn<EvidenceSnapshot>> {
-    let (id, found) = view
+    let (id, operation, found) = view
         .record
         .operations
         .iter()
         .filter(|(_, operation)| operation.outcome == Some(OutcomeKind::Unknown))
-        .find_map(|(id, _)| born_of(view, id).filter(|found| !found.is_empty()).map(|found| (id, found)))?;
-    let created = found.iter().map(|s| Created::Snapshot { id: s.id.clone(), volume: s.volume.clone() }).collect();
-    Some(Turn::new(waiting()).adopting(adopted(id, created)).again_in(0))
+        .filter_map(|(id, operation)| Some((id, operation, born_of(view, id)?)))
+        .find(|(.., found)| !found.is_empty())?;
+    let Effect::CreateSnapshots { volumes, .. } = &operation.effect else { return None };
+    // A part of it may be shown before the rest.
+    let waited = open(view).all(|(_, later)| is_ripe(view, later));
+    if !waited && !is_complete(volumes, &found) {
+        return Some(Turn::new(waiting()).again_in(view.limits.poll_seconds));
+    }
+    let snapshots = found.iter().map(|snapshot| (snapshot.volume.clone(), snapshot.id.clone())).collect();
+    let state = State::working(Reason::InProgress, "found the set of a request that was given up");
+    Some(Turn::new(state).noting([Fact::SetFound { operation: id.clone(), snapshots }]).again_in(0))
+}
+
+fn is_complete(volumes: &BTreeSet<VolumeId>, found: &[&Snapshot]) -> bool {
+    volumes.iter().all(|volume| found.iter().any(|snapshot| snapshot.volume == *volume))
+}
+
+/// Whether AWS was asked so long after an operation that what it made is shown.
+fn is_ripe(view: &View<'_, EvidenceSnapshot>, operation: &Operation) -> bool {
+    let asked = view.seen.snapshots.asked_at().map_or(i64::MIN, jiff::Timestamp::as_second);
+    asked >= operation.at.as_second() + view.limits.settle_seconds
+}
+
+fn created(found: &[&Snapshot]) -> Vec<Created> {
+    found.iter().map(|s| Created::Snapshot { id: s.id.clone(), volume: s.volume.clone() }).collect()
+}
+
+/// A set stands already, and another request is open: what became of it, once that is certain.
+fn overtaken(view: &View<'_, EvidenceSnapshot>) -> Vec<Entry> {
+    open(view)
+        .filter_map(|(id, operation)| {
+            let found = born_of(view, id)?;
+            let result = if found.is_empty() { OutcomeKind::Unknown } else { OutcomeKind::Surplus };
+            is_ripe(view, operation).then(|| ended(id, result, created(&found)))
+        })
+        .collect()
 }
 
 fn born_of<'a>(view: &View<'a, EvidenceSnapshot>, id: &OperationId) -> Option<Vec<&'a Snapshot>> {
@@ -172,7 +231,11 @@ fn progress(view: &View<'_, EvidenceSnapshot>) -> Turn<EvidenceSnapshot> {
     let Some((canonical, set)) = &view.record.set else { return Turn::new(waiting()) };
     let Some(seen) = view.seen.snapshots.value() else {
         let all = set.values().all(|id| view.record.settled.contains_key(id));
-        return if all && view.seen.snapshots.failure().is_none() { ended(view) } else { unread(&view.seen.snapshots) };
+        return if all && view.seen.snapshots.failure().is_none() {
+            all_ended(view)
+        } else {
+            unread(&view.seen.snapshots)
+        };
     };
     let (mut facts, mut parts) = (Vec::new(), Vec::new());
     let mut pending = 0;
@@ -196,46 +259,74 @@ fn progress(view: &View<'_, EvidenceSnapshot>) -> Turn<EvidenceSnapshot> {
         parts.push(Part { kind: "snapshot", name: volume.to_string(), state, message });
     }
     facts.extend(surplus(view, canonical, seen));
+    parts.extend(absent(view));
+    let over = overtaken(view);
+    let waits = open(view).count() > over.len();
+    let told = |turn: Turn<EvidenceSnapshot>| over.into_iter().fold(turn, Turn::adopting);
     if pending == 0 && !facts.iter().any(|fact| matches!(fact, Fact::SnapshotSettled { .. })) {
-        return ended(view).with_parts(parts).noting(facts);
+        let turn = told(all_ended(view).with_parts(parts).noting(facts));
+        return if waits { turn.again_in(view.limits.poll_seconds) } else { turn };
     }
     let message = format!("{} of {} snapshots completed", set.len() - pending, set.len());
     let again = if pending == 0 { 0 } else { view.limits.poll_seconds };
-    Turn::new(State::working(Reason::SnapshotPending, message)).noting(facts).with_parts(parts).again_in(again)
+    let state = State::working(Reason::SnapshotPending, message);
+    told(Turn::new(state).noting(facts).with_parts(parts).again_in(again))
+}
+
+/// What no snapshot is of.
+fn absent(view: &View<'_, EvidenceSnapshot>) -> Vec<Part> {
+    let part = |name: String, reason: Reason, message: &str| Part {
+        kind: "snapshot",
+        name,
+        state: reason.as_str().to_owned(),
+        message: message.to_owned(),
+    };
+    let missing = missing(view.record).into_iter();
+    let missing = missing.map(|volume| part(volume.to_string(), Reason::PartialFailure, MISSING));
+    let left_out = view.record.not_covered.iter();
+    missing.chain(left_out.map(|(name, why)| part(name.clone(), Reason::NotCovered, why))).collect()
 }
 
 /// Every snapshot reached its end.
-fn ended(view: &View<'_, EvidenceSnapshot>) -> Turn<EvidenceSnapshot> {
+fn all_ended(view: &View<'_, EvidenceSnapshot>) -> Turn<EvidenceSnapshot> {
     let Some((_, set)) = &view.record.set else { return Turn::new(waiting()) };
-    let failed: Vec<String> = set
-        .iter()
-        .filter_map(|(volume, id)| {
-            view.record.settled.get(id).filter(|state| state.starts_with("error")).map(|s| format!("{volume} ({s})"))
-        })
-        .collect();
-    Turn::new(if failed.is_empty() {
-        State::done(format!("{0} of {0} volumes in one set", set.len()))
-    } else {
-        State::skipped(
-            Reason::PartialFailure,
-            format!(
-                "failed for {}; the others are kept. A new EvidenceSnapshot takes a new, separate set",
-                failed.join(", ")
-            ),
-        )
-    })
+    let left_out: Vec<String> = view.record.not_covered.iter().map(|(name, why)| format!("{name} ({why})")).collect();
+    let left_out = (!left_out.is_empty()).then(|| format!("not covered: {}", left_out.join(", ")));
+    let lost = lost(view);
+    if lost.is_empty() {
+        return Turn::new(State::done(format!("{0} of {0} volumes in one set", set.len()))).remarking(left_out);
+    }
+    let more = left_out.map(|more| format!("; {more}")).unwrap_or_default();
+    Turn::new(State::skipped(
+        Reason::PartialFailure,
+        format!(
+            "failed for {}; the others are kept. A new EvidenceSnapshot takes a new, separate set{more}",
+            lost.join(", ")
+        ),
+    ))
 }
 
-/// Sets beyond the canonical one: said once, locked like it, never adopted, never deleted.
+/// Volumes that the set should have and has not, each with the reason.
+fn lost(view: &View<'_, EvidenceSnapshot>) -> Vec<String> {
+    let set = view.record.set.iter().flat_map(|(_, set)| set);
+    let failed = set.filter_map(|(volume, id)| {
+        view.record.settled.get(id).filter(|state| state.starts_with("error")).map(|s| format!("{volume} ({s})"))
+    });
+    failed.chain(missing(view.record).into_iter().map(|volume| format!("{volume} ({MISSING})"))).collect()
+}
+
+/// Sets beyond the canonical one, and what of its own call came after it was written down: said once, locked like it,
+/// never adopted, never deleted.
 fn surplus(view: &View<'_, EvidenceSnapshot>, canonical: &OperationId, seen: &[Snapshot]) -> Vec<Fact> {
+    let set: Vec<&SnapshotId> = view.record.set.iter().flat_map(|(_, set)| set.values()).collect();
     view.record
         .operations
         .keys()
-        .filter(|id| *id != canonical)
         .filter_map(|id| {
             let snapshots: Vec<_> = seen
                 .iter()
                 .filter(|snapshot| snapshot.operation.as_deref() == Some(&id.0))
+                .filter(|snapshot| id != canonical || !set.contains(&&snapshot.id))
                 .map(|snapshot| snapshot.id.clone())
                 .filter(|snapshot| !view.record.surplus.contains(snapshot))
                 .collect();
@@ -244,6 +335,8 @@ fn surplus(view: &View<'_, EvidenceSnapshot>, canonical: &OperationId, seen: &[S
         .collect()
 }
 
+/// What is lost of a set can't be added to it, whatever a person does: the step is settled then and not stuck, it is
+/// never true, and Ready names the volumes.
 fn preserved(view: &View<'_, EvidenceSnapshot>) -> Turn<EvidenceSnapshot> {
     let Some((_, set)) = &view.record.set else { return Turn::new(waiting()) };
     let complete: Vec<_> =
@@ -253,7 +346,10 @@ fn preserved(view: &View<'_, EvidenceSnapshot>) -> Turn<EvidenceSnapshot> {
         // Seen locked in this very look, and not written down yet.
         return Turn::new(State::working(Reason::InProgress, "writes down that the set is locked")).again_in(0);
     }
-    Turn::new(if good == set.len() {
+    let all = set.len() + missing(view.record).len();
+    let stands = "the legal hold stays: lifting one is not built in this version";
+    let remark = (view.record.legal_hold && !view.spec.legal_hold).then(|| stands.to_owned());
+    Turn::new(if good == all {
         State::done(format!("{good} of {good} snapshots complete and locked"))
     } else if good == 0 {
         State::blocked(
@@ -261,10 +357,16 @@ fn preserved(view: &View<'_, EvidenceSnapshot>) -> Turn<EvidenceSnapshot> {
             "no snapshot of the set is complete and locked; take a new EvidenceSnapshot",
         )
     } else {
-        State::skipped(Reason::PartialFailure, format!("{good} of {} snapshots complete and locked", set.len()))
+        let lost = lost(view).join(", ");
+        State::skipped(Reason::PartialFailure, format!("{good} of {all} snapshots complete and locked; without {lost}"))
     })
+    .remarking(remark)
 }
 
 #[cfg(test)]
 #[path = "snapshot_volumes_tests.rs"]
 mod tests;
+
+#[cfg(test)]
+#[path = "snapshot_volumes_whole_tests.rs"]
+mod whole_tests;

@@ -26,13 +26,6 @@ fn lost(applied: bool) -> Bench<EvidenceSnapshot> {
     bench
 }
 
-fn reason(bench: &Bench<EvidenceSnapshot>, name: &str) -> Reason {
-    match bench.state(name) {
-        Some(State::Working(refusal) | State::Blocked(refusal) | State::Skipped(refusal)) => refusal.reason,
-        other => panic!("{name}: {other:?}"),
-    }
-}
-
 fn sends(turn: &Turn<EvidenceSnapshot>) -> usize {
     turn.stages.iter().flatten().count()
 }
@@ -161,66 +154,128 @@ fn a_set_beyond_the_canonical_one_is_said_and_locked_and_never_adopted() {
     assert!(bench.verdict().ready);
 }
 
+fn outcomes(bench: &Bench<EvidenceSnapshot>, of: &OperationId) -> Vec<OutcomeKind> {
+    let outcome = |entry: &Entry| match entry {
+        Entry::Outcome { id, result, .. } if id == of => Some(*result),
+        _ => None,
+    };
+    bench.entries.iter().filter_map(outcome).collect()
+}
+
+fn sets_asked_for(bench: &Bench<EvidenceSnapshot>) -> Vec<OperationId> {
+    let intent = |entry: &Entry| match entry {
+        Entry::Intent { id, effect: Effect::CreateSnapshots { .. }, .. } => Some(id.clone()),
+        _ => None,
+    };
+    bench.entries.iter().filter_map(intent).collect()
+}
+
 #[test]
-fn a_refusal_is_an_outcome_and_the_next_try_names_it() {
+fn who_is_refused_for_certain_asks_again_at_once_under_the_same_intent() {
     for class in [ErrorClass::Throttled, ErrorClass::Denied, ErrorClass::Invalid, ErrorClass::Conflict] {
         let mut bench = bench();
         bench.refusals.insert("CreateSnapshots", class);
         bench.turn();
         bench.refusals.clear();
         bench.turn();
-        let failed =
-            bench.entries.iter().filter(|e| matches!(e, Entry::Outcome { result: OutcomeKind::Failed, .. })).count();
-        let retried = bench.entries.iter().filter(|e| matches!(e, Entry::Intent { retry_of: Some(_), .. })).count();
-        assert_eq!((failed, retried, bench.world.sets()), (1, 1, 1), "{class}: no wait, for it was not applied");
+        assert_eq!(bench.world.sets(), 1, "{class}: no wait, for it was not applied");
+        bench.turn();
+        let [asked] = &sets_asked_for(&bench)[..] else { panic!("{:?}", bench.entries) };
+        assert_eq!(outcomes(&bench, asked), [OutcomeKind::Done], "{class}");
+        assert!(bench.world.snapshots.values().all(|exhibit| exhibit.tags["ops:operation"] == asked.0));
     }
 }
 
 #[test]
-fn a_volume_that_fails_is_named_and_the_rest_goes_on() {
+fn a_day_of_refusals_does_not_fill_the_chain() {
     let mut bench = bench();
-    bench.turn();
-    let failed = bench.world.snapshots.keys().next().unwrap().clone();
-    bench.world.fail_snapshot(&failed, "Client.InvalidKey");
-    bench.world.complete_snapshots();
-    bench.settle();
-    let State::Skipped(refusal) = bench.state("VolumesSnapshotted").unwrap() else { panic!() };
-    assert_eq!(refusal.reason, Reason::PartialFailure);
-    assert!(
-        refusal.message.contains("vol-00000000") && refusal.message.contains("Client.InvalidKey"),
-        "{}",
-        refusal.message
-    );
-    assert_eq!(reason(&bench, "Preserved"), Reason::PartialFailure);
-    assert!(bench.verdict().ready, "settled, with less than was wished for");
-    let locked = bench.world.snapshots.values().filter(|exhibit| exhibit.lock.is_some()).count();
-    assert_eq!(locked, 1);
-}
-
-#[test]
-fn a_set_that_failed_whole_needs_a_person_and_rests() {
-    let mut bench = bench();
-    bench.turn();
-    let all: Vec<_> = bench.world.snapshots.keys().cloned().collect();
-    for id in all {
-        bench.world.fail_snapshot(&id, "no");
-    }
-    bench.settle();
-    assert_eq!((bench.verdict().stalled, bench.verdict().reason), (true, Reason::SnapshotFailed));
-    assert!(!bench.turn());
-}
-
-#[test]
-fn preserved_is_never_said_to_have_failed_before_the_lock_is_written_down() {
-    let mut bench = bench();
-    bench.turn();
-    bench.world.complete_snapshots();
-    for _ in 0..10 {
-        let plan = bench.plan();
-        let state = plan.steps.iter().find(|step| step.name == "Preserved").unwrap().state.clone().unwrap();
-        assert!(!matches!(state, State::Blocked(_)), "{state:?}");
+    bench.refusals.insert("CreateSnapshots", ErrorClass::Throttled);
+    for minute in 0..24 * 60 {
+        bench.now = at(minute * 60);
         bench.turn();
     }
+    assert_eq!(bench.sent.len(), 24 * 60, "asked every time all the same");
+    let said = bench.facts().filter(|fact| matches!(fact, Fact::SentAgain { .. })).count();
+    assert!((24..120).contains(&said), "{said}");
+    assert_eq!((sets_asked_for(&bench).len(), bench.record.operations.len()), (1, 1));
+
+    // Who takes over can't know that nothing is under way, and the chain says until when something was sent.
+    bench.crash();
+    let until = bench.record.operations.values().next().unwrap().at;
+    assert!(until >= bench.now);
+    bench.refusals.clear();
+    bench.turn();
+    assert_eq!(bench.world.sets(), 0);
+    bench.now = sample::later(until, W - 1);
+    bench.turn();
+    assert_eq!(bench.world.sets(), 0, "W begins with the last time at which it may have been sent");
+    bench.now = sample::later(until, W);
+    bench.turn();
+    assert_eq!((bench.world.sets(), sets_asked_for(&bench).len()), (1, 2));
+}
+
+#[test]
+fn a_refused_request_for_what_the_host_was_is_closed_and_not_repeated() {
+    let mut bench = bench();
+    bench.refusals.insert("CreateSnapshots", ErrorClass::Invalid);
+    bench.turn();
+    bench.refusals.clear();
+    bench.world.instances.values_mut().for_each(|host| host.instance.volumes.truncate(1));
+    bench.turn();
+    let asked = sets_asked_for(&bench);
+    assert_eq!((asked.len(), outcomes(&bench, &asked[0])), (2, vec![OutcomeKind::Failed]));
+    bench.world.complete_snapshots();
+    bench.settle();
+    assert_eq!(bench.state("VolumesSnapshotted"), Some(State::done("1 of 1 volumes in one set")));
+    assert_eq!(
+        bench.record.operations.keys().filter(|id| **id == asked[0]).count(),
+        0,
+        "what made nothing is forgotten"
+    );
+}
+
+#[test]
+fn a_set_that_was_given_up_and_comes_before_any_other_is_the_set() {
+    let mut bench = lost(false);
+    let (first, effect) = bench.record.operations.iter().map(|(id, o)| (id.clone(), o.effect.clone())).next().unwrap();
+    // The second request is lost, too.
+    let before = bench.world.clone();
+    bench.refusals.insert("CreateSnapshots", ErrorClass::Ambiguous);
+    bench.now = at(W);
+    bench.turn();
+    bench.refusals.clear();
+    bench.world = before;
+    bench.world.apply(&effect, &first).unwrap();
+    // AWS shows a part of it first.
+    let mut seen = bench.seen();
+    if let Read::Found { value, .. } = &mut seen.snapshots {
+        value.truncate(1);
+    }
+    let turn = bench.with(&seen, next);
+    assert_eq!((sends(&turn), turn.facts.len(), turn.outcomes.len()), (0, 0, 0));
+    bench.world.complete_snapshots();
+    bench.settle();
+    let (canonical, set) = bench.record.set.clone().unwrap();
+    assert_eq!((&canonical, set.len(), bench.world.sets()), (&first, 2, 1));
+    assert_eq!(outcomes(&bench, &first), [OutcomeKind::Unknown], "one outcome, and no second");
+    bench.now = at(3 * W);
+    bench.settle();
+    let asked = sets_asked_for(&bench);
+    assert_eq!(outcomes(&bench, &asked[1]), [OutcomeKind::Unknown], "nothing came of the second");
+    assert!(bench.verdict().ready && bench.world.sets() == 1);
+}
+
+#[test]
+fn what_of_its_own_call_comes_after_it_was_written_down_is_kept_too() {
+    let mut bench = lost(true);
+    let late = bench.world.snapshots.pop_last().unwrap();
+    bench.now = at(W);
+    bench.settle();
+    assert_eq!(missing(&bench.record).len(), 1);
+    bench.world.snapshots.insert(late.0.clone(), late.1);
+    bench.settle();
+    assert_eq!(bench.record.surplus, BTreeSet::from([late.0.clone()]));
+    assert!(bench.world.snapshots[&late.0].lock.is_some());
 }
 
 #[test]
@@ -263,14 +318,4 @@ fn a_host_that_vanishes_after_a_refusal_is_said_and_not_waited_for() {
     bench.world.instances.clear();
     bench.settle();
     assert_eq!((bench.verdict().stalled, bench.verdict().reason), (true, Reason::InstanceNotFound));
-}
-
-#[test]
-fn excluded_volumes_are_left_out_and_the_moment_after_isolation_comes_then() {
-    let mut bench = bench();
-    bench.spec.source.instance.exclude_volume_ids = vec![volume(1), volume(9)];
-    bench.spec.moment = Moment::AfterIsolation;
-    bench.lens = |seen| seen.isolated_at = Some(at(0));
-    bench.turn();
-    assert_eq!(bench.world.snapshots.len(), 1, "one that is not attached is not even named: AWS would refuse it");
 }
