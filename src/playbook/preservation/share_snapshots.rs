@@ -9,18 +9,19 @@ use std::collections::BTreeSet;
 use crate::api::conditions::Reason;
 use crate::api::ids::{AccountId, KeyArn, SnapshotId};
 use crate::playbook::EvidenceSnapshot;
+use crate::playbook::attribute::Value;
 use crate::playbook::containment::isolate::{failed, unread};
 use crate::playbook::effect::Effect;
 use crate::playbook::plan::PlanLine;
 use crate::playbook::record::Fact;
-use crate::playbook::seen::{Key, KeyManager, Read, Snapshot};
-use crate::playbook::step::{Part, Refusal, State, Step, Turn, View};
+use crate::playbook::seen::{Key, KeyManager, Read, ReadFailure, Snapshot};
+use crate::playbook::step::{Part, State, Step, Turn, View};
 
-/// The step.
+/// The step. Wanted also where nobody is declared: then nobody may use them.
 pub const STEP: Step<EvidenceSnapshot> = Step {
     name: "Shared",
     after: &["VolumesSnapshotted", "Locked"],
-    wanted: |view| !view.spec.share.is_empty(),
+    wanted: |_| true,
     needs: None,
     next,
     undo: |_| Turn::new(State::done("stays shared with the declared accounts")),
@@ -36,7 +37,22 @@ enum Access<'a> {
     /// It can't be.
     Never(Reason, String),
     /// Not known yet.
-    Unread(Option<Refusal>),
+    Unread(Option<&'a ReadFailure>),
+}
+
+/// What one look makes of all snapshots.
+#[derive(Default)]
+struct Sharing {
+    facts: Vec<Fact>,
+    grants: Vec<Effect>,
+    shares: Vec<Effect>,
+    parts: Vec<Part>,
+    /// Snapshots on which something is still to be done or to be read.
+    open: usize,
+    /// Snapshots that can't be shared as they are, and why.
+    never: Vec<(Reason, String)>,
+    /// What AWS did not answer. It hides nothing of the others.
+    unread: Vec<State>,
 }
 
 fn next(view: &View<'_, EvidenceSnapshot>) -> Turn<EvidenceSnapshot> {
@@ -44,88 +60,170 @@ fn next(view: &View<'_, EvidenceSnapshot>) -> Turn<EvidenceSnapshot> {
         return Turn::new(State::working(Reason::Waiting, "waits for the set"));
     };
     let Some(seen) = view.seen.snapshots.value() else { return unread(&view.seen.snapshots) };
+    let destinations = &view.account.destinations;
     let wish: BTreeSet<AccountId> =
-        view.spec.share.iter().filter_map(|share| view.account.destinations.get(&share.account_ref).cloned()).collect();
-    if wish.len() < view.spec.share.len() {
-        return Turn::new(State::blocked(
-            Reason::DestinationNotAllowed,
-            "an account in spec.share is not in spec.evidence.destinations of the AwsAccount (any more); nothing new is shared",
-        ));
-    }
-    let (mut facts, mut grants, mut shares, mut parts) = (Vec::new(), Vec::new(), Vec::new(), Vec::new());
-    let (mut open, mut never): (usize, Vec<String>) = (0, Vec::new());
-    let mut never_reason = Reason::DefaultKey;
-    for id in set.values() {
-        if view.record.settled.get(id).is_some_and(|state| state.starts_with("error")) {
-            continue;
-        }
+        view.spec.share.iter().filter_map(|share| destinations.get(&share.account_ref).cloned()).collect();
+    let refused: Vec<&str> = view.spec.share.iter().map(|share| share.account_ref.as_str()).collect();
+    let refused: Vec<&str> = refused.into_iter().filter(|name| !destinations.contains_key(*name)).collect();
+
+    let mut all = Sharing::default();
+    let failed = |id: &SnapshotId| view.record.settled.get(id).is_some_and(|state| state.starts_with("error"));
+    for id in set.values().filter(|id| !failed(id)) {
         // Not shown in this look, or seen locked in this very look and not written down yet.
-        let Some(snapshot) = seen.iter().find(|s| s.id == *id && view.record.locked.contains_key(id)) else {
-            open += 1;
-            continue;
-        };
-        let mut part = |state: &str, message: String| {
-            parts.push(Part { kind: "share", name: id.to_string(), state: state.to_owned(), message });
-        };
-        match access(view, snapshot, &wish) {
-            Access::Never(reason, message) => {
-                facts.extend(give_up(view, id, &message));
-                part("NotShared", message);
-                never.push(id.to_string());
-                never_reason = reason;
-                continue;
-            }
-            Access::Unread(Some(refusal)) => return Turn::new(State::Blocked(refusal)),
-            Access::Unread(None) => {
-                open += 1;
-                continue;
-            }
+        match seen.iter().find(|s| s.id == *id && view.record.locked.contains_key(id)) {
+            Some(_) if !refused.is_empty() => all.keep(view, id),
+            Some(snapshot) => all.share(view, snapshot, &wish),
+            None => all.open += 1,
+        }
+    }
+    // What is beyond the set is nobody's.
+    for id in view.record.surplus.iter().filter(|id| seen.iter().any(|s| s.id == **id)) {
+        if view.record.locked.contains_key(id) {
+            all.compare(view, id, &BTreeSet::new(), &BTreeSet::new());
+        }
+    }
+    let state = all.state(&wish, &refused);
+    Turn::new(state).then(all.grants).then(all.shares).noting(all.facts).with_parts(all.parts)
+}
+
+impl Sharing {
+    /// The declared accounts, and nobody else, may use a snapshot.
+    fn share(&mut self, view: &View<'_, EvidenceSnapshot>, snapshot: &Snapshot, wish: &BTreeSet<AccountId>) {
+        let nobody = BTreeSet::new();
+        let id = &snapshot.id;
+        match access(view, snapshot, wish) {
+            _ if wish.is_empty() => self.compare(view, id, wish, wish),
+            Access::Plain => self.compare(view, id, wish, wish),
             Access::Customer { key, lacking } => {
                 for grantee in lacking {
                     let grant = Effect::CreateGrant { key: key.clone(), name: grant_name(view, &grantee), grantee };
-                    if !grants.contains(&grant) {
-                        grants.push(grant);
+                    if !self.grants.contains(&grant) {
+                        self.grants.push(grant);
                     }
                 }
+                self.compare(view, id, wish, wish);
             }
-            Access::Plain => {}
-        }
-        match view.seen.permissions.get(id) {
-            Some(Read::Found { value, .. }) => {
-                let (more, effects) = compare(view, id, &wish, value);
-                open += usize::from(!effects.is_empty());
-                part(if effects.is_empty() { "Shared" } else { "Sharing" }, String::new());
-                facts.extend(more);
-                shares.extend(effects);
+            // Nobody is added, and strangers go all the same.
+            Access::Never(reason, message) => {
+                self.facts.extend(give_up(view, id, &message));
+                self.parts.push(part(id, "NotShared", message.clone()));
+                self.never.push((reason, format!("{id} can't be shared as it is: {message}")));
+                self.compare(view, id, &nobody, wish);
             }
-            Some(Read::Failed(failure)) => return failed(failure),
-            _ => open += 1,
+            Access::Unread(failure) => {
+                self.unread.extend(failure.map(|failure| failed::<EvidenceSnapshot>(failure).state));
+                self.open += 1;
+                self.compare(view, id, &nobody, wish);
+            }
         }
     }
-    open += grants.len();
-    let state = if open > 0 {
-        State::working(Reason::InProgress, format!("{open} snapshots or keys still to share"))
-    } else if never.is_empty() {
-        State::done(format!("with {}", list(&wish)))
-    } else {
-        State::skipped(
-            never_reason,
-            format!(
-                "{} can't be shared as they are: under the default aws/ebs key, or one that is disabled; a copy under a key of the \
-                 forensic account is needed. The others are shared",
-                never.join(", ")
-            ),
-        )
-    };
-    Turn::new(state).then(grants).then(shares).noting(facts).with_parts(parts)
+
+    /// An account that is declared is not allowed (any more): nothing new is shared, who got it before keeps it, and
+    /// strangers go.
+    fn keep(&mut self, view: &View<'_, EvidenceSnapshot>, id: &SnapshotId) {
+        let kept = view.record.shared.get(id).cloned().unwrap_or_default();
+        self.compare(view, id, &BTreeSet::new(), &kept);
+    }
+
+    /// Adds who is wished for, removes who may not be there: two calls, since AWS takes only one of the two at a time.
+    fn compare(
+        &mut self,
+        view: &View<'_, EvidenceSnapshot>,
+        id: &SnapshotId,
+        wish: &BTreeSet<AccountId>,
+        may: &BTreeSet<AccountId>,
+    ) {
+        let seen = match view.seen.permissions.get(id) {
+            Some(Read::Found { value, .. }) => value,
+            Some(Read::Failed(failure)) => {
+                self.unread.push(failed::<EvidenceSnapshot>(failure).state);
+                return;
+            }
+            _ => {
+                self.open += 1;
+                return;
+            }
+        };
+        let lacking: BTreeSet<AccountId> = wish.iter().filter(|who| !seen.contains(who.as_str())).cloned().collect();
+        let strangers: BTreeSet<String> =
+            seen.iter().filter(|who| !may.iter().any(|account| account.as_str() == *who)).cloned().collect();
+        let settled = strangers.is_empty() && lacking.is_empty();
+        self.open += usize::from(!settled);
+        if !strangers.is_empty() {
+            let known = view.record.strangers.get(id);
+            let said = Value::Set(strangers.clone());
+            if !known.is_some_and(|known| known.is_recent(&said, view.now, view.limits.coalesce_seconds)) {
+                self.facts.push(Fact::StrangersFound { snapshot: id.clone(), strangers: strangers.clone() });
+            }
+            self.shares.push(Effect::UnshareSnapshot {
+                snapshot: id.clone(),
+                accounts: strangers.iter().filter_map(|who| AccountId::parse(who).ok()).collect(),
+                public: strangers.contains("all"),
+            });
+        }
+        if !lacking.is_empty() {
+            self.shares.push(Effect::ShareSnapshot { snapshot: id.clone(), accounts: lacking });
+        }
+        if wish != may {
+            return;
+        }
+        if settled && view.record.shared.get(id) != Some(wish) && !view.record.surplus.contains(id) {
+            self.facts.push(Fact::Shared { snapshot: id.clone(), accounts: wish.clone() });
+        }
+        if !wish.is_empty() {
+            self.parts.push(part(id, if settled { "Shared" } else { "Sharing" }, String::new()));
+        }
+    }
+
+    fn state(&mut self, wish: &BTreeSet<AccountId>, refused: &[&str]) -> State {
+        let open = self.open + self.grants.len();
+        let stuck = self.unread.iter().position(|state| matches!(state, State::Blocked(_)));
+        if !refused.is_empty() {
+            return State::blocked(
+                Reason::DestinationNotAllowed,
+                format!(
+                    "spec.share names {}, which is not in spec.evidence.destinations of the AwsAccount (any more); nothing new is \
+                     shared. The set is taken and locked all the same",
+                    refused.join(", ")
+                ),
+            );
+        }
+        if let Some(position) = stuck.or_else(|| (!self.unread.is_empty()).then_some(0)) {
+            return self.unread.swap_remove(position);
+        }
+        if open > 0 {
+            return State::working(Reason::InProgress, format!("{open} snapshots or keys still to share"));
+        }
+        if let Some((reason, _)) = self.never.first() {
+            let told: Vec<&str> = self.never.iter().map(|(_, message)| message.as_str()).collect();
+            return State::skipped(
+                *reason,
+                format!(
+                    "{}. A copy under a key of the forensic account is needed; what can be shared is shared",
+                    told.join("; ")
+                ),
+            );
+        }
+        State::done(if wish.is_empty() { "shared with nobody".to_owned() } else { format!("with {}", list(wish)) })
+    }
+}
+
+fn part(id: &SnapshotId, state: &str, message: String) -> Part {
+    Part { kind: "share", name: id.to_string(), state: state.to_owned(), message }
 }
 
 fn list(accounts: &BTreeSet<AccountId>) -> String {
     accounts.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ")
 }
 
+/// By the prefix that the set was taken with: a grant is found by its name, and the account's prefix may change.
 fn grant_name(view: &View<'_, EvidenceSnapshot>, grantee: &AccountId) -> String {
-    format!("{}-{}-{grantee}", view.account.tag_prefix, view.subject.uid)
+    let made = view.record.set.as_ref().and_then(|(id, _)| view.record.operations.get(id));
+    let prefix = match made.map(|operation| &operation.effect) {
+        Some(Effect::CreateSnapshots { tag_prefix, .. }) => tag_prefix,
+        _ => &view.account.tag_prefix,
+    };
+    format!("{prefix}-{}-{grantee}", view.subject.uid)
 }
 
 fn give_up(view: &View<'_, EvidenceSnapshot>, id: &SnapshotId, reason: &str) -> Option<Fact> {
@@ -136,12 +234,12 @@ fn give_up(view: &View<'_, EvidenceSnapshot>, id: &SnapshotId, reason: &str) -> 
     })
 }
 
-fn access<'a>(view: &View<'a, EvidenceSnapshot>, snapshot: &'a Snapshot, wish: &BTreeSet<AccountId>) -> Access<'a> {
+fn access<'a>(view: &'a View<'_, EvidenceSnapshot>, snapshot: &'a Snapshot, wish: &BTreeSet<AccountId>) -> Access<'a> {
     let Some(key) = &snapshot.key else { return Access::Plain };
     match view.seen.keys.get(key) {
         Some(Read::Found { value: Key { manager: KeyManager::Aws, .. }, .. }) => Access::Never(
             Reason::DefaultKey,
-            "encrypted under the default aws/ebs key, which can't be shared".to_owned(),
+            "it is encrypted under the default aws/ebs key, which other accounts can't use".to_owned(),
         ),
         Some(Read::Found { value: Key { enabled: false, .. }, .. }) => {
             Access::Never(Reason::KeyAccessPending, format!("its key {key} is disabled or about to be deleted"))
@@ -157,38 +255,9 @@ fn access<'a>(view: &View<'a, EvidenceSnapshot>, snapshot: &'a Snapshot, wish: &
         Some(Read::Absent { .. }) => {
             Access::Never(Reason::KeyAccessPending, format!("its key {key} does not exist any more"))
         }
-        Some(Read::Failed(failure)) => Access::Unread(Some(Refusal::new(failure.reason, failure.message.clone()))),
+        Some(Read::Failed(failure)) => Access::Unread(Some(failure)),
         Some(Read::NotRead) | None => Access::Unread(None),
     }
-}
-
-/// Adds who is declared, removes who is not: two calls, since AWS takes only one of the two at a time.
-fn compare(
-    view: &View<'_, EvidenceSnapshot>,
-    id: &SnapshotId,
-    wish: &BTreeSet<AccountId>,
-    seen: &BTreeSet<String>,
-) -> (Vec<Fact>, Vec<Effect>) {
-    let (mut facts, mut effects) = (Vec::new(), Vec::new());
-    let lacking: BTreeSet<AccountId> =
-        wish.iter().filter(|account| !seen.contains(account.as_str())).cloned().collect();
-    let strangers: BTreeSet<String> =
-        seen.iter().filter(|who| !wish.iter().any(|account| account.as_str() == *who)).cloned().collect();
-    if !strangers.is_empty() {
-        effects.push(Effect::UnshareSnapshot {
-            snapshot: id.clone(),
-            accounts: strangers.iter().filter_map(|who| AccountId::parse(who).ok()).collect(),
-            public: strangers.contains("all"),
-        });
-        facts.push(Fact::StrangersFound { snapshot: id.clone(), strangers });
-    }
-    if !lacking.is_empty() {
-        effects.push(Effect::ShareSnapshot { snapshot: id.clone(), accounts: lacking });
-    }
-    if effects.is_empty() && view.record.shared.get(id) != Some(wish) {
-        facts.push(Fact::Shared { snapshot: id.clone(), accounts: wish.clone() });
-    }
-    (facts, effects)
 }
 
 #[cfg(test)]

@@ -170,8 +170,122 @@ fn a_key_that_cannot_be_used_or_read_is_a_reason() {
 }
 
 #[test]
-fn nobody_declared_means_nobody_asked() {
-    let mut bench = Bench::evidence(sample::world(1, 1));
+fn where_nobody_is_declared_nobody_may_use_it() {
+    let mut bench = Bench::evidence(sample::world(1, 2));
     finish(&mut bench);
-    assert_eq!(bench.state("Shared"), None);
+    assert_eq!(bench.state("Shared"), Some(State::done("shared with nobody")));
+    assert!(bench.record.shared.values().all(BTreeSet::is_empty) && bench.record.shared.len() == 2);
+    assert!(!bench.turn(), "and it rests");
+    for exhibit in bench.world.snapshots.values_mut() {
+        exhibit.permissions = ["999999999999", "all"].map(ToOwned::to_owned).into();
+    }
+    assert!(!bench.verdict().ready);
+    bench.settle();
+    assert!(permissions(&bench, 0).is_empty() && permissions(&bench, 1).is_empty());
+    assert_eq!(bench.facts().filter(|fact| matches!(fact, Fact::StrangersFound { .. })).count(), 2);
+    assert!(bench.verdict().ready);
+}
+
+#[test]
+fn strangers_go_also_where_nothing_can_be_shared() {
+    // Under a disabled key; while an account is not allowed; on what is beyond the set.
+    let mut disabled = key_of(KeyManager::Customer);
+    disabled.enabled = false;
+    let world = sample::world(1, 1).with_encryption(volume(0), key(1)).with_key(key(1), disabled);
+    let mut bench = shared(world);
+    finish(&mut bench);
+    let intrude = |bench: &mut Bench<EvidenceSnapshot>| {
+        bench.world.snapshots.values_mut().for_each(|e| e.permissions.extend(["all".to_owned()]));
+        bench.settle();
+    };
+    intrude(&mut bench);
+    assert!(permissions(&bench, 0).is_empty());
+
+    let mut bench = shared(sample::world(1, 1));
+    finish(&mut bench);
+    bench.account.destinations.clear();
+    intrude(&mut bench);
+    assert_eq!(permissions(&bench, 0), ["444455556666"], "who got it while it was allowed keeps it");
+    assert_eq!(bench.verdict().reason, Reason::DestinationNotAllowed);
+
+    let mut bench = shared(sample::world(1, 1));
+    finish(&mut bench);
+    let made = bench.record.set.as_ref().unwrap().0.clone();
+    let again = bench.record.operations[&made].effect.clone();
+    bench.world.apply(&again, &made).unwrap();
+    bench.world.complete_snapshots();
+    bench.settle();
+    intrude(&mut bench);
+    let who: Vec<usize> = bench.world.snapshots.values().map(|e| e.permissions.len()).collect();
+    assert_eq!((bench.record.surplus.len(), who), (1, vec![1, 0]));
+}
+
+#[test]
+fn strangers_that_may_not_be_removed_are_written_down_once_an_interval() {
+    let mut bench = shared(sample::world(1, 1));
+    finish(&mut bench);
+    bench.world.snapshots.values_mut().for_each(|e| e.permissions.extend(["all".to_owned()]));
+    bench.refusals.insert("ModifySnapshotAttribute", ErrorClass::Denied);
+    for _ in 0..60 {
+        bench.turn();
+        bench.now = sample::later(bench.now, 60);
+    }
+    let said = |bench: &Bench<EvidenceSnapshot>| {
+        bench.facts().filter(|fact| matches!(fact, Fact::StrangersFound { .. })).count()
+    };
+    assert_eq!(said(&bench), 1);
+    assert_eq!((bench.verdict().stalled, bench.verdict().reason), (true, Reason::PermissionMissing));
+    bench.now = sample::later(bench.now, 3600);
+    bench.turn();
+    assert_eq!(said(&bench), 2, "an hour later it is still so");
+}
+
+#[test]
+fn one_key_that_can_t_be_read_hides_no_other_snapshot() {
+    let world = sample::world(1, 2).with_key(key(1), key_of(KeyManager::Customer)).with_encryption(volume(0), key(1));
+    let mut bench = shared(world);
+    bench.lens = |seen| {
+        let message = "DescribeKey is throttled".to_owned();
+        let failure = crate::playbook::seen::ReadFailure { reason: Reason::Throttled, message };
+        seen.keys.values_mut().for_each(|read| *read = Read::Failed(failure.clone()));
+    };
+    finish(&mut bench);
+    assert_eq!((permissions(&bench, 0).len(), permissions(&bench, 1).len()), (0, 1));
+    let verdict = bench.verdict();
+    assert_eq!(
+        (verdict.stalled, verdict.reason),
+        (false, Reason::Throttled),
+        "it is asked again, and nobody is called"
+    );
+    bench.lens = |_| {};
+    bench.settle();
+    assert_eq!(permissions(&bench, 0), ["444455556666"]);
+}
+
+#[test]
+fn a_changed_prefix_makes_no_second_grant() {
+    let world = sample::world(1, 1).with_key(key(1), key_of(KeyManager::Customer)).with_encryption(volume(0), key(1));
+    let mut bench = shared(world);
+    finish(&mut bench);
+    bench.account.tag_prefix = "other".to_owned();
+    assert!(!bench.turn());
+    assert_eq!(bench.world.keys[&key(1)].grants.len(), 1);
+}
+
+#[test]
+fn what_is_wrong_with_a_key_is_said_of_that_key() {
+    let mut disabled = key_of(KeyManager::Customer);
+    disabled.enabled = false;
+    let world = sample::world(1, 2)
+        .with_key(key(0), key_of(KeyManager::Aws))
+        .with_key(key(1), disabled)
+        .with_encryption(volume(0), key(0))
+        .with_encryption(volume(1), key(1));
+    let mut bench = shared(world);
+    finish(&mut bench);
+    let State::Skipped(refusal) = bench.state("Shared").unwrap() else { panic!() };
+    let of = |n| bench.record.set.as_ref().unwrap().1[&volume(n)].clone();
+    let default = format!("{} can't be shared as it is: it is encrypted under the default aws/ebs key", of(0));
+    let disabled = format!("{} can't be shared as it is: its key {} is disabled", of(1), key(1));
+    assert!(refusal.message.contains(&default) && refusal.message.contains(&disabled), "{}", refusal.message);
 }
