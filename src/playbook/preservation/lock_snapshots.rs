@@ -2,6 +2,9 @@
 //!
 //! The lock has a date and not a duration, so that a repeat is identical. It is never shortened. A lock on a
 //! snapshot whose creation fails vanishes with it (EBS guide, snapshot lock).
+//!
+//! A lock ends on its date, a hold does not: while a legal hold or a retention stands, a lock that is about to end is
+//! renewed. A date in the past is never sent: AWS takes it for no lock.
 
 use jiff::ToSpan;
 
@@ -40,11 +43,47 @@ pub fn wish(view: &View<'_, EvidenceSnapshot>) -> (LockMode, Time) {
     (mode, Time::from_second(until.as_second()).unwrap_or(until))
 }
 
+/// Seconds of a day.
+const DAY: i64 = 86_400;
+
+/// A lock is renewed when less than a tenth of its length is left of it, or this where that is less.
+const RENEWED: i64 = 7 * DAY;
+
+/// What one snapshot's lock must be.
+enum Due {
+    /// Locked until then, or longer.
+    Until(Time),
+    /// The declared date is over, and the snapshot was never locked.
+    Past,
+    /// It was locked until then; no hold and no retention asks for more.
+    Over(Time),
+}
+
+/// The date that is due for one snapshot, given what AWS shows.
+fn due(view: &View<'_, EvidenceSnapshot>, id: &SnapshotId, lock: Option<&Lock>, wish: Time) -> Due {
+    let (now, period) = (view.now.as_second(), i64::from(view.account.lock_days) * DAY);
+    let retained = view.spec.retain_until.as_ref().is_some_and(|until| until.0 > view.now);
+    let held = view.spec.legal_hold || view.record.legal_hold || retained;
+    let was_locked = view.record.locked.contains_key(id);
+    let stands = lock.map(|lock| lock.until.unwrap_or(wish));
+    let ends = stands.map_or(wish, |stands| stands.max(wish)).as_second();
+    // Whole days: a date that moves with the clock would be another change at each try.
+    let renewed = || Time::from_second((now + period).div_euclid(DAY) * DAY + DAY).unwrap_or(wish);
+    if wish.as_second() <= now && !was_locked && stands.is_none() {
+        return if view.spec.lock.is_some() { Due::Past } else { Due::Until(renewed()) };
+    }
+    let length = (wish.as_second() - view.subject.created.as_second()).max(0);
+    if held && ends - now < RENEWED.min(length / 10) {
+        return Due::Until(renewed());
+    }
+    if ends <= now { Due::Over(wish) } else { Due::Until(wish) }
+}
+
 fn next(view: &View<'_, EvidenceSnapshot>) -> Turn<EvidenceSnapshot> {
     let Some((_, set)) = &view.record.set else {
         return Turn::new(State::working(Reason::Waiting, "waits for the set"));
     };
-    let (mode, until) = wish(view);
+    let (mode, wish) = wish(view);
     let failed = |id: &SnapshotId| view.record.settled.get(id).is_some_and(|state| state.starts_with("error"));
     let kept: Vec<&SnapshotId> = set.values().chain(&view.record.surplus).filter(|id| !failed(id)).collect();
     if kept.is_empty() {
@@ -55,7 +94,8 @@ fn next(view: &View<'_, EvidenceSnapshot>) -> Turn<EvidenceSnapshot> {
         read => return unread(read),
     };
     let (mut facts, mut stage, mut parts) = (Vec::new(), Vec::new(), Vec::new());
-    let (mut open, mut gone) = (0, Vec::new());
+    let (mut gone, mut past, mut over) = (Vec::new(), false, false);
+    let mut until = wish;
     for id in kept {
         if is_gone(view, id) {
             // One that never completed is said to have failed, where its progress is told.
@@ -65,22 +105,38 @@ fn next(view: &View<'_, EvidenceSnapshot>) -> Turn<EvidenceSnapshot> {
             continue;
         }
         let lock = locks.get(id);
-        let good = lock.is_some_and(|lock| suffices(lock, mode, until));
-        if good {
-            if view.record.locked.get(id) != Some(&Some(until)) {
-                facts.push(Fact::Locked { snapshot: id.clone(), until: Some(until) });
+        let (state, ends) = match due(view, id, lock, wish) {
+            Due::Past => {
+                past = true;
+                ("Open", wish)
             }
-        } else {
-            open += 1;
-            stage.push(Effect::LockSnapshot { snapshot: id.clone(), mode, until });
-        }
+            Due::Over(ended) => {
+                over = true;
+                ("Ended", ended)
+            }
+            Due::Until(due) => match lock.filter(|lock| suffices(lock, mode, due)) {
+                Some(lock) => {
+                    let ends = lock.until.unwrap_or(due);
+                    if view.record.locked.get(id) != Some(&Some(ends)) {
+                        facts.push(Fact::Locked { snapshot: id.clone(), until: Some(ends) });
+                    }
+                    ("Locked", ends)
+                }
+                None => {
+                    stage.push(Effect::LockSnapshot { snapshot: id.clone(), mode, until: due });
+                    ("Open", due)
+                }
+            },
+        };
+        until = until.max(ends);
         parts.push(Part {
             kind: "lock",
             name: id.to_string(),
-            state: if good { "Locked" } else { "Open" }.to_owned(),
-            message: format!("{} until {until}", mode.as_str()),
+            state: state.to_owned(),
+            message: format!("{} until {ends}", mode.as_str()),
         });
     }
+    let open = stage.len();
     let state = if !gone.is_empty() {
         State::blocked(
             Reason::SnapshotFailed,
@@ -89,10 +145,23 @@ fn next(view: &View<'_, EvidenceSnapshot>) -> Turn<EvidenceSnapshot> {
                 gone.join(", ")
             ),
         )
-    } else if open == 0 {
-        State::done(format!("{} until {until}", mode.as_str()))
-    } else {
+    } else if past {
+        State::blocked(
+            Reason::InvalidRequest,
+            format!(
+                "spec.lock.until is {wish}, which is in the past, and a lock must end in the future: set spec.lock.until to a later \
+                 date. The snapshots are taken, and not locked"
+            ),
+        )
+    } else if open > 0 {
         State::working(Reason::InProgress, format!("{open} snapshots still to lock"))
+    } else if over {
+        State::skipped(
+            Reason::DeadlinePassed,
+            format!("the lock ended on {wish}; no legal hold and no retention asks for a longer one"),
+        )
+    } else {
+        State::done(format!("{} until {until}", mode.as_str()))
     };
     Turn::new(state).then(stage).noting(facts).with_parts(parts)
 }

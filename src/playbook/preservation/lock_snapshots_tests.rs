@@ -121,3 +121,106 @@ fn nothing_to_lock() {
     let State::Working(refusal) = bench.step("Locked").state else { panic!("no set yet") };
     assert_eq!(refusal.reason, Reason::Waiting);
 }
+
+/// A set that was locked until 30 days after the beginning, the account's lock being as long.
+fn locked_for_a_month() -> Bench<EvidenceSnapshot> {
+    let mut bench = Bench::evidence(sample::world(1, 1));
+    bench.account.lock_days = 30;
+    bench.turn();
+    bench.world.complete_snapshots();
+    bench.settle();
+    bench
+}
+
+#[test]
+fn a_lock_is_renewed_before_it_ends_while_something_holds_the_set() {
+    // A tenth of 30 days is left at day 27. Day; hold; retained until day; whether it is renewed, from the lock that
+    // stands and from none.
+    let table = [
+        (26, true, None, false, false),
+        (27, true, None, false, false),
+        (28, true, None, true, true),
+        (31, true, None, true, true),
+        (28, false, None, false, false),
+        (31, false, None, false, false),
+        (28, false, Some(29), true, true),
+        (31, false, Some(29), false, false),
+    ];
+    for (day, hold, retained, stands, none) in table {
+        for (lock, expected) in [(true, stands), (false, none)] {
+            let mut bench = locked_for_a_month();
+            (bench.spec.legal_hold, bench.record.legal_hold) = (hold, hold);
+            bench.spec.retain_until = retained.map(|day: i64| MetaTime(at(day * DAY)));
+            bench.now = at(day * DAY);
+            let id = bench.world.snapshots.keys().next().unwrap().clone();
+            let ended = day >= 30;
+            if !lock || ended {
+                bench.world.snapshots.get_mut(&id).unwrap().lock = None;
+            }
+            let turn = bench.step("Locked");
+            let sent: Vec<&Effect> = turn.stages.iter().flatten().collect();
+            let given = (day, hold, retained, lock);
+            for effect in &sent {
+                let Effect::LockSnapshot { until, .. } = effect else { panic!("{effect:?}") };
+                assert!(*until > bench.now, "{given:?}: never a date in the past");
+                assert_eq!(expected, *until >= at((day + 30) * DAY), "{given:?}: {until}");
+            }
+            // What somebody unlocked is locked again until the date that was promised.
+            let again = !lock && !ended;
+            assert_eq!(sent.len(), usize::from(expected || again), "{given:?}");
+        }
+    }
+}
+
+#[test]
+fn a_renewed_lock_rests_and_is_written_down() {
+    let mut bench = locked_for_a_month();
+    bench.now = at(28 * DAY);
+    bench.refusals.insert("LockSnapshot", crate::cloud::error::ErrorClass::Denied);
+    let entries = bench.entries.len();
+    for _ in 0..60 {
+        bench.turn();
+        bench.now = sample::later(bench.now, 60);
+    }
+    assert!(bench.entries.len() < entries + 4, "the date does not move with the clock");
+    assert_eq!((bench.verdict().stalled, bench.verdict().reason), (true, Reason::PermissionMissing));
+    bench.refusals.clear();
+    bench.settle();
+    let id = bench.world.snapshots.keys().next().unwrap().clone();
+    let until = bench.world.snapshots[&id].lock.as_ref().unwrap().until;
+    assert!(until >= Some(at(58 * DAY)));
+    assert_eq!(bench.record.locked[&id], until);
+    assert!(bench.verdict().ready && !bench.turn());
+}
+
+#[test]
+fn a_declared_date_that_is_over_is_said_and_never_sent() {
+    let mut bench = taken();
+    bench.spec.lock = Some(LockSpec { mode: LockMode::Governance, until: MetaTime(at(-DAY)) });
+    bench.world.complete_snapshots();
+    bench.settle();
+    assert_eq!(bench.operations(), ["CreateSnapshots"], "taken all the same");
+    let verdict = bench.verdict();
+    assert_eq!((verdict.stalled, verdict.reason), (true, Reason::InvalidRequest));
+    let named = format!("spec.lock.until is {}", at(-DAY));
+    assert!(verdict.message.contains(&named), "{}", verdict.message);
+    // A retention that is longer, or a later date, is all that it takes.
+    let mut retained = bench.spec.clone();
+    retained.retain_until = Some(MetaTime(at(DAY)));
+    let mut later = bench.spec.clone();
+    later.lock = Some(LockSpec { mode: LockMode::Governance, until: MetaTime(at(400 * DAY)) });
+    for spec in [retained, later] {
+        bench.spec = spec;
+        bench.settle();
+        assert!(bench.verdict().ready, "{:?}", bench.verdict());
+    }
+}
+
+#[test]
+fn the_account_s_lock_counts_from_the_set_where_the_object_is_older_than_it() {
+    let mut bench = Bench::evidence(sample::world(1, 1));
+    bench.now = at(400 * DAY);
+    bench.turn();
+    bench.settle();
+    assert!(bench.world.snapshots.values().all(|e| e.lock.as_ref().unwrap().until >= Some(at(765 * DAY))));
+}
