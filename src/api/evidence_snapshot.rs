@@ -75,8 +75,8 @@ pub struct EvidenceSnapshotSpec {
     )]
     pub key_access: KeyAccess,
 
-    /// Accounts that may read the snapshots, at most 16, no account twice. Each must be a destination of the AwsAccount,
-    /// or the reason is `DestinationNotAllowed`. Default: none.
+    /// Accounts that may read the snapshots, at most 16, no account twice, and nobody else: who was given access by others
+    /// loses it. Each must be a destination of the AwsAccount, or the reason is `DestinationNotAllowed`. Default: none.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(
         length(max = 16),
@@ -90,8 +90,8 @@ pub struct EvidenceSnapshotSpec {
     #[schemars(schema_with = "rules::retain_until")]
     pub retain_until: Option<Time>,
 
-    /// Whether it is under legal hold. True acts at once. False is a wish: `status.legalHold` stays true until a second
-    /// person approved. Default: true.
+    /// Whether it is under legal hold. True acts at once, and stays from the moment that the set is taken: this version
+    /// can't lift a hold, so false is then no more than a wish, and `status.legalHold` stays true. Default: true.
     #[serde(default = "default_true")]
     pub legal_hold: bool,
 
@@ -123,8 +123,8 @@ pub struct InstanceSource {
     pub region: RegionName,
     /// The instance, such as `i-0123456789abcdef0`.
     pub instance_id: InstanceId,
-    /// Volumes to leave out, at most 40, none twice; the root volume cannot be left out. What is left out is named in
-    /// the status as `NotCovered`. Default: none.
+    /// Volumes to leave out, at most 40, none twice; the root volume may be one of them. What is left out, and an id that
+    /// is not attached to the instance, is named in the status as `NotCovered`. Default: none.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(length(max = 40), extend("x-kubernetes-list-type" = "set"))]
     pub exclude_volume_ids: Vec<VolumeId>,
@@ -160,7 +160,8 @@ pub struct LockSpec {
     #[serde(default)]
     #[x_kube(validation = rules::mode_never_weaker("lock.mode"))]
     pub mode: LockMode,
-    /// Until when, RFC 3339, such as `2027-11-24T00:00:00Z`. May be moved later, never earlier.
+    /// Until when, RFC 3339, such as `2027-11-24T00:00:00Z`, in the future. May be moved later, never earlier. While a
+    /// legal hold or a retention stands, the lock is renewed before it ends, by the lock days of the AwsAccount.
     #[schemars(schema_with = "rules::lock_until")]
     pub until: Time,
 }
@@ -206,7 +207,7 @@ pub struct EvidenceSnapshotStatus {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub plan: Option<PlanStatus>,
 
-    /// The canonical set: one snapshot a volume. At most 128.
+    /// The canonical set: one snapshot a volume; and the volumes that it does not cover. At most 128.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(length(max = 128))]
     pub snapshots: Vec<SnapshotStatus>,
@@ -245,7 +246,8 @@ pub struct EvidenceSnapshotSummary {
     #[serde(skip_serializing_if = "String::is_empty")]
     #[schemars(length(max = 64))]
     pub locked: String,
-    /// Snapshots shared of those to be shared, such as `2/3`; or the reason why not.
+    /// Snapshots shared of those to be shared, such as `2/3`; `nobody` where they are shared with nobody, as declared; or
+    /// the reason why not.
     #[serde(skip_serializing_if = "String::is_empty")]
     #[schemars(length(max = 64))]
     pub shared: String,

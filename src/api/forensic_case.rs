@@ -164,8 +164,8 @@ pub struct EvidenceSpec {
     #[schemars(schema_with = "rules::retain_until")]
     pub retain_until: Option<Time>,
 
-    /// Whether the evidence is under legal hold. True acts at once; false is a wish that a second person approves.
-    /// Default: true.
+    /// Whether the evidence is under legal hold. True acts at once, and stays once a set is taken: this
+    /// version can't lift a hold. Default: true.
     #[serde(default = "default_true")]
     pub legal_hold: bool,
 }

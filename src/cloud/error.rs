@@ -13,6 +13,8 @@ pub enum ErrorClass {
     Unavailable,
     /// Not allowed: a person must grant it. Not applied.
     Denied,
+    /// A limit of the account is reached: a person must have it raised, or make room. Not applied.
+    Quota,
     /// AWS will never accept this as it is. Not applied.
     Invalid,
     /// Something else is there already, or being changed: look again. Not applied.
@@ -50,6 +52,7 @@ impl CloudError {
             ErrorClass::Throttled => Reason::Throttled,
             ErrorClass::Unavailable | ErrorClass::Ambiguous => Reason::AwsUnavailable,
             ErrorClass::Denied => Reason::PermissionMissing,
+            ErrorClass::Quota => Reason::QuotaExceeded,
             ErrorClass::Invalid => Reason::InvalidRequest,
             ErrorClass::Conflict => Reason::Conflict,
         }
@@ -67,7 +70,26 @@ impl CloudError {
             (ErrorClass::Denied, None) => {
                 format!("{} is denied ({}): grant it to the role of the AwsAccount", self.operation, self.code)
             }
-            (ErrorClass::Throttled, _) => format!("{} is throttled by AWS; tried again more slowly", self.operation),
+            (ErrorClass::Throttled, _) => match self.code.as_str() {
+                // EBS quotas on what one volume takes: nothing is too fast, and waiting is all that helps.
+                "ConcurrentSnapshotLimitExceeded" => format!(
+                    "{} waits: a volume has as many pending snapshots as AWS allows, so another one must end first, such as that of \
+                     a scheduled backup; asked again until then ({}: {})",
+                    self.operation, self.code, self.message
+                ),
+                "SnapshotCreationPerVolumeRateExceeded" => format!(
+                    "{} waits: a snapshot of one of the volumes was begun a few seconds ago; asked again ({}: {})",
+                    self.operation, self.code, self.message
+                ),
+                _ => format!(
+                    "{} is throttled by AWS; tried again more slowly ({}: {})",
+                    self.operation, self.code, self.message
+                ),
+            },
+            (ErrorClass::Quota, _) => format!(
+                "{} meets a limit of the account ({}: {}): have it raised in Service Quotas, or make room; tried again",
+                self.operation, self.code, self.message
+            ),
             (ErrorClass::Unavailable | ErrorClass::Ambiguous, _) => {
                 format!("{} got no answer ({}); tried again", self.operation, self.code)
             }
@@ -80,12 +102,45 @@ impl CloudError {
 
     /// Whether a person must act before it can succeed.
     pub const fn needs_a_person(&self) -> bool {
-        matches!(self.class, ErrorClass::Denied | ErrorClass::Invalid)
+        matches!(self.class, ErrorClass::Denied | ErrorClass::Quota | ErrorClass::Invalid)
     }
 }
 
 impl fmt::Display for ErrorClass {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         fmt::Debug::fmt(self, f)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn error(class: ErrorClass, code: &str) -> CloudError {
+        CloudError {
+            class,
+            operation: "CreateSnapshots".to_owned(),
+            code: code.to_owned(),
+            message: "AWS's words".to_owned(),
+            action: None,
+        }
+    }
+
+    #[test]
+    fn a_limit_is_named_and_calls_a_person_where_waiting_does_not_help() {
+        let table = [
+            (ErrorClass::Quota, "SnapshotLimitExceeded", Reason::QuotaExceeded, true, "Service Quotas"),
+            (ErrorClass::Throttled, "ConcurrentSnapshotLimitExceeded", Reason::Throttled, false, "scheduled backup"),
+            (ErrorClass::Throttled, "SnapshotCreationPerVolumeRateExceeded", Reason::Throttled, false, "seconds ago"),
+            (ErrorClass::Throttled, "RequestLimitExceeded", Reason::Throttled, false, "more slowly"),
+        ];
+        for (class, code, reason, person, says) in table {
+            let error = error(class, code);
+            let advice = error.advice();
+            assert_eq!((error.reason(), error.needs_a_person()), (reason, person), "{code}");
+            for word in [code, "AWS's words", says] {
+                assert!(advice.contains(word), "{code}: {advice}");
+            }
+        }
     }
 }

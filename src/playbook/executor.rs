@@ -224,7 +224,8 @@ impl<P: Procedure> Executor<P> {
             ErrorClass::Unavailable => 2,
             ErrorClass::Throttled => 3,
             ErrorClass::Invalid => 4,
-            ErrorClass::Denied => 5,
+            ErrorClass::Quota => 5,
+            ErrorClass::Denied => 6,
         })
     }
 }

@@ -141,6 +141,7 @@ pub(super) fn class(kind: Kind, came: Came, code: &str) -> ErrorClass {
     };
     match code {
         _ if status == 429 || THROTTLED.contains(&code) => ErrorClass::Throttled,
+        _ if is_quota(code) => ErrorClass::Quota,
         _ if DENIED.contains(&code) => ErrorClass::Denied,
         _ if EXPIRED.contains(&code) => ErrorClass::Unavailable,
         // EC2 shows new things late, so even what was made a moment ago may not be found: a look decides.
@@ -149,6 +150,12 @@ pub(super) fn class(kind: Kind, came: Came, code: &str) -> ErrorClass {
         _ if status == 408 || status >= 500 => unanswered,
         _ => ErrorClass::Invalid,
     }
+}
+
+/// A limit of the account, under one name for each (EC2 reference, "Error codes"; KMS, `LimitExceededException`). Those
+/// that waiting helps against are in the table of throttles.
+fn is_quota(code: &str) -> bool {
+    code.ends_with("LimitExceeded") || code.ends_with("LimitExceededException")
 }
 
 fn is_taken(code: &str) -> bool {

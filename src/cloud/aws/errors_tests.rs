@@ -7,7 +7,7 @@ use aws_smithy_runtime_api::http::StatusCode;
 use aws_smithy_types::body::SdkBody;
 use aws_smithy_types::error::metadata::ErrorMetadata;
 
-use ErrorClass::{Ambiguous, Conflict, Denied, Invalid, Throttled, Unavailable};
+use ErrorClass::{Ambiguous, Conflict, Denied, Invalid, Quota, Throttled, Unavailable};
 
 #[test]
 fn every_failure_has_a_class() {
@@ -60,8 +60,13 @@ fn every_failure_has_a_class() {
         (Back(400), "OperationNotPermitted", Invalid, Invalid),
         (Back(400), "UnsupportedOperation", Invalid, Invalid),
         (Back(400), "ValidationError", Invalid, Invalid),
-        (Back(400), "SnapshotLimitExceeded", Invalid, Invalid),
-        (Back(400), "LimitExceededException", Invalid, Invalid),
+        (Back(400), "SnapshotLimitExceeded", Quota, Quota),
+        (Back(400), "SecurityGroupLimitExceeded", Quota, Quota),
+        (Back(400), "RulesPerSecurityGroupLimitExceeded", Quota, Quota),
+        (Back(400), "SecurityGroupsPerInterfaceLimitExceeded", Quota, Quota),
+        (Back(400), "ResourceLimitExceeded", Quota, Quota),
+        (Back(400), "LimitExceededException", Quota, Quota),
+        (Back(503), "BandwidthLimitExceeded", Throttled, Throttled),
     ];
     for (came, code, read, write) in table {
         assert_eq!(class(Kind::Read, came, code), read, "read: {came:?} {code}");
