@@ -15,6 +15,7 @@ mod custody;
 mod deletion;
 mod enforcement;
 mod evidence;
+mod evidence_kept;
 mod idle;
 mod pulse;
 mod quarantine;
