@@ -111,7 +111,7 @@ impl Procedure for EvidenceSnapshot {
         let held = view.spec.legal_hold && view.record.set.is_some();
         let preserved = (preserved && view.record.preserved_at.is_none()).then_some(Fact::EvidencePreserved);
         // From then on it stays, whatever the spec wishes.
-        let held = (held && !view.record.legal_hold).then_some(Fact::LegalHold);
+        let held = (held && view.record.legal_hold.is_none()).then_some(Fact::LegalHold);
         preserved.into_iter().chain(held).collect()
     }
 }

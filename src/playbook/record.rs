@@ -130,8 +130,8 @@ pub struct Record {
     pub not_covered: BTreeMap<String, String>,
     /// Strangers that were found on snapshots.
     pub strangers: BTreeMap<SnapshotId, Drift>,
-    /// The set is under legal hold.
-    pub legal_hold: bool,
+    /// Since when the set is under legal hold.
+    pub legal_hold: Option<Time>,
     /// When a locked set stood for the first time.
     pub preserved_at: Option<Time>,
     /// Parts that were given up, by step and part.
@@ -287,7 +287,9 @@ impl Record {
             Fact::SetFound { operation, snapshots } => {
                 self.set.get_or_insert_with(|| (operation.clone(), snapshots.clone()));
             }
-            Fact::LegalHold => self.legal_hold = true,
+            Fact::LegalHold => {
+                self.legal_hold.get_or_insert(at);
+            }
             Fact::SurplusSet { snapshots, .. } => self.surplus.extend(snapshots.iter().cloned()),
             Fact::SnapshotSettled { snapshot, state } => {
                 self.settled.insert(snapshot.clone(), state.clone());

@@ -123,7 +123,7 @@ impl Kind for EvidenceSnapshot {
             snapshots,
             evidence_safe_at: told.record.preserved_at.map(meta_time),
             // Once the chain says that it stands, lifting it is no more than a wish.
-            legal_hold: Some(told.spec.legal_hold || told.record.legal_hold),
+            legal_hold: Some(told.spec.legal_hold || told.record.legal_hold.is_some()),
             record: told.chain(),
         };
         serde_json::to_value(status).unwrap_or_default()
@@ -136,7 +136,7 @@ impl Kind for EvidenceSnapshot {
     /// What is under hold or retention stays; lifting a hold needs an approval that this version does not take yet.
     fn may_go<C: Cloud>(_ctx: &Context<C>, object: &Self::Object, record: &Record) -> bool {
         let retained = object.spec.retain_until.as_ref().is_some_and(|until| until.0 > now());
-        record.opened.is_none() || !(object.spec.legal_hold || record.legal_hold || retained)
+        record.opened.is_none() || !(object.spec.legal_hold || record.legal_hold.is_some() || retained)
     }
 }
 

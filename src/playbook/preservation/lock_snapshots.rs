@@ -63,7 +63,7 @@ enum Due {
 fn due(view: &View<'_, EvidenceSnapshot>, id: &SnapshotId, lock: Option<&Lock>, wish: Time) -> Due {
     let (now, period) = (view.now.as_second(), i64::from(view.account.lock_days) * DAY);
     let retained = view.spec.retain_until.as_ref().is_some_and(|until| until.0 > view.now);
-    let held = view.spec.legal_hold || view.record.legal_hold || retained;
+    let held = view.spec.legal_hold || view.record.legal_hold.is_some() || retained;
     let was_locked = view.record.locked.contains_key(id);
     let stands = lock.map(|lock| lock.until.unwrap_or(wish));
     let ends = stands.map_or(wish, |stands| stands.max(wish)).as_second();
@@ -114,19 +114,18 @@ fn next(view: &View<'_, EvidenceSnapshot>) -> Turn<EvidenceSnapshot> {
                 over = true;
                 ("Ended", ended)
             }
-            Due::Until(due) => match lock.filter(|lock| suffices(lock, mode, due)) {
-                Some(lock) => {
+            Due::Until(due) => {
+                if let Some(lock) = lock.filter(|lock| suffices(lock, mode, due)) {
                     let ends = lock.until.unwrap_or(due);
                     if view.record.locked.get(id) != Some(&Some(ends)) {
                         facts.push(Fact::Locked { snapshot: id.clone(), until: Some(ends) });
                     }
                     ("Locked", ends)
-                }
-                None => {
+                } else {
                     stage.push(Effect::LockSnapshot { snapshot: id.clone(), mode, until: due });
                     ("Open", due)
                 }
-            },
+            }
         };
         until = until.max(ends);
         parts.push(Part {

@@ -149,7 +149,7 @@ fn a_lock_is_renewed_before_it_ends_while_something_holds_the_set() {
     for (day, hold, retained, stands, none) in table {
         for (lock, expected) in [(true, stands), (false, none)] {
             let mut bench = locked_for_a_month();
-            (bench.spec.legal_hold, bench.record.legal_hold) = (hold, hold);
+            (bench.spec.legal_hold, bench.record.legal_hold) = (hold, hold.then(|| at(0)));
             bench.spec.retain_until = retained.map(|day: i64| MetaTime(at(day * DAY)));
             bench.now = at(day * DAY);
             let id = bench.world.snapshots.keys().next().unwrap().clone();

@@ -348,7 +348,7 @@ fn preserved(view: &View<'_, EvidenceSnapshot>) -> Turn<EvidenceSnapshot> {
     }
     let all = set.len() + missing(view.record).len();
     let stands = "the legal hold stays: lifting one is not built in this version";
-    let remark = (view.record.legal_hold && !view.spec.legal_hold).then(|| stands.to_owned());
+    let remark = (view.record.legal_hold.is_some() && !view.spec.legal_hold).then(|| stands.to_owned());
     Turn::new(if good == all {
         State::done(format!("{good} of {good} snapshots complete and locked"))
     } else if good == 0 {
