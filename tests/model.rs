@@ -115,7 +115,7 @@ scenes! {
     release_by_two of Quarantine: 220_165, reaches FAULTS, REPLICAS, HELD, ASKED, RELEASED;
     #[ignore = "some seconds: make model"]
     deletion of Quarantine: 72_189, reaches FAULTS, HELD, DRIFT, ASKED, RELEASED, &[Mark::Deleted];
-    one_set of EvidenceSnapshot: 1_701, reaches FAULTS, TAKEN;
+    one_set of EvidenceSnapshot: 1_329, reaches FAULTS, TAKEN;
     #[ignore = "some seconds: make model"]
     one_set_by_two of EvidenceSnapshot: 106_832, reaches FAULTS, REPLICAS, TAKEN;
     #[ignore = "some seconds: make model"]

@@ -90,8 +90,8 @@ impl Kind for EvidenceSnapshot {
         let Some((_, set)) = &rested.record.set else { return Some(name::L1) };
         let kept = || set.values().filter_map(|id| rested.world.snapshots.get(id));
         let whole = || kept().filter(|exhibit| exhibit.snapshot.state == SnapshotState::Completed);
-        // What somebody deleted before it was locked is no part of a preserved set.
-        let all = whole().count() == set.len();
+        // What somebody deleted before it was locked, or before it was found, is no part of a preserved set.
+        let all = whole().count() == 2;
         if whole().any(|exhibit| exhibit.lock.is_none()) || all && rested.record.preserved_at.is_none() {
             return Some(name::L1);
         }
@@ -102,7 +102,7 @@ impl Kind for EvidenceSnapshot {
             .filter_map(|share| rested.account.destinations.get(&share.account_ref))
             .map(ToString::to_string)
             .collect();
-        let wrong = !rested.spec.share.is_empty() && whole().any(|exhibit| exhibit.permissions != declared);
+        let wrong = whole().any(|exhibit| exhibit.permissions != declared);
         wrong.then_some(name::S6)
     }
 }

@@ -77,6 +77,7 @@ fn mark(entry: &Entry) -> Option<Mark> {
             Fact::Restored { .. } => Mark::ProtectionBack,
             Fact::LeftAsFound { .. } => Mark::Left,
             Fact::Released => Mark::Released,
+            Fact::SentAgain { .. } => Mark::Failed,
             Fact::SnapshotSettled { .. } => Mark::SnapshotSettled,
             Fact::Locked { .. } => Mark::Locked,
             Fact::EvidencePreserved => Mark::Preserved,

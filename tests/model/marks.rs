@@ -41,7 +41,7 @@ marks! {
     Resent: "a snapshot set was asked for again",
     Adopted: "an outcome was adopted",
     Unknown: "an outcome stayed unknown",
-    Failed: "an outcome was a refusal",
+    Failed: "AWS refused a set for certain, and it was asked for again",
     Described: "the host was described",
     Surrounded: "what is around the host was described",
     GroupMade: "the closed group was made",
