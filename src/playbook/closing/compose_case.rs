@@ -282,8 +282,11 @@ fn of_kind<'a>(view: &'a View<'_, ForensicCase>, evidence: bool) -> impl Iterato
 /// How far it is, and what the first child says that is not there yet: one that goes no further by itself, if there is.
 fn unreached(view: &View<'_, ForensicCase>, evidence: bool, so_far: String) -> State {
     let behind = || of_kind(view, evidence).filter(|child| !child.reached);
-    let stuck = behind().find_map(|child| child.stalled.map(|reason| (reason, child)));
-    let says = |child: &Child| format!("{so_far}; {}: {}", child.name, child.message);
+    // A set that is settled without being preserved lacks a volume: it comes no nearer, and nobody else says so.
+    let lacks = |child: &Child| (evidence && child.ready).then_some(Reason::PartialFailure);
+    let stuck = behind().find_map(|child| child.stalled.or_else(|| lacks(child)).map(|reason| (reason, child)));
+    let says =
+        |child: &Child| format!("{so_far}; {}: {}", child.name, child.shortfall.as_ref().unwrap_or(&child.message));
     match (stuck, behind().next()) {
         (Some((reason, child)), _) => State::blocked(reason, says(child)),
         (None, Some(child)) => State::working(Reason::InProgress, says(child)),

@@ -280,3 +280,19 @@ fn contained_and_preserved_when_every_child_says_so() {
     desk.spec.evidence.moments.clear();
     assert!(matches!(desk.state("EvidencePreserved"), State::Skipped(r) if r.reason == Reason::NotDeclared));
 }
+
+#[test]
+fn a_set_that_lacks_a_volume_is_not_waited_for() {
+    let mut desk = Desk::new(1);
+    desk.carry_out();
+    for child in &mut desk.seen.children {
+        (child.ready, child.reached) = (true, true);
+    }
+    let child = desk.child("one-i-00000000-at-once");
+    (child.reached, child.shortfall) = (false, Some("Preserved: without vol-1".to_owned()));
+    let State::Blocked(refusal) = desk.state("EvidencePreserved") else {
+        panic!("{:?}", desk.state("EvidencePreserved"))
+    };
+    assert_eq!(refusal.reason, Reason::PartialFailure);
+    assert!(refusal.message.contains("1 of 2 sets") && refusal.message.contains("vol-1"), "{}", refusal.message);
+}
