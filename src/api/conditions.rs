@@ -171,6 +171,14 @@ reasons! {
     Waived,
 }
 
+impl Reason {
+    /// Whether AWS is to blame and nobody needs to act: the same question may be answered the next time.
+    #[must_use]
+    pub const fn is_of_the_moment(self) -> bool {
+        matches!(self, Self::Throttled | Self::AwsUnavailable)
+    }
+}
+
 impl fmt::Display for Reason {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(self.as_str())

@@ -218,7 +218,8 @@ pub struct QuarantineSummary {
     #[serde(skip_serializing_if = "String::is_empty")]
     #[schemars(length(max = 64))]
     pub isolated: String,
-    /// Whether connections that were open are cut: `Cut`, `Survive`, or the reason why it is not known.
+    /// Connections that were open before: `Open` while an interface is seen open, `Unknown` once all are seen closed (a
+    /// tracked connection may outlive that, and AWS shows none), `-` where nothing was seen.
     #[serde(skip_serializing_if = "String::is_empty")]
     #[schemars(length(max = 64))]
     pub flows: String,

@@ -21,6 +21,7 @@ impl AskQuarantine {
             group_names: [GroupRole::Closed, GroupRole::Open]
                 .map(|role| group_name(&account.group_prefix, role))
                 .to_vec(),
+            tag_prefix: account.tag_prefix.clone(),
             surroundings: record.metadata && !record.surroundings,
             former_groups: if pulses { unpulsed(record) } else { BTreeSet::new() },
         }

@@ -11,6 +11,7 @@ use std::future::Future;
 
 use crate::api::aws_account::Partition;
 use crate::api::ids::{AccountId, Digest, InstanceId, RegionName, RoleArn, SecurityGroupId, SnapshotId};
+pub use crate::playbook::effect::operation_tag;
 use crate::playbook::effect::{Effect, Receipt};
 use crate::playbook::record::OperationId;
 use crate::playbook::{EvidenceSeen, Identity, QuarantineSeen};
@@ -49,6 +50,8 @@ pub struct AskQuarantine {
     pub instance: InstanceId,
     /// Names of our groups: looked for in every VPC of the account and Region.
     pub group_names: Vec<String>,
+    /// Prefix of the tag that carries the operation id: by it our groups are told from others of the same name.
+    pub tag_prefix: String,
     /// Whether to read what is around the host too, which takes more calls.
     pub surroundings: bool,
     /// Groups whose rules to read.
@@ -81,11 +84,6 @@ pub struct Witness {
     pub index: u64,
     /// Hash of the head.
     pub hash: Digest,
-}
-
-/// Key of the tag that carries the operation id of what was created.
-pub fn operation_tag(prefix: &str) -> String {
-    format!("{prefix}:operation")
 }
 
 /// The port. Reads say for each part when it was asked, or why there is no answer; there is one write.

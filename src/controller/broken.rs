@@ -1,11 +1,17 @@
 //! A chain that was edited, cut or reordered: what it declared before the break stays enforced, nothing else is done.
 
+use std::time::Instant;
+
+use kube::ResourceExt;
+
 use super::cluster::ClusterError;
 use super::context::Context;
 use super::custody::Chain;
-use super::kind::Kind;
+use super::hold::hold_spec;
+use super::kind::{Kind, Site};
 use super::project::project;
-use super::turn::{Memory, Turned, perform, subject};
+use super::turn::{Memory, Turned, object_ref, perform, subject};
+use crate::api::FINALIZER;
 use crate::api::conditions::Reason;
 use crate::clock::now;
 use crate::cloud::{Cloud, Place};
@@ -50,7 +56,11 @@ pub(super) async fn enforce<K: Kind, C: Cloud>(
     // A decision to release that stands in a broken chain is none.
     let unreleased = if K::releasing(&view) { K::unreleased(&view) } else { None };
     let view = View { spec: unreleased.as_ref().unwrap_or(view.spec), ..view.copy() };
-    let orders = standing_orders(&decide::<K>(&view), &readable.record);
+    let site = K::site(fresh);
+    let decided = decide::<K>(&view);
+    let holds = held::<K, C>(ctx, fresh, site.as_ref(), look.rules).await?;
+    let orders = if holds { standing_orders(&decided, &readable.record) } else { Vec::new() };
+    let wanted: Vec<K::Effect> = orders.iter().map(|sending| sending.order.change.clone()).collect();
     let repaired = orders.len();
     memory.executor = Executor::default();
     perform::<K, C>(ctx, fresh, look.place, memory, &readable, orders).await;
@@ -63,11 +73,30 @@ pub(super) async fn enforce<K: Kind, C: Cloud>(
          with the archive or an audit log"
     );
     let plan = Plan::refused(Refusal::new(Reason::CustodyChainBroken, message));
-    let site = K::site(fresh);
     let nothing = std::collections::BTreeMap::new();
     project::<K, C>(ctx, fresh, &subject, site.as_ref(), look.rules, &plan, look.seen, &readable, &nothing).await?;
     let first = memory.broken.is_none();
     (memory.chain, memory.broken) = (None, Some(readable));
     let again_in = if first { 1 } else { look.rules.recheck_seconds };
-    Ok(Turned::Rested { again_in: Some(again_in), error: None, result: "refused" })
+    memory.pace.rests(&wanted.iter().collect::<Vec<_>>(), holds && decided.unanswered, false);
+    let wait = memory.pace.wait(&ctx.settings, Some(again_in), Instant::now());
+    Ok(Turned::Rested { wait, result: "refused" })
+}
+
+/// Whether the object holds its host at all. The break may hide that it was released, and somebody else may hold the host
+/// by now; our finalizer and the hold on the instance go with a release, and say so without the chain.
+async fn held<K: Kind, C: Cloud>(
+    ctx: &Context<C>,
+    fresh: &K::Object,
+    site: Option<&Site>,
+    rules: &Account,
+) -> Result<bool, ClusterError> {
+    if K::MARKED && !fresh.finalizers().iter().any(|finalizer| finalizer == FINALIZER) {
+        return Ok(false);
+    }
+    let object = object_ref::<K>(fresh);
+    match hold_spec(site, rules, &object).filter(|_| K::HOLDS) {
+        Some(spec) => Ok(ctx.cluster.holder(&spec).await?.is_some_and(|holder| holder == object.uid)),
+        None => Ok(!K::HOLDS),
+    }
 }

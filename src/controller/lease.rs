@@ -35,11 +35,16 @@ impl Fence {
 
     /// Whether anything may be sent now; `once` for what may not be sent twice.
     pub fn permits(&self, once: bool) -> bool {
+        self.has_time_for(u32::from(once))
+    }
+
+    /// Whether so many requests, one after another, end within the lease whatever they take.
+    pub fn has_time_for(&self, requests: u32) -> bool {
         if self.always {
             return true;
         }
         let valid_until = *self.valid_until.lock().unwrap_or_else(PoisonError::into_inner);
-        let needed = if once { self.deadline } else { Duration::ZERO };
+        let needed = self.deadline.saturating_mul(requests);
         valid_until.is_some_and(|until| until.saturating_duration_since(Instant::now()) > needed)
     }
 
@@ -97,7 +102,7 @@ pub async fn acquire(
     let reader = tokio::spawn({
         let (fence, name, identity, settings) = (fence.clone(), name.to_owned(), identity.to_owned(), settings.clone());
         async move {
-            let mut tick = tokio::time::interval(settings.lease.saturating_sub(settings.lease_margin) / 4);
+            let mut tick = tokio::time::interval(settings.lease_tick());
             loop {
                 tick.tick().await;
                 read(&api, &name, &identity, &fence, &settings).await;
@@ -155,7 +160,10 @@ mod tests {
         fence.set(Some(Instant::now() + Duration::from_secs(9)));
         assert!(fence.permits(false));
         assert!(!fence.permits(true));
-        fence.set(Some(Instant::now() + Duration::from_secs(20)));
+        fence.set(Some(Instant::now() + Duration::from_secs(19)));
         assert!(fence.permits(true));
+        assert!(!fence.has_time_for(2), "what is opened has to be closed within the lease");
+        fence.set(Some(Instant::now() + Duration::from_secs(21)));
+        assert!(fence.has_time_for(2));
     }
 }

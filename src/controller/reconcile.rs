@@ -9,10 +9,9 @@ use kube::runtime::controller::Action;
 use super::cluster::ClusterError;
 use super::context::Context;
 use super::kind::Kind;
-use super::settings::Settings;
+use super::pace::backoff;
 use super::turn::{Memory, Turned, turn};
 use crate::cloud::Cloud;
-use crate::cloud::error::ErrorClass;
 use crate::metrics::TurnLabels;
 
 /// Turns that one reconcile takes before others get their chance.
@@ -43,10 +42,10 @@ pub async fn reconcile<K: Kind, C: Cloud>(
             Ok(Turned::Again) => {
                 ctx.metrics.turns.get_or_create(&labels("working")).inc();
             }
-            Ok(Turned::Rested { again_in, error, result }) => {
+            Ok(Turned::Rested { wait, result }) => {
                 ctx.metrics.turns.get_or_create(&labels(result)).inc();
-                memory.attempts = if error.is_some() { memory.attempts.saturating_add(1) } else { 0 };
-                return Ok(wait(&ctx.settings, memory.attempts, again_in, error));
+                memory.attempts = 0;
+                return Ok(wait.map_or_else(Action::await_change, Action::requeue));
             }
             Err(error) => {
                 ctx.metrics.turns.get_or_create(&labels("error")).inc();
@@ -58,41 +57,4 @@ pub async fn reconcile<K: Kind, C: Cloud>(
         }
     }
     Ok(Action::requeue(Duration::ZERO))
-}
-
-/// When to look again: the smallest wish of the plan, or the back-off of the gravest error.
-fn wait(settings: &Settings, attempts: u32, again_in: Option<u32>, error: Option<ErrorClass>) -> Action {
-    match (error, again_in) {
-        (Some(ErrorClass::Denied | ErrorClass::Invalid), _) => {
-            Action::requeue(backoff(settings, attempts, settings.patience))
-        }
-        (Some(_), _) => Action::requeue(backoff(settings, attempts, settings.backoff_limit)),
-        (None, Some(0)) => Action::requeue(Duration::ZERO),
-        (None, Some(seconds)) => Action::requeue(spread(settings, Duration::from_secs(u64::from(seconds)))),
-        (None, None) => Action::await_change(),
-    }
-}
-
-/// Doubles up to a limit.
-fn backoff(settings: &Settings, attempts: u32, limit: Duration) -> Duration {
-    let factor = 2u32.saturating_pow(attempts.saturating_sub(1).min(16));
-    spread(settings, settings.backoff.saturating_mul(factor).min(limit))
-}
-
-/// Spreads waits, so that what began together does not stay together.
-fn spread(settings: &Settings, wait: Duration) -> Duration {
-    let share = f64::from(settings.jitter_percent) / 100.0;
-    wait.mul_f64(1.0 + share * (fastrand::f64() - 0.5))
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn the_wait_doubles_up_to_its_limit() {
-        let settings = Settings { jitter_percent: 0, ..Settings::default() };
-        let waits: Vec<u64> = (1..9).map(|n| backoff(&settings, n, Duration::from_mins(1)).as_secs()).collect();
-        assert_eq!(waits, [1, 2, 4, 8, 16, 32, 60, 60]);
-    }
 }

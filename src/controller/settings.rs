@@ -2,12 +2,14 @@
 
 use std::time::Duration;
 
+use crate::playbook::effect::Effect;
 use crate::playbook::step::Limits;
 
 /// All times and bounds of the controller.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Settings {
-    /// How long a lease is valid after its renewal. Another replica may act after that. Default 30 s.
+    /// How long a lease is valid after its renewal. Another replica may act after that. Longer than two requests: what is
+    /// opened for a moment has to be closed within it. Default 30 s.
     pub lease: Duration,
     /// How long before its end the lease is renewed; longer than a request may take, so that what may not be sent
     /// twice never has to wait for a renewal. Default 20 s.
@@ -87,6 +89,17 @@ pub enum Unsafe {
         /// The lease.
         lease: Duration,
     },
+    /// The lease is too short for a pulse.
+    #[error(
+        "lease is {lease:?}, but must be longer than {least:?}, two of request-deadline and the time until a renewal is seen: \
+         what is opened for a moment could not be closed within it"
+    )]
+    LeaseTooShort {
+        /// As set.
+        lease: Duration,
+        /// What it must exceed.
+        least: Duration,
+    },
     /// A time that must be some.
     #[error("{0} must be more than 0 seconds, and a number")]
     None(&'static str),
@@ -127,11 +140,20 @@ impl Settings {
                 lease: self.lease,
             });
         }
+        let least = self.request_deadline * Effect::REQUESTS_OF_A_PULSE + self.lease_tick();
+        if self.lease <= least {
+            return Err(Unsafe::LeaseTooShort { lease: self.lease, least });
+        }
         let least = self.lease + self.request_deadline + self.visibility_lag + self.clock_skew;
         if self.settle <= least {
             return Err(Unsafe::SettleTooShort { settle: self.settle, least });
         }
         Ok(())
+    }
+
+    /// How often our own lease is read.
+    pub fn lease_tick(&self) -> Duration {
+        self.lease.saturating_sub(self.lease_margin) / 4
     }
 
     /// The times that decisions depend on.
@@ -172,5 +194,17 @@ mod tests {
     fn a_lease_renewed_within_a_request_deadline_is_refused() {
         let settings = Settings { lease_margin: Duration::from_secs(10), ..Settings::default() };
         assert!(matches!(settings.check(), Err(Unsafe::MarginOutOfRange { .. })));
+    }
+
+    #[test]
+    fn a_lease_within_which_a_pulse_does_not_fit_is_refused() {
+        let times = |lease| Settings {
+            lease: Duration::from_secs(lease),
+            lease_margin: Duration::from_secs(12),
+            settle: Duration::from_mins(5),
+            ..Settings::default()
+        };
+        assert!(matches!(times(20).check(), Err(Unsafe::LeaseTooShort { .. })));
+        assert_eq!(times(30).check(), Ok(()));
     }
 }

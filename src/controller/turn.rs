@@ -1,5 +1,8 @@
 //! One turn of one object: observe, decide, record, perform, project. The same lines run every kind.
 
+use std::collections::VecDeque;
+use std::time::{Duration, Instant};
+
 use futures::stream::{FuturesUnordered, StreamExt};
 use kube::{Resource, ResourceExt};
 
@@ -11,12 +14,14 @@ use super::context::Context;
 use super::custody::{self, Chain, ChainError};
 use super::hold::{hold_spec, keep_marks, prepare, put_back};
 use super::kind::{Kind, Site, noted};
+use super::pace::Pace;
 use super::project::project;
 use crate::clock::now;
-use crate::cloud::error::{CloudError, ErrorClass};
+use crate::cloud::error::CloudError;
 use crate::cloud::{Cloud, Place, Witness};
 use crate::metrics::ChangeLabels;
 use crate::playbook::chain::{ObjectRef, next_index};
+use crate::playbook::effect::Effect;
 use crate::playbook::executor::{Decided, Executor, Send as Sending, standing_orders};
 use crate::playbook::project::verdict;
 use crate::playbook::record::Record;
@@ -33,8 +38,10 @@ pub struct Memory<K: Kind> {
     pub(super) marked: bool,
     /// Nothing is taken for it: it was refused before anything was begun.
     pub(super) deferred: bool,
-    /// Turns in a row that ended with an error.
+    /// Turns in a row that failed in the cluster.
     pub attempts: u32,
+    /// When what AWS refused is tried again.
+    pub(super) pace: Pace<K::Effect>,
 }
 
 impl<K: Kind> Default for Memory<K> {
@@ -47,6 +54,7 @@ impl<K: Kind> Default for Memory<K> {
             marked: false,
             deferred: false,
             attempts: 0,
+            pace: Pace::default(),
         }
     }
 }
@@ -60,10 +68,8 @@ pub enum Turned {
     Again,
     /// Nothing more to do now.
     Rested {
-        /// Seconds until the next look that somebody wants.
-        again_in: Option<u32>,
-        /// The gravest error.
-        error: Option<ErrorClass>,
+        /// Until the next look; none where only an event can change anything.
+        wait: Option<Duration>,
         /// For metrics.
         result: &'static str,
     },
@@ -214,35 +220,39 @@ async fn act<K: Kind, C: Cloud>(
             return Err(error);
         }
     }
-    let sendings = memory.executor.written(&decided);
+    let mut sendings = memory.executor.written(&decided);
+    sendings.retain(|sending| !memory.pace.holds(sending, Instant::now()));
     let performed = !sendings.is_empty();
     let chain = memory.chain.clone().unwrap_or_default();
-    perform::<K, C>(ctx, fresh, place.as_ref(), memory, &chain, sendings).await;
+    let replies = perform::<K, C>(ctx, fresh, place.as_ref(), memory, &chain, sendings).await;
     K::remember(ctx, fresh, &chain.record);
     if !ctx.fence.permits(false) {
         // It took longer than the lease: what is known here is old news to whoever holds it now.
         return Ok(Turned::Again);
     }
     let errors = memory.executor.errors().clone();
-    let gravest = memory.executor.gravest();
-    if !performed || gravest.is_some() || decided.only_repeats() {
+    let repeats = performed && decided.only_repeats();
+    if !performed || !errors.is_empty() || repeats {
         project::<K, C>(ctx, fresh, &subject, site.as_ref(), rules, &decided.plan, seen, &chain, &errors).await?;
     }
     if !keep_marks(ctx, fresh, memory, &chain, hold.as_ref()).await? {
         ctx.forget(&object.uid);
         return Ok(Turned::Gone);
     }
-    if gravest.is_none() && !decided.only_repeats() && (performed || decided.link.is_some() || memory.executor.owes()) {
+    // What one step is refused holds up no other: whoever got on goes on.
+    let wrote = decided.link.is_some() && !replies.refused;
+    if !repeats && (replies.accepted || wrote || memory.executor.owes()) {
         return Ok(Turned::Again);
     }
-    // AWS accepted it and shows the old value still, or somebody flips it: once a second is often enough.
-    let again_in = if decided.only_repeats() { Some(1) } else { decided.plan.again_in };
+    // Only repeats: AWS accepted it and shows the old value still, or somebody flips it.
+    memory.pace.rests(&decided.wanted(), decided.plan.unanswered, repeats);
+    let wait = memory.pace.wait(&ctx.settings, decided.plan.again_in, Instant::now());
     let result = match verdict(&decided.plan, &errors) {
         _ if decided.plan.refused.is_some() => "refused",
         whole if whole.ready => "settled",
         _ => "working",
     };
-    Ok(Turned::Rested { again_in, error: gravest, result })
+    Ok(Turned::Rested { wait, result })
 }
 
 /// Writes what was decided before anything of it is done. False: somebody else wrote, or we may not any more.
@@ -295,6 +305,15 @@ async fn identity<C: Cloud>(ctx: &Context<C>, place: Option<&Place>) -> Result<O
     }
 }
 
+/// What AWS said to the changes of a turn.
+#[derive(Debug, Default)]
+pub(super) struct Replies {
+    /// It accepted one.
+    accepted: bool,
+    /// It refused one, or did not answer.
+    refused: bool,
+}
+
 /// Sends what the executor orders, stage after stage, track beside track.
 pub(super) async fn perform<K: Kind, C: Cloud>(
     ctx: &Context<C>,
@@ -303,31 +322,36 @@ pub(super) async fn perform<K: Kind, C: Cloud>(
     memory: &mut Memory<K>,
     chain: &Chain,
     first: Vec<Sending<K::Effect>>,
-) {
+) -> Replies {
     let witness = chain.head.as_ref().map(|head| Witness {
         uid: object.uid().unwrap_or_default(),
         index: head.index,
         hash: head.hash.clone(),
     });
-    let mut queue = first;
+    let mut queue = VecDeque::from(first);
     let mut flying = FuturesUnordered::new();
+    let mut replies = Replies::default();
     loop {
-        for sending in queue.drain(..) {
-            let once = sending.order.change.intent().is_some_and(|effect| !effect.is_idempotent());
-            if ctx.fence.permits(once) {
+        while let Some(sending) = queue.pop_front() {
+            let requests = sending.order.change.intent().map_or(0, Effect::requests);
+            if ctx.fence.has_time_for(requests) {
                 let witness = witness.as_ref();
                 flying.push(async move {
                     let reply = K::perform(ctx, object, place, &sending, witness).await;
                     (sending, reply)
                 });
             } else {
-                memory.executor.withheld(&sending);
+                queue.extend(memory.executor.withheld(&sending));
             }
         }
         let Some((sending, reply)) = flying.next().await else { break };
         count(ctx, &sending, &reply);
-        queue = memory.executor.replied(&chain.record, &sending, &reply);
+        replies.accepted |= reply.is_ok();
+        replies.refused |= reply.is_err();
+        memory.pace.replied(&ctx.settings, &sending.order.change, &reply, Instant::now());
+        queue.extend(memory.executor.replied(&chain.record, &sending, &reply));
     }
+    replies
 }
 
 fn count<E: Change, C: Cloud>(
@@ -346,7 +370,7 @@ fn count<E: Change, C: Cloud>(
     ctx.metrics.changes.get_or_create(&ChangeLabels { operation: effect.operation().to_owned(), result }).inc();
 }
 
-fn object_ref<K: Kind>(object: &K::Object) -> ObjectRef {
+pub(super) fn object_ref<K: Kind>(object: &K::Object) -> ObjectRef {
     ObjectRef {
         kind: K::KIND.to_owned(),
         namespace: object.namespace(),

@@ -1,6 +1,7 @@
 //! What happens next: one pure function for every kind.
 
 use super::approval::{Gate, gate};
+use super::attribute::Attribute;
 use super::plan::{self, PlanLine};
 use super::record::{Decision, Entry, Fact, PublishedPlan};
 use super::step::{Part, Procedure, Refusal, State, Step, StepResult, Turn, View};
@@ -41,6 +42,10 @@ pub struct Plan<P: Procedure> {
     pub refused: Option<Refusal>,
     /// Everything was given back or reported: nothing is held any more.
     pub released: bool,
+    /// What was not given back, since something else than ours stood there.
+    pub left: Vec<Attribute>,
+    /// AWS did not answer, in a way that may pass: it is asked again soon, and more slowly each time.
+    pub unanswered: bool,
     /// Seconds until the next look; none where only an event can change anything.
     pub again_in: Option<u32>,
 }
@@ -64,6 +69,8 @@ impl<P: Procedure> Plan<P> {
             backwards: false,
             refused: None,
             released: false,
+            left: Vec::new(),
+            unanswered: false,
             again_in: None,
         }
     }
@@ -73,7 +80,8 @@ impl<P: Procedure> Plan<P> {
 pub fn decide<P: Procedure>(view: &View<'_, P>) -> Plan<P> {
     if let Err(refusal) = P::admit(view) {
         let again_in = Some(view.account.recheck_seconds);
-        return Plan { released: view.record.released, again_in, ..Plan::refused(refusal) };
+        let unanswered = refusal.reason.is_of_the_moment();
+        return Plan { released: view.record.released, again_in, unanswered, ..Plan::refused(refusal) };
     }
     let plan = run(view, P::releasing(view));
     if plan.awaiting == Some(Action::Release) { keep(view, plan) } else { plan }
@@ -94,7 +102,8 @@ fn keep<P: Procedure>(view: &View<'_, P>, asked: Plan<P>) -> Plan<P> {
 }
 
 fn run<P: Procedure>(view: &View<'_, P>, releasing: bool) -> Plan<P> {
-    let mut plan = Plan { released: view.record.released, backwards: releasing, ..Plan::empty() };
+    let left = view.record.given_back.iter().filter(|(_, found)| found.is_some()).map(|(of, _)| of.clone()).collect();
+    let mut plan = Plan { released: view.record.released, left, backwards: releasing, ..Plan::empty() };
     let mut gates = Gates::default();
     let mut turns: Vec<(usize, Turn<P>)> = Vec::new();
     let order: Vec<usize> = if releasing { (0..P::TABLE.len()).rev().collect() } else { (0..P::TABLE.len()).collect() };
@@ -116,6 +125,9 @@ fn run<P: Procedure>(view: &View<'_, P>, releasing: bool) -> Plan<P> {
     let preparing = turns.iter().find(|(_, turn)| turn.prepares).map(|(position, _)| *position);
     let mut told: Vec<(Vec<Part>, Option<String>)> = vec![(Vec::new(), None); P::TABLE.len()];
     for (position, turn) in turns {
+        // Which step says itself when it looks again is left to it.
+        let silent = matches!(&turn.state, State::Working(refusal) if refusal.reason.is_of_the_moment());
+        plan.unanswered |= silent && turn.again_in.is_none();
         plan.facts.extend(turn.facts);
         plan.outcomes.extend(turn.outcomes);
         plan.again_in = [plan.again_in, turn.again_in].into_iter().flatten().min();

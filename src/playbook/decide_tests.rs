@@ -176,6 +176,32 @@ fn who_may_not_begin_touches_nothing() {
     }
 }
 
+#[test]
+fn a_look_without_an_answer_is_told_from_one_that_a_person_must_mend() {
+    type Lens = fn(&mut QuarantineSeen);
+    fn failed<T>(reason: Reason) -> Read<T> {
+        Read::Failed(ReadFailure { reason, message: "m".to_owned() })
+    }
+    let table: [(&str, Lens, bool); 7] = [
+        ("answered", |_| {}, false),
+        ("the host, throttled", |seen| seen.instance = failed(Reason::Throttled), true),
+        ("the host, denied", |seen| seen.instance = failed(Reason::PermissionMissing), false),
+        ("its groups, unavailable", |seen| seen.groups = failed(Reason::AwsUnavailable), true),
+        ("its protections, throttled", |seen| seen.protections = failed(Reason::Throttled), true),
+        (
+            "its surroundings, throttled, which it asks for in its own time",
+            |seen| seen.surroundings = failed(Reason::Throttled),
+            false,
+        ),
+        ("its surroundings, denied", |seen| seen.surroundings = failed(Reason::PermissionMissing), false),
+    ];
+    for (given, lens, expected) in table {
+        let mut bench: Bench<Quarantine> = Bench::quarantine(Level::Isolated, sample::world(1, 1));
+        bench.lens = lens;
+        assert_eq!(bench.plan().unanswered, expected, "{given}");
+    }
+}
+
 /// Any host, in any state of any chain: parts unread, absent, failed; groups of ours or not; things half done.
 fn anything() -> impl Strategy<Value = (QuarantineSeen, crate::playbook::record::Record, Level, bool)> {
     let level = prop_oneof![Just(Level::Protected), Just(Level::Isolated), Just(Level::Released)];

@@ -14,6 +14,11 @@ use super::seen::{Rule, ShutdownBehavior};
 use crate::api::aws_account::LockMode;
 use crate::api::ids::{AccountId, InstanceId, InterfaceId, KeyArn, SecurityGroupId, SnapshotId, VolumeId, VpcId};
 
+/// Key of the tag that carries the operation id of what was created.
+pub fn operation_tag(prefix: &str) -> String {
+    format!("{prefix}:operation")
+}
+
 /// The two groups we make in a VPC.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
@@ -237,6 +242,24 @@ impl Effect {
     /// or has a natural key. The one that has neither must be looked up before it is sent again.
     pub const fn is_idempotent(&self) -> bool {
         !matches!(self, Self::CreateSnapshots { .. })
+    }
+
+    /// Whether it opens something for a moment: then what comes after it closes that again, whatever became of this.
+    pub const fn opens(&self) -> bool {
+        matches!(self, Self::OpenForPulse { .. })
+    }
+
+    /// Opening and closing.
+    pub const REQUESTS_OF_A_PULSE: u32 = 2;
+
+    /// How many requests must fit into what is left of the lease: what can't be repeated has to end within it, and
+    /// what is opened has to be closed again.
+    pub const fn requests(&self) -> u32 {
+        match self {
+            Self::OpenForPulse { .. } => Self::REQUESTS_OF_A_PULSE,
+            _ if self.is_idempotent() => 0,
+            _ => 1,
+        }
     }
 
     /// The attribute that it sets, and to which value, where it sets one that has a baseline.

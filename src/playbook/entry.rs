@@ -64,6 +64,13 @@ pub enum Entry {
     },
 }
 
+impl Entry {
+    /// Whether it is the outcome of an operation.
+    pub fn ends(&self, operation: &OperationId) -> bool {
+        matches!(self, Self::Outcome { id, .. } if id == operation)
+    }
+}
+
 /// Ends of an operation.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]

@@ -11,9 +11,9 @@ use super::chain::{Head, Link, ObjectRef, Writer, link};
 use super::decide::{Plan, Track, decide};
 use super::effect::{Effect, Receipt};
 use super::ledger::{Order, draft, is_settled, not_sent, settle};
-use super::record::{Entry, Record};
+use super::record::{Entry, OperationId, Record};
 use super::step::{Change, Procedure, View};
-use crate::cloud::error::{CloudError, ErrorClass};
+use crate::cloud::error::CloudError;
 
 /// What a replica remembers of one object between turns. All of it may be lost: a crash loses it.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
@@ -36,6 +36,8 @@ struct Running<E> {
     step: &'static str,
     waiting: usize,
     failed: bool,
+    /// The present stage opens something for a moment: the next one closes it.
+    opens: bool,
     stages: std::collections::VecDeque<Vec<Order<E>>>,
 }
 
@@ -51,6 +53,11 @@ pub struct Decided<P: Procedure> {
 }
 
 impl<P: Procedure> Decided<P> {
+    /// The changes that it wants.
+    pub fn wanted(&self) -> Vec<&P::Effect> {
+        self.tracks.iter().flat_map(|track| &track.stages).flatten().map(|order| &order.change).collect()
+    }
+
     /// Whether everything that goes out repeats what was sent before: then there is no hurry to look again.
     pub fn only_repeats(&self) -> bool {
         let link = self.link.as_ref();
@@ -70,23 +77,29 @@ pub struct Send<E> {
     pub order: Order<E>,
 }
 
-/// What of a decision only repeats values that the record says were set, under the intents that say so: all that
-/// may go out where nothing can be recorded.
+/// What of a decision only keeps up what the record says was set, under the intents that say so: all that may go out
+/// where nothing can be recorded.
 pub fn standing_orders<P: Procedure>(plan: &Plan<P>, record: &Record) -> Vec<Send<P::Effect>> {
     let mut orders = Vec::new();
     for track in &plan.tracks {
         for change in track.stages.iter().flatten() {
-            let applied = change
-                .intent()
-                .and_then(Effect::sets)
-                .and_then(|(attribute, value)| record.applied.get(&attribute).filter(|applied| applied.value == value));
-            if let Some(applied) = applied {
-                let order = Order { id: Some(applied.operation.clone()), first: false, change: change.clone() };
+            if let Some(id) = change.intent().and_then(|effect| stands(record, effect)) {
+                let order = Order { id: Some(id), first: false, change: change.clone() };
                 orders.push(Send { track: orders.len(), step: track.step, order });
             }
         }
     }
     orders
+}
+
+/// The intent by which a change only keeps up what stands: it sets the value that was set, or empties a closed group that
+/// this chain made, for which it was made. Nothing of it lets anything through.
+fn stands(record: &Record, effect: &Effect) -> Option<OperationId> {
+    if let Effect::RevokeRules { group, .. } = effect {
+        return record.made(group).cloned();
+    }
+    let (attribute, value) = effect.sets()?;
+    record.applied.get(&attribute).filter(|applied| applied.value == value).map(|applied| applied.operation.clone())
 }
 
 impl<P: Procedure> Default for Executor<P> {
@@ -152,6 +165,7 @@ impl<P: Procedure> Executor<P> {
                 step: track.step,
                 waiting: 0,
                 failed: false,
+                opens: false,
                 stages: track.stages.iter().cloned().collect(),
             })
             .collect();
@@ -180,26 +194,34 @@ impl<P: Procedure> Executor<P> {
             }
         }
         let Some(track) = self.tracks.get_mut(sent.track) else { return Vec::new() };
-        track.waiting = track.waiting.saturating_sub(1);
         track.failed |= reply.is_err();
-        if track.waiting > 0 || track.failed {
-            return Vec::new();
-        }
-        self.advance(sent.track)
+        self.heard(sent.track)
     }
 
-    /// The lease is about to end: this one is not sent by us, and the chain says so.
-    pub fn withheld(&mut self, sent: &Send<P::Effect>) {
+    /// The lease is about to end: this one is not sent by us, and the chain says so. What may go out now all the same.
+    pub fn withheld(&mut self, sent: &Send<P::Effect>) -> Vec<Send<P::Effect>> {
         self.owed.extend(sent.order.id.as_ref().filter(|_| sent.order.first).map(not_sent));
-        if let Some(track) = self.tracks.get_mut(sent.track) {
-            track.failed = true;
+        let Some(track) = self.tracks.get_mut(sent.track) else { return Vec::new() };
+        track.failed = true;
+        self.heard(sent.track)
+    }
+
+    /// One less to wait for. A stage that failed is the last, unless it opened something for a moment: that is closed
+    /// again whatever became of the opening, which may have been applied, or have opened a part.
+    fn heard(&mut self, position: usize) -> Vec<Send<P::Effect>> {
+        let Some(track) = self.tracks.get_mut(position) else { return Vec::new() };
+        track.waiting = track.waiting.saturating_sub(1);
+        if track.waiting > 0 || track.failed && !track.opens {
+            return Vec::new();
         }
+        self.advance(position)
     }
 
     fn advance(&mut self, position: usize) -> Vec<Send<P::Effect>> {
         let Some(track) = self.tracks.get_mut(position) else { return Vec::new() };
         let stage = track.stages.pop_front().unwrap_or_default();
         track.waiting = stage.len();
+        track.opens = stage.iter().any(|order| order.change.intent().is_some_and(Effect::opens));
         if track.stages.is_empty() && stage.is_empty() {
             self.errors.remove(track.step);
         }
@@ -214,19 +236,6 @@ impl<P: Procedure> Executor<P> {
     /// Whether outcomes wait to be written.
     pub fn owes(&self) -> bool {
         !self.owed.is_empty()
-    }
-
-    /// The gravest class among what AWS refused: it sets the back-off.
-    pub fn gravest(&self) -> Option<ErrorClass> {
-        self.errors.values().map(|error| error.class).max_by_key(|class| match class {
-            ErrorClass::Conflict => 0,
-            ErrorClass::Ambiguous => 1,
-            ErrorClass::Unavailable => 2,
-            ErrorClass::Throttled => 3,
-            ErrorClass::Invalid => 4,
-            ErrorClass::Quota => 5,
-            ErrorClass::Denied => 6,
-        })
     }
 }
 

@@ -2,6 +2,7 @@
 
 use super::*;
 use crate::api::quarantine::Level;
+use crate::cloud::error::ErrorClass;
 use crate::playbook::Quarantine;
 use crate::playbook::effect::Effect;
 use crate::playbook::record::OutcomeKind;
@@ -60,15 +61,58 @@ fn the_next_stage_waits_for_the_whole_of_the_last() {
 }
 
 #[test]
-fn a_stage_that_failed_in_part_is_the_last() {
-    for order in [[0, 1], [1, 0]] {
+fn what_is_opened_is_closed_again_whatever_became_of_the_opening() {
+    let refusals = [ErrorClass::Ambiguous, ErrorClass::Throttled, ErrorClass::Denied];
+    for (order, class) in [[0, 1], [1, 0]].into_iter().flat_map(|order| refusals.map(|class| (order, class))) {
         let mut bench = before_the_pulse();
         let turn = decided(&bench);
         let opening = write(&mut bench, &turn);
-        assert!(reply(&mut bench, &opening[order[0]], Some(ErrorClass::Ambiguous)).is_empty());
-        assert!(reply(&mut bench, &opening[order[1]], None).is_empty());
-        assert_eq!(bench.executor.gravest(), Some(ErrorClass::Ambiguous));
+        assert!(reply(&mut bench, &opening[order[0]], Some(class)).is_empty());
+        let closing = reply(&mut bench, &opening[order[1]], None);
+        assert_eq!(closing.len(), 2, "both: also one that could not be opened may be open by now");
+        assert!(closing.iter().all(|send| matches!(send.order.change, Effect::ReplaceSecurityGroups { .. })));
+        assert_eq!(bench.executor.errors()["Isolated"].class, class);
+        for send in &closing {
+            assert!(reply(&mut bench, send, None).is_empty());
+        }
     }
+    // One is withheld by the lease, and the other was sent.
+    let mut bench = before_the_pulse();
+    let turn = decided(&bench);
+    let opening = write(&mut bench, &turn);
+    assert!(reply(&mut bench, &opening[0], None).is_empty());
+    assert_eq!(bench.executor.withheld(&opening[1]).len(), 2);
+}
+
+#[test]
+fn a_stage_that_failed_in_part_is_the_last() {
+    // Given: stages the other way round, so that the first one opens nothing.
+    let mut bench = before_the_pulse();
+    let mut turn = decided(&bench);
+    for track in &mut turn.tracks {
+        track.stages.reverse();
+    }
+    let first = write(&mut bench, &turn);
+    assert!(reply(&mut bench, &first[0], Some(ErrorClass::Ambiguous)).is_empty());
+    assert!(reply(&mut bench, &first[1], None).is_empty());
+}
+
+#[test]
+fn a_rule_on_a_closed_group_goes_also_where_nothing_can_be_recorded() {
+    let mut bench = Bench::quarantine(Level::Isolated, sample::world(2, 1));
+    bench.settle();
+    let closed = bench.world.group_named(&sample::vpc(0), "baseline-a").unwrap().id.clone();
+    let rules = crate::playbook::containment::pulse::everything();
+    bench.world.groups.get_mut(&closed).unwrap().rules = rules.clone();
+    let orders = standing_orders(&bench.plan(), &bench.record);
+    assert_eq!(orders.len(), 1, "{orders:?}");
+    assert_eq!(orders[0].order.change, Effect::RevokeRules { group: closed.clone(), rules });
+    let made = bench.record.made(&closed).unwrap();
+    assert_eq!(orders[0].order.id.as_ref(), Some(made), "under the intent that made the group");
+
+    // A group that this chain did not make is not its own to change without a record.
+    bench.record.operations.clear();
+    assert!(standing_orders(&bench.plan(), &bench.record).is_empty());
 }
 
 #[test]
@@ -146,7 +190,7 @@ fn a_refusal_is_told_until_the_step_wants_nothing_any_more() {
     bench.refusals.insert("ModifyInstanceAttribute", ErrorClass::Denied);
     bench.turn();
     assert_eq!(bench.executor.errors().keys().collect::<Vec<_>>(), [&"Protected"]);
-    assert_eq!(bench.executor.gravest(), Some(ErrorClass::Denied));
+    assert_eq!(bench.executor.errors()["Protected"].class, ErrorClass::Denied);
     bench.refusals.clear();
     bench.settle();
     assert!(bench.executor.errors().is_empty());

@@ -7,9 +7,10 @@ use super::chain::{digest_of, operation_id};
 use super::containment::pulse::may_still_open;
 use super::decide::{Plan, Track};
 use super::effect::{Effect, Receipt};
-use super::record::{Entry, Fact, OperationId, OutcomeKind, Record};
+use super::record::{Entry, Fact, Operation, OperationId, OutcomeKind, Record};
 use super::step::{Change, Procedure, State, View};
 use crate::api::approval::Action;
+use crate::api::ids::SecurityGroupId;
 use crate::cloud::error::{CloudError, ErrorClass};
 
 /// What to write before anything is sent, and what to send after.
@@ -164,6 +165,12 @@ fn standing<P: Procedure>(
         plan.facts.iter().any(|fact| matches!(fact, Fact::Drift { attribute: a, .. } if a == attribute))
             && !again.contains(attribute)
     });
+    if let Effect::RevokeRules { group, .. } = effect
+        && view.record.foreign_rules.contains_key(group)
+        && !plan.facts.iter().any(|fact| matches!(fact, Fact::ForeignRules { group: of, .. } if of == group))
+    {
+        return standing_of(view.record, group, effect);
+    }
     // What came into being once and is gone comes into being anew: that is another operation.
     let makes = matches!(effect, Effect::CreateSecurityGroup { .. });
     let same = view
@@ -178,6 +185,21 @@ fn standing<P: Procedure>(
     let (attribute, value) = sets?;
     let applied = view.record.applied.get(&attribute)?;
     (applied.value == value && again.contains(&attribute)).then(|| applied.operation.clone())
+}
+
+/// The intent under which rules go that are not worth a record, whichever they are: who flaps them must not fill the
+/// chain. The newest one that emptied the group, or that by which the group is ours.
+fn standing_of(record: &Record, group: &SecurityGroupId, effect: &Effect) -> Option<OperationId> {
+    let empties = |operation: &Operation| match &operation.effect {
+        // One that is open speaks of these rules, or its outcome would be said of others.
+        Effect::RevokeRules { group: of, .. } => {
+            of == group && (operation.outcome.is_some() || operation.effect == *effect)
+        }
+        _ => false,
+    };
+    let newest = record.operations.iter().filter(|(_, operation)| empties(operation));
+    let newest = newest.max_by_key(|(_, operation)| (operation.effect == *effect, operation.at)).map(|(id, _)| id);
+    newest.or_else(|| record.made(group)).or_else(|| record.closed_with(group)).cloned()
 }
 
 fn intent<P: Procedure>(record: &Record, plan: &Plan<P>, id: &OperationId, step: &str, effect: &Effect) -> Entry {
@@ -220,7 +242,7 @@ fn stale_intents<P: Procedure>(view: &View<'_, P>, plan: &Plan<P>) -> Vec<Entry>
     record
         .operations
         .iter()
-        .filter(|(_, operation)| operation.outcome.is_none())
+        .filter(|(id, operation)| operation.outcome.is_none() && !plan.outcomes.iter().any(|said| said.ends(id)))
         .filter(|(_, operation)| {
             if operation.effect.is_idempotent() {
                 let settled = plan.steps.iter().any(|step| {
@@ -277,6 +299,10 @@ pub fn settle(record: &Record, id: &OperationId, first: bool, reply: &Result<Rec
             // a replica that lost the lease and has not noticed may have sent this very intent.
             ErrorClass::Conflict if first && matches!(operation.effect, Effect::CreateSecurityGroup { .. }) => {
                 Some(outcome(id, OutcomeKind::Unknown, None, Some(error.code.clone())))
+            }
+            // Never sent a second time, so that its end is said. Where AWS could not answer it may still be applied.
+            _ if operation.effect.opens() && error.class != ErrorClass::Unavailable => {
+                Some(outcome(id, OutcomeKind::Failed, None, Some(error.code.clone())))
             }
             // Not applied for certain. What is idempotent keeps its intent and is sent again under it: who tries for
             // hours does not fill the chain.

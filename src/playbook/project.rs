@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time as MetaTime;
 
 use super::Time;
+use super::attribute::Attribute;
 use super::decide::Plan;
 use super::step::{Procedure, Refusal, State, StepResult};
 use crate::api::conditions::{Condition, READY, RECONCILING, Reason, STALLED};
@@ -46,7 +47,7 @@ pub fn verdict<P: Procedure>(plan: &Plan<P>, errors: &BTreeMap<&'static str, Clo
         message: refusal.message.clone(),
     };
     if let Some(refusal) = &plan.refused {
-        let passing = matches!(refusal.reason, Reason::NotObserved | Reason::Throttled | Reason::AwsUnavailable);
+        let passing = refusal.reason == Reason::NotObserved || refusal.reason.is_of_the_moment();
         return no(refusal, !passing);
     }
     let stuck = plan.steps.iter().find_map(|step| match told(step, errors) {
@@ -74,18 +75,39 @@ pub fn verdict<P: Procedure>(plan: &Plan<P>, errors: &BTreeMap<&'static str, Clo
             }
             Some(State::Awaiting(action)) => return no(&awaits(action), false),
             Some(State::Skipped(refusal)) => skipped.push(format!("{}: {}", step.name, refusal.message)),
-            Some(State::Done(_)) => skipped.extend(step.remark.iter().map(|remark| format!("{}: {remark}", step.name))),
+            Some(State::Done(_)) => {
+                // Done as far as it is declared; what else it tried for is refused, and nobody would see that.
+                let refused = errors.get(step.name).map(CloudError::advice);
+                let said: Vec<String> = step.remark.iter().cloned().chain(refused).collect();
+                skipped.extend((!said.is_empty()).then(|| format!("{}: {}", step.name, said.join(": "))));
+            }
             Some(State::Blocked(_)) | None => {}
         }
     }
     if plan.released {
-        let message = "nothing is held any more; what was not given back is listed in the chain".to_owned();
-        return Verdict { ready: true, stalled: false, reason: Reason::Released, message };
+        return Verdict { ready: true, stalled: false, reason: Reason::Released, message: released(&plan.left) };
     }
     if skipped.is_empty() {
         return Verdict { ready: true, stalled: false, reason: Reason::Succeeded, message: "as declared".to_owned() };
     }
     Verdict { ready: true, stalled: false, reason: Reason::Settled, message: skipped.join("; ") }
+}
+
+/// Nothing is held any more, and what of it is not as it was.
+fn released(left: &[Attribute]) -> String {
+    const NAMED: usize = 5;
+    if left.is_empty() {
+        return "nothing is held any more; all that was changed is given back".to_owned();
+    }
+    let names: Vec<String> = left.iter().take(NAMED).map(ToString::to_string).collect();
+    let more = match left.len().saturating_sub(NAMED) {
+        0 => String::new(),
+        more => format!(" and {more} more"),
+    };
+    format!(
+        "nothing is held any more; left as found, since our value did not stand there: {}{more}. The chain says what was found",
+        names.join(", ")
+    )
 }
 
 fn awaits(action: crate::api::approval::Action) -> Refusal {

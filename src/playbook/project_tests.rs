@@ -128,6 +128,19 @@ fn the_time_moves_when_the_status_does_and_not_before() {
 }
 
 #[test]
+fn what_a_release_did_not_give_back_is_named() {
+    let mut plan = plan([None, None, None]);
+    plan.released = true;
+    assert!(verdict(&plan, &BTreeMap::new()).message.ends_with("all that was changed is given back"));
+    plan.left = (0..7).map(|n| Attribute::Groups(sample::interface(n))).collect();
+    let told = verdict(&plan, &BTreeMap::new());
+    assert!(told.ready && told.reason == Reason::Released);
+    for word in ["groups/eni-00000000, ", "groups/eni-00000004 and 2 more"] {
+        assert!(told.message.contains(word), "{}", told.message);
+    }
+}
+
+#[test]
 fn times_are_whole_seconds() {
     let fine = Time::from_nanosecond(1_800_000_005_123_456_789).unwrap();
     assert_eq!(whole_seconds(fine), at(5));

@@ -3,8 +3,9 @@
 use serde_json::{Value as Json, json};
 
 use super::attribute::Attribute;
-use super::effect::{Effect, GroupRole};
-use super::record::{Fact, group_key};
+use super::effect::{Created, Effect, GroupRole};
+use super::ledger::ended;
+use super::record::{Entry, Fact, OperationId, OutcomeKind, group_key};
 use super::seen::{Instance, InstanceState, Interface, Protections, Read, SecurityGroup, Surroundings};
 use super::step::{Holder, Procedure, Refusal, State, Step, StepResult, View};
 use crate::api::approval::Action;
@@ -25,7 +26,7 @@ pub struct QuarantineSeen {
     pub interfaces: Read<Vec<Interface>>,
     /// Its protections.
     pub protections: Read<Protections>,
-    /// Groups of ours in the account and Region, by name.
+    /// Groups of our names in the account and Region, whoever made them.
     pub groups: Read<Vec<SecurityGroup>>,
     /// What is around it; asked for once, outside the path to containment.
     pub surroundings: Read<Surroundings>,
@@ -33,6 +34,8 @@ pub struct QuarantineSeen {
     pub former_groups: Read<Vec<SecurityGroup>>,
     /// Hosts of the same case that are not closed yet: the pulse comes after all of them.
     pub siblings_open: usize,
+    /// Whether both halves of a pulse end within what is left of the lease.
+    pub pulse_fits: bool,
 }
 
 impl QuarantineSeen {
@@ -46,6 +49,7 @@ impl QuarantineSeen {
             surroundings: Read::NotRead,
             former_groups: Read::NotRead,
             siblings_open: 0,
+            pulse_fits: true,
         }
     }
 }
@@ -165,14 +169,16 @@ fn foreign_hold(view: &View<'_, Quarantine>) -> Result<(), Refusal> {
     let (Some(groups), Some(interfaces)) = (view.seen.groups.value(), view.seen.interfaces.value()) else {
         return Ok(());
     };
+    // Its name is enough here: one whose tag somebody took away is no baseline either.
     let held = interfaces.iter().find(|interface| groups.iter().any(|group| interface.groups.contains(&group.id)));
     match held {
         None => Ok(()),
         Some(interface) => Err(Refusal::new(
             Reason::ForeignHold,
             format!(
-                "{} already has a group of a quarantine, and no chain of custody here says why: another installation holds \
-                 the host, or this one lost its records; release it there, or restore the records",
+                "{} already has a group of the name that ours have, and no chain of custody here says why: another \
+                 installation holds the host, or this one lost its records; release it there, or restore the records. If \
+                 the group is somebody else's, set another spec.naming.groupPrefix in the AwsAccount",
                 interface.id
             ),
         )),
@@ -189,10 +195,49 @@ fn terminated(view: &View<'_, Quarantine>) -> String {
     )
 }
 
-/// A group of ours in a VPC, as seen.
-pub(super) fn our_group<'a>(view: &View<'a, Quarantine>, vpc: &VpcId, role: GroupRole) -> Option<&'a SecurityGroup> {
+/// A group of our name in a VPC, whoever made it.
+fn named<'a>(view: &View<'a, Quarantine>, vpc: &VpcId, role: GroupRole) -> Option<&'a SecurityGroup> {
     let name = group_name(&view.account.group_prefix, role);
     view.seen.groups.value()?.iter().find(|group| group.vpc == *vpc && group.name == name)
+}
+
+/// Whether a group of our name is ours: it bears the tag that ours are born with, or the chain says that it was made, or
+/// that an interface was closed with it. Another object's chain may have made it, so that the tag has to be enough; but
+/// whoever may write tags can forge one. So it is good for what a group may lose (a closed one its rules, which whoever
+/// forges it could take from it as well), and never for what a group may gain: see [`may_open`].
+fn is_ours(view: &View<'_, Quarantine>, group: &SecurityGroup, role: GroupRole) -> bool {
+    let made = view.record.group(&group.vpc, role) == Some(&group.id);
+    let closes = role == GroupRole::Closed && view.record.closed_with(&group.id).is_some();
+    made || closes || group.operation.is_some()
+}
+
+/// A group of ours in a VPC, as seen.
+pub(super) fn our_group<'a>(view: &View<'a, Quarantine>, vpc: &VpcId, role: GroupRole) -> Option<&'a SecurityGroup> {
+    named(view, vpc, role).filter(|group| is_ours(view, group, role))
+}
+
+/// Somebody else's group that has our name: others may rely on it, so nothing of it is ever changed.
+pub(super) fn stranger<'a>(view: &View<'a, Quarantine>, vpc: &VpcId, role: GroupRole) -> Option<&'a SecurityGroup> {
+    named(view, vpc, role).filter(|group| !is_ours(view, group, role))
+}
+
+/// Whether rules may be added to an open group: only if this very chain made it. Whoever else is behind a group that only
+/// bears our tag would be opened to the world.
+pub(super) fn may_open(view: &View<'_, Quarantine>, group: &SecurityGroup) -> bool {
+    view.record.group(&group.vpc, GroupRole::Open) == Some(&group.id)
+}
+
+/// Groups that bear the operation of an intent whose reply was lost: that intent made them.
+pub(super) fn adoptions(view: &View<'_, Quarantine>) -> Vec<Entry> {
+    let groups = view.seen.groups.value().into_iter().flatten();
+    let adopt = |group: &SecurityGroup| {
+        let id = OperationId(group.operation.clone()?);
+        let operation = view.record.operations.get(&id).filter(|operation| operation.outcome.is_none())?;
+        let Effect::CreateSecurityGroup { vpc, name, role, .. } = &operation.effect else { return None };
+        let made = Created::SecurityGroup { id: group.id.clone(), vpc: vpc.clone(), role: *role };
+        (group.vpc == *vpc && group.name == *name).then(|| ended(&id, OutcomeKind::Adopted, vec![made]))
+    };
+    groups.filter_map(adopt).collect()
 }
 
 /// Whether the chain says that a group was made which AWS does not show yet. One that is not shown when asked W later
@@ -214,3 +259,7 @@ pub fn group_name(prefix: &str, role: GroupRole) -> String {
         GroupRole::Open => format!("{prefix}-b"),
     }
 }
+
+#[cfg(test)]
+#[path = "quarantine_tests.rs"]
+mod tests;

@@ -179,7 +179,9 @@ impl Record {
                     self.decisions.insert(decision.action, decision.clone());
                 }
                 Entry::Intent { id, step, effect, .. } => self.fold_intent(id, step, effect, at),
-                Entry::Outcome { id, result, created, .. } => self.fold_outcome(id, *result, created, at),
+                Entry::Outcome { id, result, created, error, .. } => {
+                    self.fold_outcome(id, *result, created, error.as_deref(), at);
+                }
             }
         }
     }
@@ -203,7 +205,14 @@ impl Record {
         self.operations.insert(id.clone(), operation);
     }
 
-    fn fold_outcome(&mut self, id: &OperationId, result: OutcomeKind, created: &[Created], at: Time) {
+    fn fold_outcome(
+        &mut self,
+        id: &OperationId,
+        result: OutcomeKind,
+        created: &[Created],
+        error: Option<&str>,
+        at: Time,
+    ) {
         let mut snapshots = BTreeMap::new();
         for thing in created {
             match thing {
@@ -223,9 +232,21 @@ impl Record {
         }
         let Some(operation) = self.operations.get_mut(id) else { return };
         operation.outcome = Some(result);
+        match (&operation.effect, result) {
+            // It never left, so it was not begun.
+            (Effect::OpenForPulse { interface, .. }, OutcomeKind::NotSent) => {
+                self.pulsed.remove(interface);
+            }
+            (Effect::OpenForPulse { interface, .. }, OutcomeKind::Failed) => {
+                let part = format!("{}/{interface}", operation.step);
+                self.given_up.insert(part, error.unwrap_or("refused").to_owned());
+            }
+            _ => {}
+        }
         if operation.effect.is_idempotent() {
             operation.at = at;
-            if result != OutcomeKind::Done {
+            let stays = result == OutcomeKind::Done || result == OutcomeKind::Adopted && makes(&operation.effect);
+            if !stays {
                 self.operations.remove(id);
             }
         }
@@ -331,6 +352,23 @@ impl Record {
     /// Open operations of a step.
     pub fn open<'a>(&'a self, step: &'a str) -> impl Iterator<Item = (&'a OperationId, &'a Operation)> {
         self.operations.iter().filter(move |(_, o)| o.step == step && o.outcome.is_none())
+    }
+
+    /// The intent that made a group.
+    pub fn made(&self, group: &SecurityGroupId) -> Option<&OperationId> {
+        let is_it = |effect: &Effect| match effect {
+            Effect::CreateSecurityGroup { vpc, role, .. } => self.group(vpc, *role) == Some(group),
+            _ => false,
+        };
+        let stood = |outcome| matches!(outcome, Some(OutcomeKind::Done | OutcomeKind::Adopted));
+        self.operations.iter().find(|(_, made)| stood(made.outcome) && is_it(&made.effect)).map(|(id, _)| id)
+    }
+
+    /// The intent that closed an interface with a group.
+    pub fn closed_with(&self, group: &SecurityGroupId) -> Option<&OperationId> {
+        let alone = Value::Set(BTreeSet::from([group.to_string()]));
+        let closes = |(of, set): &(&Attribute, &Applied)| matches!(of, Attribute::Groups(_)) && set.value == alone;
+        self.applied.iter().find(closes).map(|(_, set)| &set.operation)
     }
 
     /// A group of ours that the chain says was made or adopted.

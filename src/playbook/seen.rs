@@ -31,7 +31,7 @@ pub enum Read<T> {
     Failed(ReadFailure),
 }
 
-/// Why a read gave no answer, sorted by what a person or the controller can do about it.
+/// Why a read gave no answer, sorted by what a person or the controller can do about it: the reason says which.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct ReadFailure {
     /// The condition reason.
@@ -231,7 +231,7 @@ pub struct Rule {
     pub peer: Peer,
 }
 
-/// A security group of ours, looked up by name.
+/// A security group, looked up by a name of ours or by its id. A name says nothing of who made it.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct SecurityGroup {
@@ -241,6 +241,8 @@ pub struct SecurityGroup {
     pub name: String,
     /// Its VPC.
     pub vpc: VpcId,
+    /// Operation id of the call that made it, from the tag it was born with; none on what is not ours.
+    pub operation: Option<String>,
     /// All rules, both ways, IPv4 and IPv6.
     pub rules: BTreeSet<Rule>,
 }

@@ -37,6 +37,7 @@ async fn look(scene: &Scene, instance: &str) -> sequester::playbook::QuarantineS
     let ask = AskQuarantine {
         instance: id(instance),
         group_names: vec!["baseline-a".to_owned(), "baseline-b".to_owned()],
+        tag_prefix: "ops".to_owned(),
         surroundings: false,
         former_groups: BTreeSet::new(),
     };
@@ -74,6 +75,8 @@ async fn containment() {
     assert_eq!((again.class, again.code.as_str()), (ErrorClass::Conflict, "InvalidGroup.Duplicate"));
 
     let seen = look(&scene, &instance).await;
+    let marks = |id| seen.groups.value().unwrap().iter().find(|group| group.id == id).unwrap().operation.clone();
+    assert_eq!([marks(groups[0].clone()), marks(groups[1].clone())], ["op-a", "op-b"].map(|tag| Some(tag.to_owned())));
     let born = seen.groups.value().unwrap().iter().find(|group| group.id == groups[0]).unwrap().rules.clone();
     assert!(!born.is_empty(), "AWS gives a new group a rule: all out");
     let revoke = Effect::RevokeRules { group: groups[0].clone(), rules: born };

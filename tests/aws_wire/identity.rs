@@ -19,6 +19,7 @@ fn ask() -> AskQuarantine {
     AskQuarantine {
         instance: id("i-0123456789abcdef0"),
         group_names: vec!["baseline-a".to_owned()],
+        tag_prefix: "ops".to_owned(),
         surroundings: false,
         former_groups: BTreeSet::new(),
     }

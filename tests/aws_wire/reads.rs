@@ -17,6 +17,7 @@ fn ask(instance: &str) -> AskQuarantine {
     AskQuarantine {
         instance: id(instance),
         group_names: vec!["web".to_owned(), "none".to_owned()],
+        tag_prefix: "ops".to_owned(),
         surroundings: false,
         former_groups: BTreeSet::new(),
     }

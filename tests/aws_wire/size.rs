@@ -14,6 +14,7 @@ async fn calls_are_small_futures() {
     let host = AskQuarantine {
         instance: id("i-0123456789abcdef0"),
         group_names: Vec::new(),
+        tag_prefix: "ops".to_owned(),
         surroundings: true,
         former_groups: BTreeSet::new(),
     };

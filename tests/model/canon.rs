@@ -60,7 +60,7 @@ impl<P: Kind> System<P> {
     }
 
     fn called(&self, snap: &Snap, names: &Names) -> Snap {
-        if snap.snapshots.is_empty() {
+        if snap.snapshots.is_empty() && snap.groups.values().all(|group| group.operation.is_none()) {
             return snap.clone();
         }
         self.worlds.or_make(hash_of(&(snap.hash, names)), || {
@@ -70,6 +70,9 @@ impl<P: Kind> System<P> {
                 for tag in tags {
                     *tag = called(&OperationId(tag.clone()), names).0;
                 }
+            }
+            for tag in world.groups.values_mut().filter_map(|group| group.operation.as_mut()) {
+                *tag = called(&OperationId(tag.clone()), names).0;
             }
             Snap::new(world)
         })
@@ -100,6 +103,9 @@ fn names(record: &Record, world: &World, carried_out: &BTreeSet<OperationId>) ->
         let tags = exhibit.tags.get("ops:operation").into_iter().chain(&exhibit.snapshot.operation);
         tags.filter(|tag| *tag != BACKUP_OPERATION)
             .for_each(|tag| trace(&OperationId(tag.clone()), hash_of(&(4_u8, snapshot))));
+    }
+    for (group, made) in &world.groups {
+        made.operation.iter().for_each(|tag| trace(&OperationId(tag.clone()), hash_of(&(5_u8, group))));
     }
     let mut known: Vec<(Vec<u64>, OperationId)> = traces.into_iter().map(|(id, traces)| (traces, id)).collect();
     known.sort();

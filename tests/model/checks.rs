@@ -67,10 +67,22 @@ fn lets_go(effect: &Effect, world: &World) -> bool {
     }
 }
 
+/// Rules that are not worth a record go under the intent by which the group is closed, or was emptied, whichever rules
+/// they are.
+fn keeps_empty(record: &Record, effect: &Effect, id: &OperationId) -> bool {
+    let Effect::RevokeRules { group, .. } = effect else { return false };
+    let emptied = record
+        .operations
+        .get(id)
+        .is_some_and(|operation| matches!(&operation.effect, Effect::RevokeRules { group: of, .. } if of == group));
+    let stands = emptied || record.made(group) == Some(id) || record.closed_with(group) == Some(id);
+    stands && record.foreign_rules.contains_key(group)
+}
+
 /// A change at the moment it leaves.
 pub fn sent<P: Kind>(state: &State<P>, rules: &Rules<'_>, effect: &Effect, id: &OperationId) -> Broken {
     let (world, record) = (&*state.world, &state.chain.record);
-    if state.chain.intents.get(id) != Some(&hash_of(effect)) {
+    if state.chain.intents.get(id) != Some(&hash_of(effect)) && !keeps_empty(record, effect, id) {
         return Some(name::S8);
     }
     if destroys(effect, world) {

@@ -68,8 +68,8 @@ impl<P: Kind> System<P> {
         let Some((order, rest)) = queue.split_first() else { return };
         let more = if fate == Fate::Withheld {
             self.marks.hit(Mark::Withheld);
-            state.replicas[r].executor.change(|executor| executor.withheld(order));
-            Vec::new()
+            let more = state.replicas[r].executor.change(|executor| executor.withheld(order));
+            more.into_iter().map(Held::new).collect()
         } else {
             self.leaves(state, order);
             self.marks.hit_if(Mark::DeposedSent, matches!(state.replicas[r].lease, Lease::Deposed(_)));

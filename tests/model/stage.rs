@@ -130,6 +130,7 @@ pub fn world(interfaces: u8, volumes: u8, bare: bool) -> World {
         id: group(n),
         name: name.to_owned(),
         vpc: vpc(),
+        operation: None,
         rules: BTreeSet::from([https()]),
     };
     let port = |n: u8| Interface {

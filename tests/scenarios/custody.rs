@@ -152,6 +152,32 @@ async fn a_chain_whose_end_was_written_anew_is_broken_too() {
     assert_broken(&scene, &chain.uid, chain.links.len()).await;
 }
 
+/// The break may hide that the host was given back: who holds it is asked elsewhere.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_broken_chain_of_a_host_that_was_given_back_closes_nothing() {
+    let (scene, controller, chain) = held("given").await;
+    controller.kill();
+    remove(&scene, &chain.links.last().unwrap().name).await;
+    // What a release leaves: the level, no marks, and the groups as they were. (No Approval counts without policies.)
+    scene.declare("web", "Released").await;
+    let (none, params) = (Patch::Merge(json!({"metadata": {"finalizers": []}})), PatchParams::default());
+    scene.api(Identity::Admin, "Quarantine").await.patch("web", &params, &none).await.unwrap();
+    let holds = scene.api(Identity::Admin, "InstanceHold").await;
+    let hold = format!("{}-{}-{}", scene.workload.id, scene.aws().region, scene.host.instance);
+    holds.patch(&hold, &params, &none).await.unwrap();
+    holds.delete(&hold, &DeleteParams::default()).await.unwrap();
+    for interface in &scene.host.interfaces {
+        scene.set_groups(interface, &[&scene.network.web]).await;
+    }
+
+    let _next = scene.controller("one").await;
+    scene.until_reason("Quarantine", "web", "Ready", "CustodyChainBroken").await;
+    let (looks, changes) = (scene.looks(), scene.changes().len());
+    scene.until_looked(looks + 3).await;
+    assert_eq!(scene.changes().len(), changes, "{:?}", &scene.changes()[changes..]);
+    assert_eq!(scene.groups().await, [["web"], ["web"]]);
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn a_status_that_somebody_wrote_is_not_believed() {
     let (scene, _controller, chain) = held("status").await;

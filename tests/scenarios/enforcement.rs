@@ -174,3 +174,43 @@ async fn isolation_does_not_wait_for_protection() {
     scene.until_true("Quarantine", "web", "Ready").await;
     assert_eq!(protections(scene.aws(), &scene.host.instance).await["disableApiTermination"], "true");
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_step_that_is_denied_slows_down_no_repair() {
+    let scene = Scene::with("denied", |account| account["spec"]["recheck"] = json!("1s")).await;
+    scene.proxy.rule(When::operation("ModifyInstanceAttribute"), Fault::Unauthorized);
+    let _controller = scene.controller("one").await;
+    scene.declare("web", "Isolated").await;
+    scene.until_reason("Quarantine", "web", "Protected", "PermissionMissing").await;
+    scene.until_groups(CLOSED).await;
+    for _ in 0..4 {
+        // Longer than the wait for a person would be by then, if it were not for the other step.
+        let looks = scene.looks();
+        scene.until_looked(looks + 4).await;
+        scene.set_groups(&scene.host.interfaces[0], &[&scene.network.web]).await;
+        let before = std::time::Instant::now();
+        scene.until_groups(CLOSED).await;
+        assert!(before.elapsed() < std::time::Duration::from_secs(3), "{:?}", before.elapsed());
+    }
+}
+
+/// Somebody's group that happens to have our name, with a rule in it.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_group_that_only_has_our_name_is_not_touched() {
+    let scene = Scene::new("namesake").await;
+    let make = [("GroupName", CLOSED), ("GroupDescription", "theirs"), ("VpcId", scene.network.vpc.as_str())];
+    ok(scene.aws().ec2("CreateSecurityGroup", &make).await);
+    let theirs = scene.closed_group().await;
+    let rules = rules_of(&scene, &theirs).await;
+    assert!(rules > 0);
+    let _controller = scene.controller("one").await;
+    scene.declare("web", "Isolated").await;
+    let told = scene.until_reason("Quarantine", "web", "Isolated", "Conflict").await;
+    let message = crate::support::stage::condition_of(&told, "Isolated").unwrap()["message"].to_string();
+    assert!(message.contains(&theirs) && message.contains("groupPrefix"), "{message}");
+    let looks = scene.looks();
+    scene.until_true("Quarantine", "web", "Protected").await;
+    scene.until_looked(looks + 1).await;
+    assert_eq!(rules_of(&scene, &theirs).await, rules);
+    assert_eq!(scene.groups().await, [["web"], ["web"]]);
+}

@@ -25,16 +25,20 @@ const DESCRIPTION: &str = "network baseline";
 const VALUES: usize = 200;
 
 /// Groups of these names, in every VPC of the Region.
-pub(super) async fn by_name(session: &Session, names: &[String]) -> Read<Vec<SecurityGroup>> {
-    groups(session, "group-name", names.iter().map(String::as_str).collect()).await
+pub(super) async fn by_name(session: &Session, tag_prefix: &str, names: &[String]) -> Read<Vec<SecurityGroup>> {
+    groups(session, tag_prefix, "group-name", names.iter().map(String::as_str).collect()).await
 }
 
 /// Groups of these ids; one that is gone is not in the answer, which is why the ids are a filter here.
-pub(super) async fn by_id(session: &Session, ids: &BTreeSet<SecurityGroupId>) -> Read<Vec<SecurityGroup>> {
-    groups(session, "group-id", ids.iter().map(SecurityGroupId::as_str).collect()).await
+pub(super) async fn by_id(
+    session: &Session,
+    tag_prefix: &str,
+    ids: &BTreeSet<SecurityGroupId>,
+) -> Read<Vec<SecurityGroup>> {
+    groups(session, tag_prefix, "group-id", ids.iter().map(SecurityGroupId::as_str).collect()).await
 }
 
-async fn groups(session: &Session, filter: &str, values: Vec<&str>) -> Read<Vec<SecurityGroup>> {
+async fn groups(session: &Session, tag_prefix: &str, filter: &str, values: Vec<&str>) -> Read<Vec<SecurityGroup>> {
     if values.is_empty() {
         return Read::NotRead;
     }
@@ -49,17 +53,19 @@ async fn groups(session: &Session, filter: &str, values: Vec<&str>) -> Read<Vec<
             Err(fault) => return read(asked_at, Err(fault)),
         }
     }
-    let own = session.access.account.as_str();
-    read(asked_at, Ok(kept("security groups", found.iter().map(|group| ours(own, group)))))
+    let (own, tag) = (session.access.account.as_str(), operation_tag(tag_prefix));
+    read(asked_at, Ok(kept("security groups", found.iter().map(|group| ours(own, &tag, group)))))
 }
 
-fn ours(own: &str, found: &aws_sdk_ec2::types::SecurityGroup) -> Option<SecurityGroup> {
+fn ours(own: &str, tag: &str, found: &aws_sdk_ec2::types::SecurityGroup) -> Option<SecurityGroup> {
+    let mark = found.tags().iter().find(|found| found.key() == Some(tag));
     let ingress = found.ip_permissions().iter().flat_map(|permission| rules(own, Direction::Ingress, permission));
     let egress = found.ip_permissions_egress().iter().flat_map(|permission| rules(own, Direction::Egress, permission));
     Some(SecurityGroup {
         id: id(found.group_id())?,
         name: text(found.group_name(), 255),
         vpc: id(found.vpc_id())?,
+        operation: mark.map(|mark| text(mark.value(), 255)),
         rules: ingress.chain(egress).collect(),
     })
 }

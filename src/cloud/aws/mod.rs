@@ -86,11 +86,19 @@ impl Cloud for Aws {
         let (instance, protections, groups, former_groups, (interfaces, surroundings)) = tokio::join!(
             ec2_instances::instance(&session, &ask.instance),
             ec2_instances::protections(&session, &ask.instance),
-            ec2_groups::by_name(&session, &ask.group_names),
-            ec2_groups::by_id(&session, &ask.former_groups),
+            ec2_groups::by_name(&session, &ask.tag_prefix, &ask.group_names),
+            ec2_groups::by_id(&session, &ask.tag_prefix, &ask.former_groups),
             surroundings::look(&session, &ask.instance, ask.surroundings),
         );
-        QuarantineSeen { instance, interfaces, protections, groups, surroundings, former_groups, siblings_open: 0 }
+        QuarantineSeen {
+            instance,
+            interfaces,
+            protections,
+            groups,
+            surroundings,
+            former_groups,
+            ..QuarantineSeen::nothing()
+        }
     }
 
     async fn observe_evidence(&self, place: &Place, ask: &AskEvidence) -> EvidenceSeen {

@@ -23,7 +23,9 @@ impl World {
     pub fn apply(&mut self, effect: &Effect, operation: &OperationId) -> Result<Receipt, CloudError> {
         let refuse = Refuser(effect.operation());
         let created = match effect {
-            Effect::CreateSecurityGroup { vpc, name, role, .. } => self.create_group(&refuse, vpc, name, *role),
+            Effect::CreateSecurityGroup { vpc, name, role, .. } => {
+                self.create_group(&refuse, operation, vpc, name, *role)
+            }
             Effect::AuthorizeRules { group, rules } => self.authorize(&refuse, group, rules),
             Effect::RevokeRules { group, rules } => self.revoke(&refuse, group, rules),
             Effect::ReplaceSecurityGroups { interface, groups } => self.replace(&refuse, interface, groups),
@@ -84,8 +86,15 @@ impl World {
         self.snapshots.get_mut(id).ok_or_else(|| refuse.conflict("InvalidSnapshot.NotFound"))
     }
 
-    /// A name is taken once in a network; a new group lets everything out.
-    fn create_group(&mut self, refuse: &Refuser, vpc: &VpcId, name: &str, role: GroupRole) -> Done {
+    /// A name is taken once in a network; a new group lets everything out, and bears the operation from birth.
+    fn create_group(
+        &mut self,
+        refuse: &Refuser,
+        operation: &OperationId,
+        vpc: &VpcId,
+        name: &str,
+        role: GroupRole,
+    ) -> Done {
         let Some(ipv6) = self.vpcs.get(vpc).copied() else { return Err(refuse.conflict("InvalidVpcID.NotFound")) };
         if self.group_named(vpc, name).is_some() {
             return Err(refuse.conflict("InvalidGroup.Duplicate"));
@@ -101,7 +110,8 @@ impl World {
             .into_iter()
             .map(|peer| Rule { direction: Direction::Egress, protocol: "-1".to_owned(), from: None, to: None, peer })
             .collect();
-        let group = SecurityGroup { id: id.clone(), name: name.to_owned(), vpc: vpc.clone(), rules };
+        let operation = Some(operation.0.clone());
+        let group = SecurityGroup { id: id.clone(), name: name.to_owned(), vpc: vpc.clone(), operation, rules };
         self.groups.insert(id.clone(), group);
         Ok(vec![Created::SecurityGroup { id, vpc: vpc.clone(), role }])
     }

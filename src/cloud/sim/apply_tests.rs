@@ -68,6 +68,7 @@ fn an_interface_takes_groups_of_its_network_only() {
         id: sample::group(9),
         name: "elsewhere".to_owned(),
         vpc: sample::vpc(7),
+        operation: None,
         rules: BTreeSet::new(),
     };
     world.groups.insert(elsewhere.id.clone(), elsewhere);

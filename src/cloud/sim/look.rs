@@ -17,7 +17,8 @@ fn maybe<T>(asked_at: Time, value: Option<T>) -> Read<T> {
 }
 
 impl World {
-    /// Answers the questions about a host. What Kubernetes knows (the hosts of the same case) is the caller's to add.
+    /// Answers the questions about a host. What only the caller knows (the hosts of the same case, its lease) is
+    /// its own to add.
     pub fn see_quarantine(&self, ask: &AskQuarantine, now: Time) -> QuarantineSeen {
         let host = self.instances.get(&ask.instance);
         let named = |name: &String| ask.group_names.contains(name);
@@ -35,6 +36,7 @@ impl World {
             },
             former_groups: if ask.former_groups.is_empty() { Read::NotRead } else { found(now, former) },
             siblings_open: 0,
+            pulse_fits: true,
         }
     }
 

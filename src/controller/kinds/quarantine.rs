@@ -1,7 +1,5 @@
 //! Quarantine: one host.
 
-use std::collections::BTreeSet;
-
 use kube::{Api, Client, ResourceExt};
 use serde_json::Value as Json;
 
@@ -9,18 +7,16 @@ use super::super::cluster::meta_time;
 use super::super::context::{Contained, Context};
 use super::super::kind::{Kind, Site, Told};
 use crate::api::approval::Action;
-use crate::api::conditions::Condition;
-use crate::api::ids::SecurityGroupId;
-use crate::api::quarantine::{self as api, Level, PartStatus, QuarantineStatus, QuarantineSummary};
+use crate::api::conditions::{Condition, STALLED};
+use crate::api::quarantine::{self as api, Level, PartStatus, PlanStatus, QuarantineStatus, QuarantineSummary};
 use crate::clock::now;
 use crate::cloud::error::CloudError;
 use crate::cloud::{AskQuarantine, Cloud, Place, Witness};
-use crate::playbook::attribute::{Attribute, Value};
-use crate::playbook::effect::{Effect, GroupRole, Receipt};
+use crate::playbook::effect::{Effect, Receipt};
 use crate::playbook::executor::Send as Sending;
 use crate::playbook::record::Record;
-use crate::playbook::step::{Account, State};
-use crate::playbook::{Quarantine, QuarantineSeen, group_name};
+use crate::playbook::step::{Account, Part, State};
+use crate::playbook::{Quarantine, QuarantineSeen};
 
 impl Kind for Quarantine {
     type Object = api::Quarantine;
@@ -68,19 +64,11 @@ impl Kind for Quarantine {
         record: &Record,
     ) -> QuarantineSeen {
         let Some(place) = place.filter(|_| !record.released) else { return QuarantineSeen::nothing() };
-        let around = record.metadata && !record.surroundings && !hurries(object, record);
-        let pulses = object.spec.isolation.pulse == api::Pulse::Auto && record.contained_at.is_some();
-        let ask = AskQuarantine {
-            instance: object.spec.target.instance_id.clone(),
-            group_names: [GroupRole::Closed, GroupRole::Open]
-                .into_iter()
-                .map(|role| group_name(&account.group_prefix, role))
-                .collect(),
-            surroundings: around,
-            former_groups: if pulses { unpulsed(record) } else { BTreeSet::new() },
-        };
+        let mut ask = AskQuarantine::about(&object.spec, account, record);
+        ask.surroundings &= !hurries(object, record);
         let mut seen = ctx.cloud.observe_quarantine(place, &ask).await;
         seen.siblings_open = siblings_open(ctx, object);
+        seen.pulse_fits = ctx.fence.has_time_for(Effect::REQUESTS_OF_A_PULSE);
         seen
     }
 
@@ -108,41 +96,22 @@ impl Kind for Quarantine {
     }
 
     fn status(told: Told<'_, Self>) -> Json {
-        let isolated = told.step("Isolated");
-        let interfaces = isolated.map(|step| step.parts.as_slice()).unwrap_or_default();
-        let closed = interfaces.iter().filter(|part| part.state == "Closed").count();
-        let state = isolated.and_then(|step| step.state.as_ref());
+        let shown = Shown::of(&told);
         let summary = QuarantineSummary {
             instance: told.instance(),
             account: told.account.id.to_string(),
             region: told.region(),
-            level: told.reached(),
-            isolated: match state {
-                _ if told.record.released => "Released".to_owned(),
-                None => "No".to_owned(),
-                Some(State::Awaiting(_)) => "AwaitingApproval".to_owned(),
-                Some(_) if interfaces.is_empty() => told.ready(),
-                Some(_) => format!("{closed}/{}", interfaces.len()),
-            },
-            flows: match state {
-                _ if told.record.released => "-".to_owned(),
-                Some(State::Done(_)) => "NotObserved".to_owned(),
-                _ => "Open".to_owned(),
-            },
+            level: shown.level,
+            isolated: shown.isolated,
+            flows: shown.flows,
             ready: told.ready(),
         };
-        let parts = told.plan.steps.iter().flat_map(|step| &step.parts).take(128).map(|part| PartStatus {
-            name: part.name.clone(),
-            kind: part.kind.to_owned(),
-            state: part.state.clone(),
-            message: part.message.clone(),
-        });
         let status = QuarantineStatus {
             observed_generation: Some(told.generation),
             conditions: told.conditions.clone(),
             summary,
-            plan: super::plan_status(&told),
-            parts: parts.collect(),
+            plan: shown.plan,
+            parts: shown.parts,
             exposed_since: Some(meta_time(told.subject.created)),
             contained_at: told.record.contained_at.map(meta_time),
             record: told.chain(),
@@ -160,21 +129,87 @@ impl Kind for Quarantine {
     }
 }
 
-impl Told<'_, Quarantine> {
-    /// The level that is reached, which may lag behind the declared one.
-    fn reached(&self) -> String {
-        let done = |name: &str| self.step(name).and_then(|step| step.state.as_ref()).is_some_and(State::is_settled);
-        let level = if self.record.released {
-            Level::Released
-        } else if done("Isolated") {
-            Level::Isolated
-        } else if done("Protected") {
-            Level::Protected
-        } else {
-            return "None".to_owned();
-        };
-        level.as_str().to_owned()
+/// What a status shows of a host, beside what the object declares.
+#[derive(Debug, PartialEq)]
+struct Shown {
+    level: String,
+    isolated: String,
+    flows: String,
+    plan: Option<PlanStatus>,
+    parts: Vec<PartStatus>,
+}
+
+impl Shown {
+    /// As it is now. A decision that was refused looked at nothing: what was shown before stands, as the conditions of the
+    /// steps do.
+    fn of(told: &Told<'_, Quarantine>) -> Self {
+        if told.plan.refused.is_some()
+            && !told.record.released
+            && let Ok(before) = serde_json::from_value::<QuarantineStatus>(told.standing.clone())
+            && !before.summary.level.is_empty()
+        {
+            let QuarantineSummary { level, isolated, flows, .. } = before.summary;
+            return Self { level, isolated, flows, plan: before.plan, parts: before.parts };
+        }
+        let isolated = told.step("Isolated");
+        let interfaces = isolated.map(|step| step.parts.as_slice()).unwrap_or_default();
+        let parts = told.plan.steps.iter().flat_map(|step| &step.parts).take(128).map(|part| PartStatus {
+            name: part.name.clone(),
+            kind: part.kind.to_owned(),
+            state: part.state.clone(),
+            message: part.message.clone(),
+        });
+        Self {
+            level: reached(told),
+            isolated: isolation(told, isolated.and_then(|step| step.state.as_ref()), interfaces),
+            flows: flows(told, interfaces).to_owned(),
+            plan: super::plan_status(told),
+            parts: parts.collect(),
+        }
     }
+}
+
+/// Interfaces closed of all, or why it is not known.
+fn isolation(told: &Told<'_, Quarantine>, state: Option<&State>, interfaces: &[Part]) -> String {
+    match state {
+        _ if told.record.released => "Released".to_owned(),
+        None => "No".to_owned(),
+        Some(State::Awaiting(_)) => "AwaitingApproval".to_owned(),
+        Some(_) if interfaces.is_empty() => told.ready(),
+        Some(_) => {
+            let closed = interfaces.iter().filter(|part| is_closed(part)).count();
+            format!("{closed}/{}", interfaces.len())
+        }
+    }
+}
+
+/// What is known of flows. Nobody can see a tracked one: closed interfaces say nothing of those that were open before.
+fn flows(told: &Told<'_, Quarantine>, interfaces: &[Part]) -> &'static str {
+    match interfaces {
+        _ if told.record.released => "-",
+        [] => "-",
+        all if all.iter().all(is_closed) => "Unknown",
+        _ => "Open",
+    }
+}
+
+fn is_closed(part: &Part) -> bool {
+    part.state == "Closed"
+}
+
+/// The level that is reached, which may lag behind the declared one.
+fn reached(told: &Told<'_, Quarantine>) -> String {
+    let done = |name: &str| told.step(name).and_then(|step| step.state.as_ref()).is_some_and(State::is_settled);
+    let level = if told.record.released {
+        Level::Released
+    } else if done("Isolated") {
+        Level::Isolated
+    } else if done("Protected") {
+        Level::Protected
+    } else {
+        return "None".to_owned();
+    };
+    level.as_str().to_owned()
 }
 
 /// Whether the host is on its way to isolation, with nothing to wait for: then what only more calls tell is read after
@@ -186,21 +221,8 @@ fn hurries(object: &api::Quarantine, record: &Record) -> bool {
     object.spec.level == Level::Isolated && record.contained_at.is_none() && young && !awaits
 }
 
-/// Groups that interfaces had before, as long as a pulse may still be due on them.
-fn unpulsed(record: &Record) -> BTreeSet<SecurityGroupId> {
-    record
-        .baseline
-        .iter()
-        .filter_map(|(attribute, value)| match (attribute, value) {
-            (Attribute::Groups(interface), Value::Set(groups)) if !record.pulsed.contains(interface) => Some(groups),
-            _ => None,
-        })
-        .flatten()
-        .filter_map(|group| SecurityGroupId::parse(group).ok())
-        .collect()
-}
-
-/// Hosts of the same case that are to be isolated and are not closed yet.
+/// Hosts of the same case that are to be isolated and are not closed yet. One that is stuck until a person acts, and may
+/// never be closed, keeps the flows of the others no longer.
 fn siblings_open<C: Cloud>(ctx: &Context<C>, object: &api::Quarantine) -> usize {
     let Some(case) = &object.spec.case_ref else { return 0 };
     let namespace = object.namespace();
@@ -209,6 +231,16 @@ fn siblings_open<C: Cloud>(ctx: &Context<C>, object: &api::Quarantine) -> usize 
         .iter()
         .filter(|other| other.uid() != object.uid() && other.namespace() == namespace)
         .filter(|other| other.spec.case_ref.as_ref() == Some(case) && other.spec.level == Level::Isolated)
+        .filter(|other| !is_stalled(other))
         .filter(|other| ctx.contained_at(namespace.as_deref(), &other.spec.target.instance_id).is_none())
         .count()
 }
+
+fn is_stalled(object: &api::Quarantine) -> bool {
+    let conditions = object.status.as_ref().map(|status| status.conditions.as_slice()).unwrap_or_default();
+    conditions.iter().any(|condition| condition.type_ == STALLED && condition.status == "True")
+}
+
+#[cfg(test)]
+#[path = "quarantine_tests.rs"]
+mod tests;

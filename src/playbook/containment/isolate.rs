@@ -3,6 +3,10 @@
 //! One group a VPC, made empty, its rules looked at on every pass, IPv4 and IPv6. The groups that stood on an
 //! interface are recorded in the same record as the intent to replace them. A group changed by somebody else
 //! is put back. A tracked flow survives a change of groups (EC2 guide, connection tracking): `pulse` is for that.
+//!
+//! Trusted as closed is a group of our name that bears our tag, or that this chain made or closed an interface with.
+//! Another one of that name is somebody else's: it is neither emptied nor put on anything, and a person is told; other
+//! networks go on.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -12,9 +16,9 @@ use crate::api::conditions::Reason;
 use crate::api::quarantine::Level;
 use crate::playbook::Quarantine;
 use crate::playbook::attribute::{self, Attribute, Release, Value};
-use crate::playbook::effect::{Effect, GroupRole};
+use crate::playbook::effect::{Effect, GroupRole, operation_tag};
 use crate::playbook::plan::PlanLine;
-use crate::playbook::quarantine::{group_name, made_but_unseen, our_group};
+use crate::playbook::quarantine::{adoptions, group_name, made_but_unseen, our_group, stranger};
 use crate::playbook::record::Fact;
 use crate::playbook::seen::{InstanceState, Interface, Read, ReadFailure, SecurityGroup};
 use crate::playbook::step::{Part, Procedure, State, Step, Turn, View};
@@ -66,7 +70,35 @@ fn next(view: &View<'_, Quarantine>) -> Turn<Quarantine> {
     if interfaces.is_empty() {
         return Turn::new(State::working(Reason::Waiting, "the instance has no interface yet")).again_in(1);
     }
+    let mut turn = closing(view, interfaces);
+    turn.outcomes.extend(adoptions(view));
     let vpcs: BTreeSet<_> = interfaces.iter().map(|interface| &interface.vpc).collect();
+    if let Some(other) = vpcs.into_iter().find_map(|vpc| stranger(view, vpc, GroupRole::Closed)) {
+        let told = format!("{}. Interfaces in that VPC stay open", not_ours(view, other));
+        turn.state = State::blocked(Reason::Conflict, told);
+    }
+    turn
+}
+
+/// For a person: somebody else's group stands in the way. AWS lets nobody change the name of a group.
+pub(super) fn not_ours(view: &View<'_, Quarantine>, other: &SecurityGroup) -> String {
+    format!(
+        "{} in {} has the name {} that our group would get, and neither the tag {} nor a record says that it is ours; it is \
+         left alone. Delete it, or set another spec.naming.groupPrefix in the AwsAccount",
+        other.id,
+        other.vpc,
+        other.name,
+        operation_tag(&view.account.tag_prefix),
+    )
+}
+
+/// Makes the closed groups that are missing, and closes what can be closed.
+fn closing(view: &View<'_, Quarantine>, interfaces: &[Interface]) -> Turn<Quarantine> {
+    let vpcs: BTreeSet<_> = interfaces
+        .iter()
+        .map(|interface| &interface.vpc)
+        .filter(|vpc| stranger(view, vpc, GroupRole::Closed).is_none())
+        .collect();
     let missing: Vec<Effect> = vpcs
         .iter()
         .filter(|vpc| our_group(view, vpc, GroupRole::Closed).is_none())
@@ -105,11 +137,18 @@ pub(super) fn create(view: &View<'_, Quarantine>, vpc: &crate::api::ids::VpcId, 
 /// a group with a rule left on it is still better than none.
 fn close(view: &View<'_, Quarantine>, interfaces: &[Interface]) -> Turn<Quarantine> {
     let (mut facts, mut stage, mut parts) = (Vec::new(), Vec::new(), Vec::new());
-    let mut open = 0;
+    let (mut open, mut left_open) = (0, false);
     let mut emptied: BTreeMap<_, &SecurityGroup> = BTreeMap::new();
     for interface in interfaces {
+        let part = |state: &str| Part {
+            kind: "interface",
+            name: interface.id.to_string(),
+            state: state.to_owned(),
+            message: interface.private_ips.first().cloned().unwrap_or_default(),
+        };
         let Some(closed) = our_group(view, &interface.vpc, GroupRole::Closed) else {
             open += 1;
+            parts.push(part("Open"));
             continue;
         };
         if !closed.rules.is_empty() {
@@ -120,7 +159,8 @@ fn close(view: &View<'_, Quarantine>, interfaces: &[Interface]) -> Turn<Quaranti
         let current = as_value(&interface.groups);
         let mut held = attribute::hold(view.record, &attribute, &wish, &current);
         if is_pulse(view, interface) {
-            // The open half of our own pulse is nobody's foreign change.
+            // The open half of our own pulse is nobody's foreign change, and closing it waits for no back-off.
+            left_open = true;
             held.facts.retain(|fact| !matches!(fact, Fact::Drift { .. }));
         }
         facts.extend(held.facts);
@@ -132,12 +172,7 @@ fn close(view: &View<'_, Quarantine>, interfaces: &[Interface]) -> Turn<Quaranti
             });
         }
         open += usize::from(!shut);
-        parts.push(Part {
-            kind: "interface",
-            name: interface.id.to_string(),
-            state: if shut { "Closed" } else { "Open" }.to_owned(),
-            message: interface.private_ips.first().cloned().unwrap_or_default(),
-        });
+        parts.push(part(if shut { "Closed" } else { "Open" }));
     }
     for group in emptied.into_values() {
         let rules: Vec<String> = group.rules.iter().map(|rule| format!("{rule:?}")).collect();
@@ -155,7 +190,8 @@ fn close(view: &View<'_, Quarantine>, interfaces: &[Interface]) -> Turn<Quaranti
     } else {
         State::working(Reason::InProgress, format!("{open} of {} interfaces still open", interfaces.len()))
     };
-    Turn::new(state).then(stage).noting(facts).with_parts(parts)
+    let turn = Turn::new(state).then(stage).noting(facts).with_parts(parts);
+    if left_open { turn.again_in(1) } else { turn }
 }
 
 fn is_pulse(view: &View<'_, Quarantine>, interface: &Interface) -> bool {
@@ -228,23 +264,42 @@ pub(super) fn settling(view: &View<'_, Quarantine>) -> Turn<Quarantine> {
     .again_in(view.limits.poll_seconds)
 }
 
+/// What an isolation touches beside the host, and what it leaves to be touched by others. What is around the host is not in
+/// the plan yet, so that nothing is promised about it.
+const BESIDE: [&str; 2] = [
+    "touches beside the host: a closed group (and for the pulse an open one) is made in the VPC if none is there",
+    "leaves the host in its Auto Scaling group and load balancers, if it is in any (this version takes it out of none): once \
+     cut off, its health checks fail, and a group may replace or terminate it, which termination protection does not stop",
+];
+
+/// Whether a release gives groups back.
+pub(super) fn reopens(view: &View<'_, Quarantine>) -> bool {
+    view.record.applied.keys().any(|attribute| matches!(attribute, Attribute::Groups(_)))
+}
+
+/// The host, for the person who approves.
+pub(super) fn host(view: &View<'_, Quarantine>) -> String {
+    let target = &view.spec.target;
+    format!("{} in account {}, Region {}", target.instance_id, view.account.id, target.region)
+}
+
 fn preview(view: &View<'_, Quarantine>) -> Vec<PlanLine> {
     if view.spec.level == Level::Released {
-        return view
-            .record
-            .applied
-            .keys()
-            .filter(|attribute| matches!(attribute, Attribute::Groups(_)))
-            .filter_map(|attribute| {
+        let back = view.record.applied.keys().filter_map(|attribute| match attribute {
+            Attribute::Groups(_) => {
                 let value = view.record.baseline.get(attribute)?;
-                Some(PlanLine::about(format!("set {attribute} back to {value}, if our group still stands")))
-            })
-            .collect();
+                Some(format!("set {attribute} back to {value}, if our group still stands"))
+            }
+            _ => None,
+        });
+        let reopened = reopens(view).then(|| {
+            format!("give {} back: its interfaces get their former groups and it can be reached again", host(view))
+        });
+        return reopened.into_iter().chain(back).map(PlanLine::about).collect();
     }
-    let target = &view.spec.target;
     let mut lines = vec![PlanLine::about(format!(
-        "cut {} in account {}, Region {} off the network: every interface gets one closed group, both ways, IPv4 and IPv6",
-        target.instance_id, view.account.id, target.region
+        "cut {} off the network: every interface gets one closed group, both ways, IPv4 and IPv6",
+        host(view)
     ))];
     for interface in view.seen.interfaces.value().into_iter().flatten() {
         let public = if interface.has_public_address() {
@@ -268,9 +323,7 @@ fn preview(view: &View<'_, Quarantine>) -> Vec<PlanLine> {
             "then, where no public address is and it can help, a short open-closed pulse ends tracked flows".to_owned()
         }
     }));
-    lines.push(PlanLine::about(
-        "touches beside the host: a closed group (and for the pulse an open one) is made in the VPC if none is there; no neighbour",
-    ));
+    lines.extend(BESIDE.map(PlanLine::about));
     lines
 }
 

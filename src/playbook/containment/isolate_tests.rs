@@ -89,7 +89,7 @@ fn a_network_whose_group_cannot_be_made_delays_no_other() {
     // Given: the closed group of one network is there already, and no other can be made.
     let mut world = two_networks();
     let mut ready = sample::former_group();
-    (ready.id, ready.name) = (group(7), "baseline-a".to_owned());
+    (ready.id, ready.name, ready.operation) = (group(7), "baseline-a".to_owned(), Some("of another".to_owned()));
     ready.rules.clear();
     world = world.with_group(ready);
     let mut bench = Bench::quarantine(Level::Isolated, world);
@@ -158,6 +158,32 @@ fn a_rule_on_the_closed_group_is_recorded_and_removed() {
     bench.settle();
     assert!(bench.world.groups[&id].rules.is_empty());
     assert_eq!(bench.entries.len(), entries);
+}
+
+#[test]
+fn who_flaps_the_rules_of_a_closed_group_does_not_fill_the_chain() {
+    let mut bench = bench(1);
+    let id = closed(&bench.world, 0);
+    let mut sizes = Vec::new();
+    for port in 0..60 {
+        let rule = Rule {
+            direction: Direction::Ingress,
+            protocol: "tcp".to_owned(),
+            from: Some(port),
+            to: Some(port),
+            peer: Peer::Ipv4("0.0.0.0/0".to_owned()),
+        };
+        bench.world.groups.get_mut(&id).unwrap().rules.insert(rule);
+        bench.settle();
+        assert!(bench.world.groups[&id].rules.is_empty());
+        bench.now = sample::later(bench.now, 50);
+        sizes.push(bench.entries.len());
+    }
+    // Eight kinds of rules within the hour are written down, each with its intent and outcome.
+    assert_eq!(
+        (sizes[59] - sizes[8], bench.record.operations.values().filter(|o| o.outcome.is_none()).count()),
+        (0, 0)
+    );
 }
 
 #[test]
@@ -293,6 +319,7 @@ fn release_gives_back_each_interface_that_still_has_our_group() {
     assert_eq!(bench.record.given_back[&Attribute::Groups(interface(2))].as_deref(), Some("gone"));
     assert!(bench.record.released && bench.verdict().ready);
     assert_eq!(bench.verdict().reason, Reason::Released);
+    assert!(bench.verdict().message.contains("groups/eni-00000001, groups/eni-00000002"), "{:?}", bench.verdict());
     let sent = bench.sent.len();
     put(&mut bench, 0, &[ours]);
     bench.settle();
@@ -338,8 +365,23 @@ fn the_plan_names_each_interface_and_how_it_is_reached() {
         "eni-00000001",
         "sg-00000f00",
         "reachable from outside by 203.0.113.7",
-        "no neighbour",
+        "leaves the host in its Auto Scaling group and load balancers",
+        "a group may replace or terminate it",
     ] {
         assert!(lines.contains(word), "{word} in {lines}");
     }
+    assert!(!lines.contains("no neighbour"), "what is around the host is not in the plan: {lines}");
+    approve(&mut bench, Action::Isolate);
+    bench.settle();
+
+    bench.spec.level = Level::Released;
+    bench.settle();
+    let lines = bench.plan().published.unwrap().lines;
+    let first = "give i-00000001 in account 111122223333, Region eu-west-1 back: its interfaces get their former groups and \
+                 it can be reached again";
+    assert_eq!(lines[0], first);
+    assert!(
+        lines.iter().any(|line| line.starts_with("set disableApiTermination of i-00000001 back to false")),
+        "{lines:?}"
+    );
 }

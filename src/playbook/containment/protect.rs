@@ -94,9 +94,6 @@ fn next(view: &View<'_, Quarantine>) -> Turn<Quarantine> {
     let Some(instance) = view.seen.instance.value() else {
         return super::isolate::unread(&view.seen.instance);
     };
-    if let Some(failure) = view.seen.protections.failure() {
-        return super::isolate::failed(failure);
-    }
     let (mut facts, mut stage, mut parts) = (Vec::new(), Vec::new(), Vec::new());
     let mut open = 0;
     for guard in guards(view, instance) {
@@ -127,7 +124,11 @@ fn next(view: &View<'_, Quarantine>) -> Turn<Quarantine> {
             });
         }
     }
-    let state = if view.seen.protections.value().is_none() || open > 0 {
+    // Volumes are seen with the instance: what could not be read stops only what it is about.
+    let unread = view.seen.protections.failure().map(|failure| super::isolate::failed::<Quarantine>(failure).state);
+    let state = if let Some(unread) = unread {
+        unread
+    } else if view.seen.protections.value().is_none() || open > 0 {
         State::working(Reason::InProgress, format!("{open} attributes still to set"))
     } else if missing.is_empty() {
         State::done("termination and stop refused, shutdown stops, volumes stay")
@@ -182,18 +183,20 @@ fn undo(view: &View<'_, Quarantine>) -> Turn<Quarantine> {
 
 fn preview(view: &View<'_, Quarantine>) -> Vec<PlanLine> {
     if view.spec.level == Level::Released {
-        return view
-            .record
-            .applied
-            .keys()
-            .filter(|attribute| !matches!(attribute, Attribute::Groups(_)))
-            .filter_map(|attribute| {
-                let value = view.record.baseline.get(attribute)?;
-                Some(PlanLine::about(format!("set {attribute} back to {value}, if our value still stands")))
-            })
-            .collect();
+        let instance = &view.spec.target.instance_id;
+        let held = view.record.applied.keys().filter(|attribute| !matches!(attribute, Attribute::Groups(_)));
+        let back = held.filter_map(|attribute| {
+            let value = view.record.baseline.get(attribute)?;
+            Some(format!("set {attribute} of {instance} back to {value}, if our value still stands"))
+        });
+        // Where groups go back too, that was the first line.
+        let first = (!super::isolate::reopens(view)).then(|| {
+            format!("give {} back: what protects it from termination and stop goes", super::isolate::host(view))
+        });
+        return first.into_iter().chain(back).map(PlanLine::about).collect();
     }
-    vec![PlanLine::about("refuse termination and stop, let a shutdown stop it, keep its volumes")]
+    let instance = &view.spec.target.instance_id;
+    vec![PlanLine::about(format!("{instance}: refuse termination and stop, let a shutdown stop it, keep its volumes"))]
 }
 
 #[cfg(test)]

@@ -98,13 +98,13 @@ fn a_part_that_cannot_be_read_stops_only_what_needs_it() {
                 seen.protections =
                     Read::Failed(ReadFailure { reason: Reason::PermissionMissing, message: "m".to_owned() });
             },
-            0,
+            2,
             |state| matches!(state, State::Blocked(r) if r.reason == Reason::PermissionMissing),
         ),
         (
             "throttled",
             |seen| seen.protections = Read::Failed(ReadFailure { reason: Reason::Throttled, message: "m".to_owned() }),
-            0,
+            2,
             |state| matches!(state, State::Working(r) if r.reason == Reason::Throttled),
         ),
     ];
@@ -112,7 +112,7 @@ fn a_part_that_cannot_be_read_stops_only_what_needs_it() {
         let mut bench = bench(|_| {});
         bench.lens = lens;
         let turn = bench.step("Protected");
-        assert_eq!(turn.stages.iter().flatten().count(), effects, "{given}");
+        assert_eq!(turn.stages.iter().flatten().count(), effects, "{given}: volumes are seen with the instance");
         assert!(expect(&turn.state), "{given}: {:?}", turn.state);
     }
 }

@@ -8,14 +8,15 @@
 
 use std::collections::BTreeSet;
 
-use super::isolate::create;
+use super::isolate::{create, not_ours};
+use crate::api::ids::VpcId;
 use crate::api::quarantine::Pulse;
 use crate::playbook::Quarantine;
 use crate::playbook::attribute::{Attribute, Value};
 use crate::playbook::effect::{Effect, GroupRole};
-use crate::playbook::quarantine::{made_but_unseen, our_group};
+use crate::playbook::quarantine::{made_but_unseen, may_open, our_group, stranger};
 use crate::playbook::seen::{Direction, Interface, Peer, Rule, SecurityGroup};
-use crate::playbook::step::{State, Turn, View};
+use crate::playbook::step::{Turn, View};
 
 /// Everything, both ways, IPv4 and IPv6.
 pub fn everything() -> BTreeSet<Rule> {
@@ -33,7 +34,7 @@ pub fn everything() -> BTreeSet<Rule> {
         .collect()
 }
 
-/// Adds the pulse to a turn that found every interface closed.
+/// Adds the pulse to a turn that found every interface closed. What keeps it from coming is said, since flows survive then.
 pub(super) fn after_closing(
     view: &View<'_, Quarantine>,
     interfaces: &[Interface],
@@ -42,34 +43,122 @@ pub(super) fn after_closing(
     if let Some(wait) = unanswered(view) {
         turn.again_in = Some(wait);
     }
-    if view.spec.isolation.pulse == Pulse::Never || view.record.contained_at.is_none() || view.seen.siblings_open > 0 {
+    if view.spec.isolation.pulse == Pulse::Never || view.record.contained_at.is_none() {
         return turn;
     }
-    let Some(former) = view.seen.former_groups.value() else { return turn };
-    let due: Vec<&Interface> = interfaces
+    let mut said: Vec<String> = interfaces.iter().filter_map(|interface| refused(view, interface)).collect();
+    if let Some(failure) = view.seen.former_groups.failure() {
+        said.push(format!("no pulse yet: {}", failure.message));
+    }
+    let former = view.seen.former_groups.value().map(Vec::as_slice).unwrap_or_default();
+    let unread = view.seen.former_groups.value().is_none();
+    let (public, due): (Vec<&Interface>, Vec<&Interface>) = interfaces
         .iter()
-        .filter(|interface| !view.record.pulsed.contains(&interface.id))
-        .filter(|interface| !interface.has_public_address() && helps(view, interface, former))
-        .collect();
-    let Some(first) = due.first() else { return turn };
-    let vpc = &first.vpc;
-    let Some(open) = our_group(view, vpc, GroupRole::Open) else {
-        if made_but_unseen(view, vpc, GroupRole::Open) {
-            return turn.again_in(1);
+        .filter(|interface| !unread && !view.record.pulsed.contains(&interface.id) && helps(view, interface, former))
+        .partition(|interface| interface.has_public_address());
+    said.extend(public.into_iter().map(|interface| {
+        let addresses = [&interface.public_ips[..], &interface.ipv6[..]].concat().join(", ");
+        format!("no pulse on {}: it has the public address {addresses}", interface.id)
+    }));
+    if due.is_empty() {
+        return turn.remarking(remark(&said));
+    }
+    if view.seen.siblings_open > 0 {
+        said.push(format!("no pulse yet: {} other hosts of the case are not closed", view.seen.siblings_open));
+        return turn.remarking(remark(&said));
+    }
+    let networks: BTreeSet<&VpcId> = due.iter().map(|interface| &interface.vpc).collect();
+    for vpc in networks {
+        let here: Vec<&Interface> = due.iter().filter(|interface| interface.vpc == *vpc).copied().collect();
+        match ready(view, vpc) {
+            Open::Lacks(effect) => {
+                said.push("no pulse yet".to_owned());
+                return turn.then(vec![effect]).remarking(remark(&said));
+            }
+            // The lease is renewed long before its end: nothing is opened that might not be closed within it.
+            Open::Ready(..) if !view.seen.pulse_fits => turn.again_in = Some(1),
+            Open::Ready(open, closed) => {
+                said.push("no pulse yet".to_owned());
+                return swap(turn, &here, open, closed).remarking(remark(&said));
+            }
+            Open::Unseen => turn.again_in = Some(1),
+            Open::Hindered(why) => said.push(format!("no pulse: {why}")),
+            Open::Another(why) => {
+                said.push(format!("no pulse yet: {why}"));
+                // Whoever made it is about to open it; if not, that is seen as often as anything else.
+                let young = view
+                    .record
+                    .contained_at
+                    .is_some_and(|at| view.now.as_second() - at.as_second() < view.limits.settle_seconds);
+                if young {
+                    turn.again_in = Some(1);
+                }
+            }
         }
-        return turn.then(vec![create(view, vpc, GroupRole::Open)]);
+    }
+    turn.remarking(remark(&said))
+}
+
+fn remark(said: &[String]) -> Option<String> {
+    (!said.is_empty()).then(|| format!("{}; flows that were tracked may survive", said.join("; ")))
+}
+
+/// An opening that AWS refused is not tried again.
+fn refused(view: &View<'_, Quarantine>, interface: &Interface) -> Option<String> {
+    let code = view.record.given_up.get(&format!("Isolated/{}", interface.id))?;
+    Some(format!("no pulse on {}: AWS refused it ({code})", interface.id))
+}
+
+/// The open group of a network, as far as it is there.
+enum Open<'a> {
+    /// It lets everything through; the closed one is the second.
+    Ready(&'a SecurityGroup, &'a SecurityGroup),
+    /// This is to be done first.
+    Lacks(Effect),
+    /// Just made, and not shown yet.
+    Unseen,
+    /// Another object's chain made it and has not opened it.
+    Another(String),
+    /// A person must act.
+    Hindered(String),
+}
+
+/// Trusted to be put on an interface of ours for a moment is a group of our name and tag that lets everything through
+/// already: that harms nobody else, whoever made it. Rules are added only to one that this chain made; a tag can be
+/// forged, and bystanders could be in the group.
+fn ready<'a>(view: &View<'a, Quarantine>, vpc: &VpcId) -> Open<'a> {
+    if let Some(other) = stranger(view, vpc, GroupRole::Open) {
+        return Open::Hindered(not_ours(view, other));
+    }
+    let Some(open) = our_group(view, vpc, GroupRole::Open) else {
+        let unseen = made_but_unseen(view, vpc, GroupRole::Open);
+        return if unseen { Open::Unseen } else { Open::Lacks(create(view, vpc, GroupRole::Open)) };
     };
     let lacking: BTreeSet<Rule> = everything().difference(&open.rules).cloned().collect();
-    if !lacking.is_empty() {
-        return turn.then(vec![Effect::AuthorizeRules { group: open.id.clone(), rules: lacking }]);
+    if !lacking.is_empty() && may_open(view, open) {
+        return Open::Lacks(Effect::AuthorizeRules { group: open.id.clone(), rules: lacking });
     }
-    let Some(closed) = our_group(view, vpc, GroupRole::Closed) else { return turn };
-    let here: Vec<&Interface> = due.into_iter().filter(|interface| interface.vpc == *vpc).collect();
-    let opening = here
+    if !lacking.is_empty() {
+        return Open::Another(format!(
+            "{} in {} was not made by this Quarantine and does not let everything through",
+            open.id, open.vpc
+        ));
+    }
+    our_group(view, vpc, GroupRole::Closed).map_or(Open::Unseen, |closed| Open::Ready(open, closed))
+}
+
+/// Open, and closed again.
+fn swap(
+    turn: Turn<Quarantine>,
+    interfaces: &[&Interface],
+    open: &SecurityGroup,
+    closed: &SecurityGroup,
+) -> Turn<Quarantine> {
+    let opening = interfaces
         .iter()
         .map(|interface| Effect::OpenForPulse { interface: interface.id.clone(), open: open.id.clone() })
         .collect();
-    let closing = here
+    let closing = interfaces
         .iter()
         .map(|interface| Effect::ReplaceSecurityGroups {
             interface: interface.id.clone(),
@@ -101,14 +190,6 @@ fn unanswered(view: &View<'_, Quarantine>) -> Option<u32> {
 /// Whether an opening whose reply was lost may still be applied late.
 pub fn may_still_open(effect: &Effect, age_seconds: i64, settle_seconds: i64) -> bool {
     matches!(effect, Effect::OpenForPulse { .. }) && age_seconds < settle_seconds
-}
-
-/// What survives is said, not hidden.
-pub fn survivors(state: &State) -> &'static str {
-    match state {
-        State::Done(_) => "unknown",
-        _ => "open",
-    }
 }
 
 #[cfg(test)]

@@ -126,7 +126,7 @@ pub fn former_group() -> SecurityGroup {
         to: Some(443),
         peer: Peer::Ipv4("0.0.0.0/0".to_owned()),
     };
-    SecurityGroup { id: group(0), name: "web".to_owned(), vpc: vpc(0), rules: BTreeSet::from([rule]) }
+    SecurityGroup { id: group(0), name: "web".to_owned(), vpc: vpc(0), operation: None, rules: BTreeSet::from([rule]) }
 }
 
 pub fn instance(volumes: usize) -> Instance {
