@@ -8,6 +8,7 @@ use super::containment::pulse::may_still_open;
 use super::decide::{Plan, Track};
 use super::effect::{Effect, Receipt};
 use super::record::{Entry, Fact, Operation, OperationId, OutcomeKind, Record};
+use super::room;
 use super::step::{Change, Procedure, State, View};
 use crate::api::approval::Action;
 use crate::api::ids::SecurityGroupId;
@@ -36,10 +37,28 @@ pub struct Order<E> {
 }
 
 /// Turns a decision into entries and orders. `owed` are outcomes of the turn before; `repeats` counts
-/// foreign values since they were last written.
+/// foreign values since they were last written. What one record can't say is left for the next turn.
 pub fn draft<P: Procedure>(
     view: &View<'_, P>,
     plan: &Plan<P>,
+    owed: Vec<Entry>,
+    repeats: &BTreeMap<super::attribute::Attribute, u64>,
+) -> Draft<P::Effect> {
+    let all = draft_of(view, plan, &plan.tracks, owed.clone(), repeats);
+    if room::holds(&all.entries) {
+        return all;
+    }
+    let said = draft_of(view, plan, &[], owed.clone(), repeats);
+    if !room::holds(&said.entries) {
+        return Draft { entries: room::first_of(said.entries), ..said };
+    }
+    draft_of(view, plan, &room::tracks_beside(&said.entries, &plan.tracks), owed, repeats)
+}
+
+fn draft_of<P: Procedure>(
+    view: &View<'_, P>,
+    plan: &Plan<P>,
+    wanted: &[Track<P::Effect>],
     owed: Vec<Entry>,
     repeats: &BTreeMap<super::attribute::Attribute, u64>,
 ) -> Draft<P::Effect> {
@@ -73,7 +92,7 @@ pub fn draft<P: Procedure>(
     entries.extend(close);
 
     let mut tracks = Vec::new();
-    for track in &plan.tracks {
+    for track in wanted {
         // Both halves of the pulse are said, though the second sets what stands already.
         let pulses =
             track.stages.iter().flatten().any(|change| matches!(change.intent(), Some(Effect::OpenForPulse { .. })));

@@ -20,6 +20,7 @@ pub mod preparation;
 pub mod preservation;
 pub mod project;
 pub mod record;
+mod room;
 pub mod seen;
 pub mod step;
 

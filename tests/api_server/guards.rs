@@ -1,7 +1,11 @@
 //! What is held stays: statuses, records, holds, finalizers, labels, objects, namespaces and CRDs.
 
+use crate::support::wait;
 use crate::world::{ADMIN, ALICE, INSTANCE, Who, World, accepted, refused, with};
 use serde_json::{Value, json};
+use std::time::Duration;
+
+const LIMIT: Duration = Duration::from_secs(30);
 
 fn condition(reason: &str) -> Value {
     json!({"type": "Ready", "status": "True", "reason": reason, "message": "", "lastTransitionTime": "2026-11-24T00:00:00Z"})
@@ -217,6 +221,15 @@ async fn what_holds_nothing_can_be_deleted() {
 async fn namespaces_and_definitions() {
     let world = World::new().await;
     let namespace = json!({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": world.namespace}});
+    // The policy sees accounts as the API server's own watch has them, which may be a moment behind.
+    let dry = format!("/api/v1/namespaces/{}?dryRun=All", world.namespace);
+    wait::until("policy that has seen the account", LIMIT, async || {
+        match world.send(ADMIN, "DELETE", &dry, None).await {
+            Err(message) if message.contains("cannot be deleted") => Ok(()),
+            other => Err(format!("{other:?}")),
+        }
+    })
+    .await;
     for who in [ADMIN, Who::GarbageCollector] {
         let words = ["cannot be deleted", &format!("AwsAccount '{}' lists it", world.account)];
         refused("an allowed namespace", world.delete(who, &namespace).await, &words);

@@ -221,6 +221,14 @@ fn a_plan_too_long_to_show_names_every_host_and_says_that_it_is_cut() {
     let lines = &desk.record.plans[&Action::Isolate].lines;
     assert_eq!((lines.len(), lines.iter().filter(|line| line.starts_with("cut ")).count()), (256, 128));
     assert_eq!(lines[255], "and 129 lines more: read status.plan of each child before you approve");
+    assert!(crate::playbook::chain::canonical(&desk.record.plans).len() < crate::playbook::chain::MAX_BODY / 2);
+    for child in &mut desk.seen.children {
+        child.plan = Some((Action::Isolate, sha256(b"longer"), vec![format!("{:<200}", child.name), "x".repeat(500)]));
+    }
+    desk.carry_out();
+    let plan = &desk.record.plans[&Action::Isolate];
+    assert_eq!((plan.leaves.len(), plan.lines.iter().filter(|line| line.starts_with("one-")).count()), (128, 128));
+    assert!(crate::playbook::chain::canonical(plan).len() < crate::playbook::chain::MAX_BODY, "a record can say it");
 }
 
 #[test]

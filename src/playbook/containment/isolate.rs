@@ -23,6 +23,9 @@ use crate::playbook::record::Fact;
 use crate::playbook::seen::{InstanceState, Interface, Read, ReadFailure, SecurityGroup};
 use crate::playbook::step::{Part, Procedure, State, Step, Turn, View};
 
+/// Rules that are taken from a group at a time.
+const RULES: usize = 64;
+
 /// The step.
 pub const STEP: Step<Quarantine> = Step {
     name: "Isolated",
@@ -175,7 +178,9 @@ fn close(view: &View<'_, Quarantine>, interfaces: &[Interface]) -> Turn<Quaranti
         parts.push(part(if shut { "Closed" } else { "Open" }));
     }
     for group in emptied.into_values() {
-        let rules: Vec<String> = group.rules.iter().map(|rule| format!("{rule:?}")).collect();
+        // Who may add a thousand rules must not make a record that can't be written: the rest goes in the next turn.
+        let some: BTreeSet<_> = group.rules.iter().take(RULES).cloned().collect();
+        let rules: Vec<String> = some.iter().map(|rule| format!("{rule:?}")).collect();
         let written = view.record.foreign_rules.get(&group.id).is_some_and(|drift| {
             let these = Value::Set(rules.iter().cloned().collect());
             drift.is_recent(&these, view.now, view.limits.coalesce_seconds)
@@ -183,7 +188,7 @@ fn close(view: &View<'_, Quarantine>, interfaces: &[Interface]) -> Turn<Quaranti
         if !written && view.record.verified.iter().any(|attribute| matches!(attribute, Attribute::Groups(_))) {
             facts.push(Fact::ForeignRules { group: group.id.clone(), rules });
         }
-        stage.push(Effect::RevokeRules { group: group.id.clone(), rules: group.rules.clone() });
+        stage.push(Effect::RevokeRules { group: group.id.clone(), rules: some });
     }
     let state = if open == 0 {
         State::done(closed_message(interfaces))

@@ -55,6 +55,8 @@ pub struct Bench<P: Watched> {
     pub executor: Executor<P>,
     /// Every entry of the chain.
     pub entries: Vec<Entry>,
+    /// Bytes of every record.
+    pub sizes: Vec<usize>,
     /// Every change that was sent, with what became of it.
     pub sent: Vec<(Effect, Option<ErrorClass>)>,
     /// Operations that AWS refuses, and how; an ambiguous one was applied nevertheless.
@@ -90,6 +92,7 @@ impl<P: Watched> Bench<P> {
             limits: limits(),
             executor: Executor::default(),
             entries: Vec::new(),
+            sizes: Vec::new(),
             sent: Vec::new(),
             refusals: BTreeMap::new(),
             lens: |_| {},
@@ -144,6 +147,7 @@ impl<P: Watched> Bench<P> {
         let decided = self.with(&seen, |view| self.executor.decide(view, &object, head.as_ref(), &writer));
         if let Some(link) = &decided.link {
             self.entries.extend(link.body.entries.iter().cloned());
+            self.sizes.push(link.bytes.len());
             (self.head, self.record) = (Some(link.head.clone()), link.record.clone());
         }
         let mut queue = self.executor.written(&decided);
@@ -178,6 +182,13 @@ impl<P: Watched> Bench<P> {
             self.now = later(self.now, 1);
         }
         panic!("no end: {:?}", self.entries.iter().rev().take(6).collect::<Vec<_>>());
+    }
+
+    /// As `settle`: how large each record on the way was, in bytes.
+    pub fn settle_and_measure(&mut self) -> Vec<usize> {
+        self.sizes.clear();
+        self.settle();
+        self.sizes.clone()
     }
 
     /// Turns until nothing can be on its way any more either.

@@ -1,0 +1,72 @@
+//! What fits into one custody record.
+//!
+//! The API server takes a body of at most [`MAX_BODY`] bytes, and nothing is done that is not written first. So a host with
+//! many volumes is held in more turns than one: what does not fit waits for the next, which follows at once.
+
+use serde::Serialize;
+
+use super::chain::{MAX_BODY, canonical};
+use super::decide::Track;
+use super::record::Entry;
+use super::step::Change;
+
+/// For entries: what is left beside the body's other members, the writer's names included.
+const ROOM: usize = MAX_BODY - 4 * 1024;
+
+/// What an intent says beside its effect: ids, digest, and the value that stood before.
+const AROUND: usize = 1024;
+
+fn size<T: Serialize>(value: &T) -> usize {
+    canonical(value).len() + 1
+}
+
+/// Whether a record can say all of it.
+pub(super) fn holds(entries: &[Entry]) -> bool {
+    entries.iter().map(size).sum::<usize>() <= ROOM
+}
+
+/// As many entries as fit, from the first on. Their order is kept: what was seen comes before what follows from it.
+pub(super) fn first_of(entries: Vec<Entry>) -> Vec<Entry> {
+    let mut left = ROOM;
+    let fits = |entry: &Entry| {
+        left = left.checked_sub(size(entry))?;
+        Some(())
+    };
+    let count = entries.iter().map_while(fits).count();
+    entries.into_iter().take(count).collect()
+}
+
+/// The tracks whose intents fit beside what is said already: short ones first, so that a host with a hundred volumes to
+/// protect is isolated all the same. Of a single stage a part can go; more than one belong together.
+pub(super) fn tracks_beside<E: Change>(entries: &[Entry], tracks: &[Track<E>]) -> Vec<Track<E>> {
+    let mut left = ROOM.saturating_sub(entries.iter().map(size).sum());
+    let cost = |change: &E| change.intent().map_or(0, |effect| size(effect) + AROUND);
+    let all = |track: &Track<E>| track.stages.iter().flatten().map(cost).sum::<usize>();
+    let mut short_first: Vec<&Track<E>> = tracks.iter().collect();
+    short_first.sort_by_key(|track| all(track));
+    let mut fitting = Vec::new();
+    for track in short_first {
+        let stages = match track.stages.as_slice() {
+            _ if all(track) <= left => track.stages.clone(),
+            [only] => {
+                let mut free = left;
+                let mut fits = |change: &E| {
+                    free = free.checked_sub(cost(change))?;
+                    Some(())
+                };
+                let count = only.iter().map_while(|change| fits(change)).count();
+                vec![only.iter().take(count).cloned().collect()]
+            }
+            _ => continue,
+        };
+        let track = Track { step: track.step, stages };
+        left = left.saturating_sub(all(&track));
+        fitting.push(track);
+    }
+    fitting.retain(|track| track.stages.iter().any(|stage| !stage.is_empty()));
+    fitting
+}
+
+#[cfg(test)]
+#[path = "room_tests.rs"]
+mod tests;
