@@ -220,10 +220,14 @@ async fn act<K: Kind, C: Cloud>(
             return Err(error);
         }
     }
-    let mut sendings = memory.executor.written(&decided);
-    sendings.retain(|sending| !memory.pace.holds(sending, Instant::now()));
-    let performed = !sendings.is_empty();
     let chain = memory.chain.clone().unwrap_or_default();
+    let orders = memory.executor.written(&decided);
+    let (held, sendings): (Vec<_>, Vec<_>) =
+        orders.into_iter().partition(|sending| memory.pace.holds(sending, Instant::now()));
+    for sending in &held {
+        memory.executor.held_back(&chain.record, sending);
+    }
+    let performed = !sendings.is_empty();
     let replies = perform::<K, C>(ctx, fresh, place.as_ref(), memory, &chain, sendings).await;
     K::remember(ctx, fresh, &chain.record);
     if !ctx.fence.permits(false) {
@@ -241,7 +245,9 @@ async fn act<K: Kind, C: Cloud>(
     }
     // What one step is refused holds up no other: whoever got on goes on.
     let wrote = decided.link.is_some() && !replies.refused;
-    if !repeats && (replies.accepted || wrote || memory.executor.owes()) {
+    // A refusal is written down, or tried again, once its time has come.
+    let owes = memory.executor.owes() && !replies.refused && held.is_empty();
+    if !repeats && (replies.accepted || wrote || owes) {
         return Ok(Turned::Again);
     }
     // Only repeats: AWS accepted it and shows the old value still, or somebody flips it.

@@ -206,6 +206,17 @@ impl<P: Procedure> Executor<P> {
         self.heard(sent.track)
     }
 
+    /// Refused a short time ago, and not sent again yet. What may not be sent twice goes out again because it is known that
+    /// it was refused: that knowledge is kept until then.
+    pub fn held_back(&mut self, record: &Record, sent: &Send<P::Effect>) {
+        if let (Some(id), Some(error)) = (&sent.order.id, self.errors.get(sent.step)) {
+            self.owed.extend(settle(record, id, false, &Err(error.clone())));
+        }
+        if let Some(track) = self.tracks.get_mut(sent.track) {
+            track.failed = true;
+        }
+    }
+
     /// One less to wait for. A stage that failed is the last, unless it opened something for a moment: that is closed
     /// again whatever became of the opening, which may have been applied, or have opened a part.
     fn heard(&mut self, position: usize) -> Vec<Send<P::Effect>> {

@@ -208,3 +208,27 @@ fn only_repeats_means_no_new_intent() {
         bench.settle();
     }
 }
+
+#[test]
+fn what_was_refused_and_waits_its_turn_goes_out_under_the_same_intent() {
+    let mut bench = Bench::evidence(sample::world(1, 2));
+    let object = object("EvidenceSnapshot");
+    let turn = |bench: &mut Bench<crate::playbook::EvidenceSnapshot>| {
+        let seen = bench.seen();
+        let decided =
+            bench.with(&seen, |view| bench.executor.decide(view, &object, bench.head.as_ref(), &Writer::default()));
+        if let Some(link) = &decided.link {
+            (bench.head, bench.record) = (Some(link.head.clone()), link.record.clone());
+        }
+        bench.executor.written(&decided)
+    };
+    let [first] = turn(&mut bench).try_into().unwrap();
+    let error = Err(sample::error(&first.order.change, ErrorClass::Throttled));
+    bench.executor.replied(&bench.record.clone(), &first, &error);
+    for _ in 0..3 {
+        let [again] = turn(&mut bench).try_into().unwrap();
+        assert_eq!((&again.order.id, again.order.first), (&first.order.id, false));
+        bench.executor.held_back(&bench.record.clone(), &again);
+    }
+    assert_eq!(bench.record.operations.len(), 1);
+}

@@ -7,6 +7,7 @@ use serde::Serialize;
 
 use super::chain::{MAX_BODY, canonical};
 use super::decide::Track;
+use super::effect::Effect;
 use super::record::Entry;
 use super::step::Change;
 
@@ -14,7 +15,7 @@ use super::step::Change;
 const ROOM: usize = MAX_BODY - 4 * 1024;
 
 /// What an intent says beside its effect: ids, digest, and the value that stood before.
-const AROUND: usize = 1024;
+const AROUND: usize = 700;
 
 fn size<T: Serialize>(value: &T) -> usize {
     canonical(value).len() + 1
@@ -36,8 +37,12 @@ pub(super) fn first_of(entries: Vec<Entry>) -> Vec<Entry> {
     entries.into_iter().take(count).collect()
 }
 
+fn opens<E: Change>(track: &Track<E>) -> bool {
+    track.stages.iter().flatten().filter_map(Change::intent).any(Effect::opens)
+}
+
 /// The tracks whose intents fit beside what is said already: short ones first, so that a host with a hundred volumes to
-/// protect is isolated all the same. Of a single stage a part can go; more than one belong together.
+/// protect is isolated all the same. Of a long one a part of its first stage goes.
 pub(super) fn tracks_beside<E: Change>(entries: &[Entry], tracks: &[Track<E>]) -> Vec<Track<E>> {
     let mut left = ROOM.saturating_sub(entries.iter().map(size).sum());
     let cost = |change: &E| change.intent().map_or(0, |effect| size(effect) + AROUND);
@@ -48,16 +53,18 @@ pub(super) fn tracks_beside<E: Change>(entries: &[Entry], tracks: &[Track<E>]) -
     for track in short_first {
         let stages = match track.stages.as_slice() {
             _ if all(track) <= left => track.stages.clone(),
-            [only] => {
+            // Both halves of a pulse are said before its first goes out.
+            _ if opens(track) => continue,
+            [first, ..] => {
                 let mut free = left;
                 let mut fits = |change: &E| {
                     free = free.checked_sub(cost(change))?;
                     Some(())
                 };
-                let count = only.iter().map_while(|change| fits(change)).count();
-                vec![only.iter().take(count).cloned().collect()]
+                let count = first.iter().map_while(&mut fits).count();
+                vec![first.iter().take(count).cloned().collect()]
             }
-            _ => continue,
+            [] => continue,
         };
         let track = Track { step: track.step, stages };
         left = left.saturating_sub(all(&track));

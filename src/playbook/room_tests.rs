@@ -30,3 +30,15 @@ fn a_release_of_many_volumes_fits_too() {
     assert!(sizes.iter().all(|size| *size <= MAX_BODY), "{sizes:?}");
     assert!(bench.record.released);
 }
+
+#[test]
+fn a_set_of_many_volumes_is_locked_and_shared_in_more_records() {
+    let mut bench = Bench::evidence(sample::world(1, 256));
+    bench.spec.share = sample::shared_with_forensics();
+    let mut sizes = bench.settle_and_measure();
+    bench.world.complete_snapshots();
+    sizes.extend(bench.settle_and_measure());
+    assert!(sizes.iter().all(|size| *size <= MAX_BODY), "{sizes:?}");
+    assert_eq!((bench.record.locked.len(), bench.record.shared.len()), (256, 256));
+    assert!(bench.verdict().ready, "{:?}", bench.verdict());
+}
