@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use clap::Parser;
 use kube::Config;
+use sequester::api::policies::PolicyConfig;
 use sequester::cloud::aws::{Aws, AwsSettings};
 use sequester::controller::settings::Settings;
 use sequester::controller::{Options, run};
@@ -39,6 +40,12 @@ struct Arguments {
     /// Digest of the container image, for the records.
     #[arg(long, env = "IMAGE_DIGEST")]
     image_digest: Option<String>,
+    /// User name of the controller in the admission policies, as they were generated.
+    #[arg(long, default_value_t = PolicyConfig::default().controller)]
+    controller: String,
+    /// Break-glass group in the admission policies, as they were generated.
+    #[arg(long, default_value_t = PolicyConfig::default().break_glass_group)]
+    break_glass_group: String,
     /// Where to serve /healthz, /readyz and /metrics.
     #[arg(long, default_value = "127.0.0.1:8080")]
     listen: SocketAddr,
@@ -141,6 +148,7 @@ async fn start(arguments: Arguments) -> Result<(), Box<dyn std::error::Error>> {
         lease_name: (!arguments.no_lease).then_some(arguments.lease_name),
         identity: arguments.identity.map_or_else(host_name, Ok)?,
         image: arguments.image_digest,
+        policies: PolicyConfig { controller: arguments.controller, break_glass_group: arguments.break_glass_group },
     };
     let abort = server.abort_handle();
     let ended = tokio::select! {

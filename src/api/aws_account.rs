@@ -34,12 +34,12 @@ use super::rules;
 #[x_kube(
     validation = rules::regions_in_partition(),
     validation = rules::role_in_account(),
-    validation = rules::optional_immutable("spec.endpointUrl", "endpointUrl", "where requests go is part of what the account is")
+    validation = rules::optional_immutable("spec.endpointUrl", "endpointUrl", "", "where requests go is part of what the account is")
 )]
 #[serde(rename_all = "camelCase")]
 pub struct AwsAccountSpec {
     /// The account: 12 digits in quotes. Immutable. Must equal what STS GetCallerIdentity says, or nothing is done and
-    /// the reason is `WrongAccount`.
+    /// the reason is `IdentityMismatch`.
     #[x_kube(validation = rules::immutable_string("spec.accountId", "make another AwsAccount for another account"))]
     pub account_id: AccountId,
 
@@ -64,7 +64,8 @@ pub struct AwsAccountSpec {
     pub endpoint_url: Option<String>,
 
     /// The namespaces whose objects may name this account, at most 256. Gates new work and escalation, never enforcement
-    /// or release. A listed namespace cannot be deleted. Default: none, nobody may.
+    /// or release. A listed namespace cannot be deleted, and one that is taken off the list only once it holds nothing
+    /// of this account. Default: none, nobody may.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(
         length(max = 256),
@@ -182,8 +183,9 @@ pub struct EvidenceRules {
     )]
     pub destinations: Vec<Destination>,
 
-    /// Key of the evidence account that this account's role may use, for volumes under the default aws/ebs key, which
-    /// cannot be shared. Default: none; such snapshots then stay where they are, with the reason `DefaultKey`.
+    /// Key of the evidence account that this account's role may use, for the re-encrypting copy of snapshots under the
+    /// default aws/ebs key, which cannot be shared. This version makes no copies and does not use it: such snapshots stay
+    /// where they are, with the reason `DefaultKey`. Default: none.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub transfer_key_arn: Option<KeyArn>,
 
@@ -305,6 +307,11 @@ pub struct AwsAccountStatus {
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schemars(length(max = 640))]
     pub caller_arn: Option<String>,
+
+    /// Namespaces with something that is held or kept in this account, at most 256. None of them can be deleted.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(length(max = 256), inner(length(max = 63)), extend("x-kubernetes-list-type" = "set"))]
+    pub namespaces_in_use: Vec<String>,
 
     /// Short words for the columns of `kubectl get`.
     #[serde(default)]

@@ -39,7 +39,7 @@ use super::rules;
     printcolumn(name = "AGE", type_ = "date", json_path = ".metadata.creationTimestamp")
 )]
 #[x_kube(
-    validation = rules::optional_immutable("spec.caseRef", "caseRef", "evidence belongs to one case"),
+    validation = rules::optional_immutable("spec.caseRef", "caseRef", ".name", "evidence belongs to one case"),
     validation = rules::never_removed("spec.retainUntil", "retainUntil", "retention may be extended, never shortened"),
     validation = rules::never_removed("spec.lock", "lock", "a lock may be strengthened, never weakened")
 )]

@@ -254,7 +254,7 @@ pub struct CaseSummary {
     #[serde(skip_serializing_if = "String::is_empty")]
     #[schemars(length(max = 64))]
     pub evidence: String,
-    /// Whom or what the case waits for, such as `Approval: Isolate`.
+    /// Whom or what the case waits for, such as `approval of Isolate`, `a person: <reason>` or `the controller`; `-` where nothing is awaited.
     #[serde(skip_serializing_if = "String::is_empty")]
     #[schemars(length(max = 128))]
     pub waiting_for: String,

@@ -10,7 +10,7 @@
 //! | `sequester-custody` | only the controller writes records and holds; nobody deletes a record |
 //! | `sequester-marks` | only the controller sets and removes our finalizers and labels |
 //! | `sequester-deletion` | what holds a host or evidence is not deleted, by no one: garbage collector and namespace controller included |
-//! | `sequester-namespaces` | a namespace that an AwsAccount allows is not deleted |
+//! | `sequester-namespaces` | a namespace that an AwsAccount allows, or that holds something in one, is not deleted |
 //! | `sequester-definitions` | our CRDs, and the controller's namespace, are not deleted |
 //!
 //! Break glass: a member of [`PolicyConfig::break_glass_group`] passes the last four, and may delete a hold and an
@@ -19,8 +19,9 @@
 //! and nothing forges a record or a status.
 //!
 //! What a policy cannot do: see another object (that an Approval's requester is the subject's is checked by the
-//! controller), or protect itself from a cluster administrator, who may delete it. That is why the controller proves, by
-//! a forged Approval in dry-run, that [`APPROVER_REFUSAL`] comes back, and honours no Approval where it does not.
+//! controller), or protect itself from a cluster administrator, who may delete it. That is why the controller compares
+//! them all with what it ships, proves by a forged Approval in dry-run that [`APPROVER_REFUSAL`] comes back, and honours
+//! no Approval where either fails.
 
 use k8s_openapi::api::admissionregistration::v1::{
     AuditAnnotation, MatchCondition, MatchResources, NamedRuleWithOperations, ParamKind, ParamRef,
@@ -228,8 +229,8 @@ fn deletion(config: &PolicyConfig) -> Policy {
         .note_break_glass()
 }
 
-/// A namespace that an AwsAccount allows is not deleted: in a terminating namespace no record and no Approval can be
-/// written. The policy is evaluated once for each AwsAccount.
+/// A namespace that an AwsAccount allows is not deleted, nor one that it does not allow any more but that holds something
+/// in it: in a terminating namespace no record and no Approval can be written. Evaluated once for each AwsAccount.
 fn namespaces(config: &PolicyConfig) -> Policy {
     Policy::new("sequester-namespaces", "", &["namespaces"], &["DELETE"])
         .with_params("AwsAccount")
@@ -237,6 +238,10 @@ fn namespaces(config: &PolicyConfig) -> Policy {
         .refuse_unless(
             "variables.breakGlass || !has(params.spec.allowedNamespaces) || !(oldObject.metadata.name in params.spec.allowedNamespaces)",
             "'namespace \\'' + oldObject.metadata.name + '\\' cannot be deleted: AwsAccount \\'' + params.metadata.name + '\\' lists it in spec.allowedNamespaces, and cases in it may hold hosts and evidence'",
+        )
+        .refuse_unless(
+            "variables.breakGlass || !has(params.status) || !has(params.status.namespacesInUse) || !(oldObject.metadata.name in params.status.namespacesInUse)",
+            "'namespace \\'' + oldObject.metadata.name + '\\' cannot be deleted: hosts or evidence of AwsAccount \\'' + params.metadata.name + '\\' are held in it: kubectl get quarantines,evidencesnapshots -n ' + oldObject.metadata.name",
         )
         .note_break_glass()
 }

@@ -38,7 +38,7 @@ use super::rules;
     printcolumn(name = "READY", type_ = "string", json_path = ".status.summary.ready"),
     printcolumn(name = "AGE", type_ = "date", json_path = ".metadata.creationTimestamp")
 )]
-#[x_kube(validation = rules::optional_immutable("spec.caseRef", "caseRef", "a Quarantine belongs to one case"))]
+#[x_kube(validation = rules::optional_immutable("spec.caseRef", "caseRef", ".name", "a Quarantine belongs to one case"))]
 #[serde(rename_all = "camelCase")]
 pub struct QuarantineSpec {
     /// Who asks for it: the user name by which the API server knows you (`kubectl auth whoami`). Required of people, on

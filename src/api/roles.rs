@@ -35,7 +35,7 @@ pub fn all(config: &PolicyConfig) -> Result<Vec<Value>, serde_json::Error> {
             subjects: Some(vec![subject(config)]),
         })?);
     }
-    for role in [controller(), requester(), approver(), break_glass(), viewer()] {
+    for role in [controller(), requester(), approver(), break_glass(), directory(), viewer()] {
         objects.push(serde_json::to_value(role)?);
     }
     objects.push(serde_json::to_value(ClusterRoleBinding {
@@ -74,6 +74,12 @@ fn controller() -> ClusterRole {
             rule(GROUP, &["custodyrecords"], &["get", "list", "create"]),
             rule(GROUP, &["instanceholds"], &["get", "list", "watch", "create", "update", "patch", "delete"]),
             rule("events.k8s.io", &["events"], &["create", "patch"]),
+            // Whether the admission policies are those that are shipped.
+            rule(
+                "admissionregistration.k8s.io",
+                &["validatingadmissionpolicies", "validatingadmissionpolicybindings"],
+                &["list"],
+            ),
         ],
     )
 }
@@ -116,6 +122,15 @@ fn break_glass() -> ClusterRole {
             rule(GROUP, &["approvals"], &["get", "list", "watch", "create", "delete"]),
             actions("breakglass"),
         ],
+    )
+}
+
+/// Requester and approver are bound in a namespace, where nothing cluster-scoped can be granted.
+fn directory() -> ClusterRole {
+    cluster_role(
+        "sequester-directory",
+        "Reads which accounts there are and which hosts are held. Bind it in the whole cluster, to requesters and approvers.",
+        vec![rule(GROUP, &["awsaccounts", "instanceholds"], READ)],
     )
 }
 

@@ -54,6 +54,7 @@ pub fn retain_until(generator: &mut SchemaGenerator) -> Schema {
 /// A share of something. CEL, since the API server (1.36) cuts the minimum to a whole number where the value is one.
 #[must_use]
 pub fn share(field: &str) -> Rule {
+    // The API server prints the value; string(self) would pass the cost budget.
     Rule::new("self >= 0.1 && self <= 1.0").message(format!("{field} must be from 0.1 to 1.0").as_str())
 }
 
@@ -94,11 +95,17 @@ pub fn immutable_target(field: &str) -> Rule {
     .reason(kube::core::Reason::FieldValueForbidden)
 }
 
-/// On the parent: an optional field that, once set, neither changes nor vanishes.
+/// On the parent: an optional field that, once set, neither changes nor vanishes. `shown` is what of it the message
+/// shows: a path from the field on to a string, empty where the field is one.
 #[must_use]
-pub fn optional_immutable(field: &str, name: &str, why: &str) -> Rule {
+pub fn optional_immutable(field: &str, name: &str, shown: &str, why: &str) -> Rule {
+    let value = |of: &str| format!("{of}.{name}{shown}");
     Rule::new(format!("!has(oldSelf.{name}) || (has(self.{name}) && self.{name} == oldSelf.{name})"))
-        .message(format!("{field} is immutable once set: {why}").as_str())
+        .message(Message::Expression(format!(
+            "\"{field} is immutable once set: it is '\" + {} + \"' and cannot become \" + (has(self.{name}) ? \"'\" + {} + \"'\" : 'none') + \": {why}\"",
+            value("oldSelf"),
+            value("self"),
+        )))
         .field_path(format!(".{name}"))
         .reason(kube::core::Reason::FieldValueForbidden)
 }
@@ -167,7 +174,7 @@ pub fn regions_in_partition() -> Rule {
         "self.regions.all(r, self.partition == 'aws-cn' ? r.startsWith('cn-') : self.partition == 'aws-us-gov' ? r.startsWith('us-gov-') : !r.startsWith('cn-') && !r.startsWith('us-gov-'))",
     )
     .message(Message::Expression(
-        "\"spec.regions: every Region must belong to partition '\" + self.partition + \"'\"".into(),
+        "\"spec.regions: every Region must belong to partition '\" + self.partition + \"', and they are \" + self.regions.join(', ')".into(),
     ))
 }
 
@@ -184,7 +191,9 @@ pub fn role_in_account() -> Rule {
 #[must_use]
 pub fn only_isolate() -> Rule {
     Rule::new("self.all(a, a == 'Isolate')")
-        .message("spec.approval.required may list Isolate only: every other action always needs an approval")
+        .message(Message::Expression(
+            "'spec.approval.required may list Isolate only, and lists ' + self.join(', ') + ': every other action always needs an approval'".into(),
+        ))
 }
 
 /// A prefix that AWS keeps for itself.

@@ -93,7 +93,7 @@ impl CloudError {
             (ErrorClass::Unavailable | ErrorClass::Ambiguous, _) => {
                 format!("{} got no answer ({}); tried again", self.operation, self.code)
             }
-            (ErrorClass::Invalid, _) => format!("AWS refused {}: {}: {}", self.operation, self.code, self.message),
+            (ErrorClass::Invalid, _) => format!("{} was refused ({}): {}", self.operation, self.code, self.message),
             (ErrorClass::Conflict, _) => {
                 format!("{} met another change ({}); looked at again", self.operation, self.code)
             }

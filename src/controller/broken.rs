@@ -96,7 +96,7 @@ async fn held<K: Kind, C: Cloud>(
     }
     let object = object_ref::<K>(fresh);
     match hold_spec(site, rules, &object).filter(|_| K::HOLDS) {
-        Some(spec) => Ok(ctx.cluster.holder(&spec).await?.is_some_and(|holder| holder == object.uid)),
+        Some(spec) => Ok(ctx.cluster.holder(&spec).await?.is_some_and(|holder| holder.uid == object.uid)),
         None => Ok(!K::HOLDS),
     }
 }

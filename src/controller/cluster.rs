@@ -5,7 +5,10 @@ use std::time::Duration;
 
 use k8s_openapi::api::core::v1::ObjectReference;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time as MetaTime;
-use kube::api::{DeleteParams, ListParams, ObjectMeta, Patch, PatchParams, PostParams, Preconditions};
+use kube::api::{
+    ApiResource, DeleteParams, DynamicObject, GroupVersionKind, ListParams, ObjectMeta, Patch, PatchParams, PostParams,
+    Preconditions,
+};
 use kube::runtime::events::{Event, Recorder};
 use kube::{Api, Client, Resource, ResourceExt};
 use serde::Serialize;
@@ -198,11 +201,20 @@ impl Cluster {
         }
     }
 
-    /// Uid of whoever has the hold on an instance.
-    pub async fn holder(&self, spec: &InstanceHoldSpec) -> Result<Option<String>, ClusterError> {
+    /// Whoever has the hold on an instance.
+    pub async fn holder(&self, spec: &InstanceHoldSpec) -> Result<Option<ObjectRef>, ClusterError> {
         let api: Api<InstanceHold> = Api::all(self.client.clone());
         let hold = self.ask("get instance hold", api.get_opt(&hold_name(spec))).await?;
-        Ok(hold.map(|hold| hold.spec.holder.uid))
+        Ok(hold.map(|hold| hold.spec.holder))
+    }
+
+    /// Whether an object is there, and the very one.
+    pub async fn exists(&self, object: &ObjectRef) -> Result<bool, ClusterError> {
+        let resource = ApiResource::from_gvk(&GroupVersionKind::gvk(GROUP, VERSION, &object.kind));
+        let api: Api<DynamicObject> =
+            Api::namespaced_with(self.client.clone(), object.namespace.as_deref().unwrap_or_default(), &resource);
+        let found = self.ask("get holder", api.get_metadata_opt(&object.name)).await?;
+        Ok(found.is_some_and(|found| found.uid().as_deref() == Some(&object.uid)))
     }
 
     /// Gives a hold back, if it is this object's.

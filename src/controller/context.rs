@@ -10,8 +10,10 @@ use kube::runtime::reflector::Store;
 use super::cluster::{Cluster, ClusterError};
 use super::lease::Fence;
 use super::settings::Settings;
+use super::shipped;
 use crate::api::conditions::Reason;
 use crate::api::ids::InstanceId;
+use crate::api::policies::PolicyConfig;
 use crate::api::{AwsAccount, EvidenceSnapshot, Quarantine};
 use crate::cloud::{Access, Cloud};
 use crate::metrics::Metrics;
@@ -44,6 +46,8 @@ pub struct Context<C: Cloud> {
     pub contained: Shared<String, Contained>,
     /// Whether STS confirmed an account, by all that the answer depends on.
     pub identities: Shared<Access, (Instant, Result<Identity, Refusal>)>,
+    /// Whom the admission policies speak of.
+    pub policies: PolicyConfig,
     /// When the admission policies were last proved, and how it went.
     pub proof: Mutex<Option<(Instant, Result<(), String>)>>,
     /// What each object's executor remembers, by uid.
@@ -161,7 +165,8 @@ impl<C: Cloud> Context<C> {
         {
             return Ok(Ok(()));
         }
-        let answer = self.cluster.forge().await?;
+        let (forged, shipped) = tokio::join!(self.cluster.forge(), shipped::compare(&self.cluster, &self.policies));
+        let answer = forged?.and(shipped?);
         *self.proof.lock().unwrap_or_else(PoisonError::into_inner) = Some((Instant::now(), answer.clone()));
         Ok(answer)
     }

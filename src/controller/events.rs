@@ -8,6 +8,10 @@ use super::kind::Kind;
 use crate::api::conditions::{Condition, RECONCILING};
 use crate::cloud::Cloud;
 
+/// Longest note that the API server takes, in bytes
+/// ([events.k8s.io/v1](https://kubernetes.io/docs/reference/kubernetes-api/cluster-resources/event-v1/)).
+const NOTE_LIMIT: usize = 1024;
+
 /// Publishes what changed between two sets of conditions, in the background: nothing waits for an event.
 pub fn announce<K: Kind, C: Cloud>(ctx: &Context<C>, object: &K::Object, before: &[Condition], after: &[Condition]) {
     let reference = object.object_ref(&());
@@ -17,11 +21,13 @@ pub fn announce<K: Kind, C: Cloud>(ctx: &Context<C>, object: &K::Object, before:
         if same || old.is_none() && condition.status == "False" && condition.type_ != "Ready" {
             continue;
         }
+        let mut note = format!("{}: {}", condition.type_, condition.message);
+        note.truncate(note.floor_char_boundary(NOTE_LIMIT));
         let stalled = condition.type_ == "Stalled";
         let event = Event {
             type_: if stalled { EventType::Warning } else { EventType::Normal },
             reason: condition.reason.clone(),
-            note: Some(condition.message.clone()),
+            note: Some(note),
             action: format!("{}{}", condition.type_, condition.status),
             secondary: None,
         };

@@ -8,7 +8,7 @@ use super::custody::Chain;
 use super::kind::{Kind, Site};
 use super::turn::Memory;
 use crate::api::FINALIZER;
-use crate::api::instance_hold::InstanceHoldSpec;
+use crate::api::instance_hold::{InstanceHold, InstanceHoldSpec};
 use crate::cloud::Cloud;
 use crate::playbook::chain::ObjectRef;
 use crate::playbook::step::{Account, Holder};
@@ -43,8 +43,11 @@ pub(super) async fn prepare<K: Kind, C: Cloud>(
     if memory.deferred {
         // Nothing is taken for what was refused, but whether the other holder is gone must be seen.
         if let Some(spec) = hold_spec(site, rules, object_ref).filter(|_| holder == Holder::Other) {
-            let held = ctx.cluster.holder(&spec).await?;
-            holder = if held.is_some() { Holder::Other } else { Holder::Unasked };
+            let held = match ctx.cluster.holder(&spec).await? {
+                Some(other) => ctx.cluster.exists(&other).await?,
+                None => false,
+            };
+            holder = if held { Holder::Other } else { Holder::Unasked };
         }
         return Ok((holder, marked));
     }
@@ -54,7 +57,7 @@ pub(super) async fn prepare<K: Kind, C: Cloud>(
     let mark = async { if wants_mark && !deleted { ctx.cluster.mark::<K>(object, true).await } else { Ok(()) } };
     let hold = async {
         match hold_spec(site, rules, object_ref).filter(|_| wants_hold) {
-            Some(spec) => ctx.cluster.hold(&spec).await.map(Some),
+            Some(spec) => take(ctx, &spec).await.map(Some),
             None => Ok(None),
         }
     };
@@ -65,6 +68,19 @@ pub(super) async fn prepare<K: Kind, C: Cloud>(
         holder = if hold.spec.holder.uid == object_ref.uid { Holder::Mine } else { Holder::Other };
     }
     Ok((holder, marked))
+}
+
+/// Takes the hold on an instance, or says who has it. A hold of an object that is no more, as after a deletion under
+/// break glass, is nobody's: it would keep the host from everybody for ever.
+async fn take<C: Cloud>(ctx: &Context<C>, spec: &InstanceHoldSpec) -> Result<InstanceHold, ClusterError> {
+    let hold = ctx.cluster.hold(spec).await?;
+    let holder = &hold.spec.holder;
+    if holder.uid == spec.holder.uid || ctx.cluster.exists(holder).await? {
+        return Ok(hold);
+    }
+    tracing::warn!(instance = %spec.instance_id, holder = holder.name, "takes over the hold of an object that is gone");
+    ctx.cluster.unhold(&hold.spec).await?;
+    ctx.cluster.hold(spec).await
 }
 
 /// An object for which nothing was begun, and nothing may be: what was taken for it in advance goes back, so that

@@ -19,6 +19,7 @@ mod project;
 mod reconcile;
 mod run;
 pub mod settings;
+mod shipped;
 mod turn;
 
 pub use run::{Options, RunError, run};

@@ -31,7 +31,7 @@ pub(super) async fn project<K: Kind, C: Cloud>(
     let generation = fresh.meta().generation.unwrap_or_default();
     let whole: Verdict = verdict(plan, errors);
     let conditions = conditions(plan, errors, &Before { conditions: &before, generation, now: now() });
-    events::announce::<K, C>(ctx, fresh, &before, &conditions);
+    let after = conditions.clone();
     let status = K::status(Told {
         subject,
         spec: K::spec(fresh),
@@ -52,5 +52,7 @@ pub(super) async fn project<K: Kind, C: Cloud>(
     }
     ctx.cluster.project::<K>(fresh, &status).await?;
     ctx.metrics.statuses.inc();
+    // What is announced can be read in the object.
+    events::announce::<K, C>(ctx, fresh, &before, &after);
     Ok(())
 }

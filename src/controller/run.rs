@@ -20,6 +20,7 @@ use super::lease::{self, Fence, LeaseError};
 use super::reconcile::reconcile;
 use super::settings::{Settings, Unsafe};
 use crate::api::approval::SubjectKind;
+use crate::api::policies::PolicyConfig;
 use crate::api::quarantine::CaseRef;
 use crate::api::{Approval, AwsAccount, EvidenceSnapshot, ForensicCase, Quarantine};
 use crate::cloud::Cloud;
@@ -43,6 +44,8 @@ pub struct Options {
     pub identity: String,
     /// Digest of the image, where it is known.
     pub image: Option<String>,
+    /// Whom the admission policies speak of.
+    pub policies: PolicyConfig,
 }
 
 /// Why the controller ended.
@@ -111,6 +114,7 @@ pub async fn run<C: Cloud>(
         evidence: kinds.evidence.store(),
         contained: Shared::default(),
         identities: Shared::default(),
+        policies: options.policies.clone(),
         proof: Mutex::default(),
         memories: Mutex::default(),
         metrics,

@@ -1,5 +1,7 @@
 //! The procedure of an account: it changes nothing.
 
+use std::collections::BTreeSet;
+
 use serde_json::{Value as Json, json};
 
 use super::effect::Effect;
@@ -26,8 +28,10 @@ pub struct Identity {
 pub struct AccountSeen {
     /// Answer of STS.
     pub identity: Read<Identity>,
-    /// Whether a forged Approval was refused: none before it was tried.
+    /// Whether a forged Approval was refused, and the policies are the shipped ones: none before it was tried.
     pub policies_enforced: Option<Result<(), String>>,
+    /// Namespaces with something that is held or kept in the account.
+    pub namespaces_in_use: BTreeSet<String>,
 }
 
 /// No change at all.

@@ -247,8 +247,24 @@ async fn namespaces_and_definitions() {
     }
     let all = "/apis/apiextensions.k8s.io/v1/customresourcedefinitions";
     refused("all definitions", world.send(ADMIN, "DELETE", all, None).await, &["cannot be deleted"]);
+    // One that is not allowed any more and still holds something stays as well.
+    let delisted = json!({"spec": {"allowedNamespaces": null}});
+    accepted("delisted", world.change(ADMIN, &world.aws_account(), delisted).await);
+    let used = json!({"namespacesInUse": [world.namespace]});
+    accepted("in use", world.change_status(Who::Controller, &world.aws_account(), used).await);
+    wait::until("policy that has seen what is in use", LIMIT, async || {
+        match world.send(ADMIN, "DELETE", &dry, None).await {
+            Err(message)
+                if message.contains(&format!("hosts or evidence of AwsAccount '{}' are held in it", world.account)) =>
+            {
+                Ok(())
+            }
+            other => Err(format!("{other:?}")),
+        }
+    })
+    .await;
     let dry = "/apis/apiextensions.k8s.io/v1/customresourcedefinitions/quarantines.sequester.dev?dryRun=All";
     accepted("break glass", world.send(Who::Breaker, "DELETE", dry, None).await);
     accepted("the account goes", world.delete(ADMIN, &world.aws_account()).await);
-    accepted("then the namespace", world.delete(ADMIN, &namespace).await);
+    world.until_deleted(&namespace).await;
 }

@@ -54,7 +54,7 @@ async fn a_terminating_namespace_keeps_what_is_held() {
     world.hold(&held).await;
     let unlisted = json!({"spec": {"allowedNamespaces": null}});
     accepted("the account is edited", world.change(ADMIN, &world.aws_account(), unlisted).await);
-    accepted("the namespace goes", world.delete(ADMIN, &namespace(&world)).await);
+    world.until_deleted(&namespace(&world)).await;
     wait::until("deletion of what is free", LIMIT, async || gone(world.get(ADMIN, &free).await)).await;
     let kept = accepted("kept", world.get(ADMIN, &held).await);
     assert!(kept["metadata"]["deletionTimestamp"].is_null(), "{kept}");
@@ -72,7 +72,7 @@ async fn a_namespace_that_nobody_lists_goes_with_its_approvals() {
     accepted("approval", world.create(BOB, world.approval("ok")).await);
     accepted("case", world.create(ALICE, world.case("miner")).await);
     accepted("the account goes", world.delete(ADMIN, &world.aws_account()).await);
-    accepted("the namespace goes", world.delete(ADMIN, &namespace(&world)).await);
+    world.until_deleted(&namespace(&world)).await;
     wait::until("end of the namespace", LIMIT, async || gone(world.get(ADMIN, &namespace(&world)).await)).await;
 }
 

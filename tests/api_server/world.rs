@@ -3,11 +3,13 @@
 use crate::support::control_plane::{ControlPlane, Options};
 use crate::support::identities::Identity;
 use crate::support::install;
+use crate::support::wait;
 use hyper::Request;
 use kube::Client;
 use serde_json::{Value, json};
 use std::path::Path;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
 use tokio::sync::{Mutex, OnceCell};
 
 /// The instance of all manifests here.
@@ -126,6 +128,13 @@ impl World {
 
     pub async fn delete(&self, who: Who, object: &Value) -> Answer {
         self.send(who, "DELETE", &path(object, true), None).await
+    }
+
+    /// Deletes what an AwsAccount protected until now: the policy sees accounts as the API server's own watch has them,
+    /// which may be a moment behind.
+    pub async fn until_deleted(&self, object: &Value) {
+        let limit = Duration::from_secs(30);
+        wait::until("policy that has seen the account", limit, async || self.delete(ADMIN, object).await).await;
     }
 
     /// Deletes every object of the kind in the namespace, in one request.

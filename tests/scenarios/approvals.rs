@@ -8,7 +8,7 @@ use crate::support::identities::Identity;
 use crate::support::install;
 use crate::support::stage::{LIMIT, approval_of, condition_of, uid};
 use crate::support::wait;
-use kube::api::{Api, ApiResource, DeleteParams, DynamicObject, GroupVersionKind, ListParams};
+use kube::api::{Api, ApiResource, DeleteParams, DynamicObject, GroupVersionKind, ListParams, Patch, PatchParams};
 use serde_json::{Value, json};
 use std::path::Path;
 
@@ -161,6 +161,24 @@ async fn without_policies_no_approval_counts() {
     scene.until_true("AwsAccount", &scene.account_name(), "PoliciesEnforced").await;
     scene.declare("web", "Isolated").await;
     let waiting = until_awaiting(&scene).await;
+
+    // One that is weakened is as bad as none, and named.
+    let admin = scene.client(Identity::Admin).await;
+    let resource = ApiResource::from_gvk(&GroupVersionKind::gvk(
+        "admissionregistration.k8s.io",
+        "v1",
+        "ValidatingAdmissionPolicyBinding",
+    ));
+    let bindings: Api<DynamicObject> = Api::all_with(admin, &resource);
+    let weaker = json!({"spec": {"validationActions": ["Audit"]}});
+    bindings.patch("sequester-marks", &PatchParams::default(), &Patch::Merge(&weaker)).await.expect("weaken a policy");
+    let signed = scene.approve(Identity::Bob, "Quarantine", "web").await.unwrap();
+    let told = judged(&scene, &signed, "Rejected").await;
+    assert_eq!(told["status"]["reason"], "PoliciesNotEnforced");
+    let account =
+        scene.until_reason("AwsAccount", &scene.account_name(), "PoliciesEnforced", "PoliciesNotEnforced").await;
+    let message = condition_of(&account, "PoliciesEnforced").unwrap()["message"].to_string();
+    assert!(message.contains("ValidatingAdmissionPolicyBinding sequester-marks is not the one"), "{message}");
 
     remove_policies(&scene).await;
     // Now anybody can write anybody's name, as soon as the API server has taken it up.

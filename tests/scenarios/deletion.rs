@@ -22,8 +22,12 @@ fn refusal<T: std::fmt::Debug>(answer: kube::Result<T>) -> String {
 }
 
 async fn cluster_wide(scene: &Scene, group: &str, kind: &str) -> Api<DynamicObject> {
+    cluster_wide_as(scene, Identity::Admin, group, kind).await
+}
+
+async fn cluster_wide_as(scene: &Scene, who: Identity, group: &str, kind: &str) -> Api<DynamicObject> {
     let resource = ApiResource::from_gvk(&GroupVersionKind::gvk(group, "v1", kind));
-    Api::all_with(scene.client(Identity::Admin).await, &resource)
+    Api::all_with(scene.client(who).await, &resource)
 }
 
 /// Somebody opens an interface, and finds it closed again.
@@ -129,7 +133,7 @@ async fn escalation_from_a_namespace_that_is_no_longer_allowed_is_refused() {
     assert_eq!(crate::chain::Chain::read(&scene, &uid(&raised)).await.facts("contained"), Vec::<&Value>::new());
 }
 
-/// An administrator withdraws the namespace and deletes it: what holds something stays in it, for ever terminating. No
+/// An administrator withdraws the namespace and breaks the glass to delete it: what holds something stays in it, for ever terminating. No
 /// record can be made there any more, and the host stays closed all the same.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_namespace_that_is_deleted_all_the_same_does_not_open_its_hosts() {
@@ -143,11 +147,15 @@ async fn a_namespace_that_is_deleted_all_the_same_does_not_open_its_hosts() {
         install::apply(&admin, &aws_account(&name, account, &scene.proxy.url(), "somewhere-else")).await;
     }
     let namespaces = cluster_wide(&scene, "", "Namespace").await;
-    wait::until("a namespace that may be deleted", LIMIT, async || {
-        let deleted = namespaces.delete(&scene.namespace, &DeleteParams::default()).await;
-        deleted.map(drop).map_err(|error| error.to_string())
+    wait::until("a refusal that names what is held", LIMIT, async || {
+        match namespaces.delete(&scene.namespace, &DeleteParams { dry_run: true, ..DeleteParams::default() }).await {
+            Err(error) if error.to_string().contains("are held in it") => Ok(()),
+            other => Err(format!("{other:?}")),
+        }
     })
     .await;
+    let namespaces = cluster_wide_as(&scene, Identity::Breaker, "", "Namespace").await;
+    namespaces.delete(&scene.namespace, &DeleteParams::default()).await.expect("break glass");
     wait::until("a namespace that can't end", LIMIT, async || {
         let found = namespaces.get(&scene.namespace).await.map_err(|error| error.to_string())?;
         let text = found.data["status"].to_string();

@@ -10,6 +10,7 @@ mod scene;
 
 mod accounts;
 mod approvals;
+mod case;
 mod crash;
 mod custody;
 mod deletion;

@@ -2,7 +2,7 @@
 
 use crate::inventory::protections;
 use crate::scene::{CLOSED, Scene, quarantine};
-use crate::support::aws::{ok, tag};
+use crate::support::aws::{REGION, ok, tag};
 use crate::support::identities::Identity;
 use crate::support::install;
 use crate::support::stage::{LIMIT, condition_of, uid};
@@ -115,4 +115,30 @@ async fn a_host_that_others_hold_is_left_alone() {
     assert_eq!(scene.chain(&uid(&refused)).await, Vec::<Value>::new());
     assert_eq!(protections(scene.aws(), &scene.host.instance).await, before);
     assert_eq!(scene.groups().await, [["web"], [CLOSED]]);
+}
+
+/// A Quarantine was deleted under break glass, and its hold stayed: nobody else could ever have the host.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_hold_whose_holder_is_gone_is_taken_over() {
+    let scene = Scene::new("orphan-hold").await;
+    let (account, instance) = (&scene.workload.id, &scene.host.instance);
+    let hold = json!({
+        "apiVersion": "sequester.dev/v1alpha1", "kind": "InstanceHold",
+        "metadata": {"name": format!("{account}-{REGION}-{instance}"), "finalizers": ["sequester.dev/held"]},
+        "spec": {"accountId": account, "region": REGION, "instanceId": instance, "holder": {
+            "kind": "Quarantine", "namespace": scene.namespace, "name": "web",
+            "uid": "3f0a7d7e-7b2e-4a77-9d6b-1d0a3f1d2c3b",
+        }},
+    });
+    let token = scene.bed.control_plane.service_account_token("sequester-system", "sequester").await;
+    install::apply(&scene.bed.control_plane.client_with_token(&token).await, &hold).await;
+    let _controller = scene.controller("one").await;
+    // Of the same name, and another object.
+    let declared = scene.declare("web", "Isolated").await;
+    scene.until_settled("web").await;
+    assert_eq!(scene.groups().await, [[CLOSED], [CLOSED]]);
+    let kind = ApiResource::from_gvk(&GroupVersionKind::gvk("sequester.dev", "v1alpha1", "InstanceHold"));
+    let holds: Api<DynamicObject> = Api::all_with(scene.client(Identity::Admin).await, &kind);
+    let taken = holds.get(hold["metadata"]["name"].as_str().unwrap()).await.expect("a hold");
+    assert_eq!(taken.data["spec"]["holder"]["uid"], declared["metadata"]["uid"]);
 }

@@ -20,13 +20,23 @@ pub enum Identity {
     Auditor,
     /// Argo CD's application controller: a service account that requests.
     Argo,
+    /// May do everything, and passes the policies that have a break-glass group.
+    Breaker,
     /// Kubernetes' own controllers, where a test starts them.
     ControllerManager,
 }
 
 impl Identity {
-    pub const ALL: [Self; 7] =
-        [Self::Admin, Self::Alice, Self::Bob, Self::Carol, Self::Auditor, Self::Argo, Self::ControllerManager];
+    pub const ALL: [Self; 8] = [
+        Self::Admin,
+        Self::Alice,
+        Self::Bob,
+        Self::Carol,
+        Self::Auditor,
+        Self::Argo,
+        Self::Breaker,
+        Self::ControllerManager,
+    ];
 
     /// The user name that the API server sees.
     pub fn user(self) -> &'static str {
@@ -37,6 +47,7 @@ impl Identity {
             Self::Carol => "carol",
             Self::Auditor => "auditor",
             Self::Argo => "system:serviceaccount:argocd:argocd-application-controller",
+            Self::Breaker => "dora",
             Self::ControllerManager => "system:kube-controller-manager",
         }
     }
@@ -45,6 +56,7 @@ impl Identity {
     pub fn groups(self) -> &'static [&'static str] {
         match self {
             Self::Admin | Self::ControllerManager => &["system:masters"],
+            Self::Breaker => &["system:masters", "sequester.dev:break-glass"],
             Self::Alice => &["responders"],
             Self::Bob | Self::Carol => &["approvers"],
             Self::Auditor => &["auditors"],

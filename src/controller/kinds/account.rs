@@ -1,5 +1,6 @@
 //! `AwsAccount`: who we are there. It changes nothing.
 
+use std::collections::BTreeSet;
 use std::time::Duration;
 
 use kube::api::ListParams;
@@ -49,7 +50,7 @@ impl Kind for AwsAccount {
     }
 
     fn nothing() -> AccountSeen {
-        AccountSeen { identity: Read::NotRead, policies_enforced: None }
+        AccountSeen { identity: Read::NotRead, policies_enforced: None, namespaces_in_use: BTreeSet::new() }
     }
 
     async fn observe<C: Cloud>(
@@ -69,7 +70,7 @@ impl Kind for AwsAccount {
             Err(refusal) => Read::Failed(ReadFailure { reason: refusal.reason, message: refusal.message }),
         };
         let proof = proof.unwrap_or_else(|error| Err(error.to_string()));
-        AccountSeen { identity, policies_enforced: Some(proof) }
+        AccountSeen { identity, policies_enforced: Some(proof), namespaces_in_use: namespaces_in_use(ctx, object) }
     }
 
     async fn perform<C: Cloud>(
@@ -87,6 +88,7 @@ impl Kind for AwsAccount {
             observed_generation: Some(told.generation),
             conditions: told.conditions.clone(),
             caller_arn: told.seen.identity.value().map(|identity| identity.arn.clone()),
+            namespaces_in_use: told.seen.namespaces_in_use.iter().take(256).cloned().collect(),
             summary: AwsAccountSummary {
                 ready: told.ready(),
                 namespaces: super::clip(&told.spec.allowed_namespaces.join(","), 64),
@@ -134,6 +136,18 @@ impl Kind for AwsAccount {
         let (held, kept) = tokio::try_join!(ctx.cluster.list(&quarantines, &all), ctx.cluster.list(&evidence, &all))?;
         Ok(held.iter().any(|user| holds_in(user, &name)) || kept.iter().any(|user| keeps_of(user, &name)))
     }
+}
+
+/// Where something of the account is held. A namespace in which another replica works is that replica's to add and to
+/// take away.
+fn namespaces_in_use<C: Cloud>(ctx: &Context<C>, account: &api::AwsAccount) -> BTreeSet<String> {
+    let name = account.name_any();
+    let standing = account.status.iter().flat_map(|status| &status.namespaces_in_use);
+    let elsewhere = standing.filter(|namespace| !ctx.works_in(Some(namespace))).cloned();
+    let (quarantines, evidence) = (ctx.quarantines.state(), ctx.evidence.state());
+    let held = quarantines.iter().filter(|user| holds_in(user, &name)).filter_map(|user| user.namespace());
+    let kept = evidence.iter().filter(|user| keeps_of(user, &name)).filter_map(|user| user.namespace());
+    elsewhere.chain(held).chain(kept).collect()
 }
 
 fn is_marked(finalizers: &[String]) -> bool {

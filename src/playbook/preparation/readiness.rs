@@ -16,7 +16,7 @@ pub const IDENTITY: Step<AwsAccount> = Step {
     preview: |_| Vec::new(),
 };
 
-/// A forged Approval is refused by the API server.
+/// A forged Approval is refused by the API server, and all policies are as shipped.
 pub const POLICIES: Step<AwsAccount> = Step {
     name: "PoliciesEnforced",
     after: &[],
@@ -49,7 +49,9 @@ fn identity(view: &View<'_, AwsAccount>) -> Turn<AwsAccount> {
 
 fn policies(view: &View<'_, AwsAccount>) -> Turn<AwsAccount> {
     Turn::new(match &view.seen.policies_enforced {
-        Some(Ok(())) => State::done("a forged Approval is refused by the API server"),
+        Some(Ok(())) => State::done(
+            "a forged Approval is refused by the API server, and every policy and binding is the one that is shipped",
+        ),
         Some(Err(why)) => State::blocked(
             Reason::PoliciesNotEnforced,
             format!(
