@@ -115,6 +115,7 @@ pub const READ_ACTIONS: &[(&str, &[&str])] = &[
         &[
             "ec2:DescribeInstances",
             "ec2:DescribeNetworkInterfaces",
+            "ec2:DescribeTrunkInterfaceAssociations",
             "ec2:DescribeInstanceAttribute",
             "ec2:DescribeSecurityGroups",
         ],

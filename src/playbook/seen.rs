@@ -118,8 +118,11 @@ pub struct Interface {
     pub vpc: VpcId,
     /// Its subnet.
     pub subnet: Option<SubnetId>,
-    /// Position on the instance; 0 is the primary interface.
+    /// Position on the instance, of the trunk for a branch; 0 is the primary interface.
     pub device_index: i32,
+    /// For a branch interface, on which the pods with security groups of their own sit: the trunk that carries it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub trunk: Option<InterfaceId>,
     /// Its security groups.
     pub groups: BTreeSet<SecurityGroupId>,
     /// Private IPv4 addresses, the primary one first.

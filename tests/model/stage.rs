@@ -137,6 +137,7 @@ pub fn world(interfaces: u8, volumes: u8, bare: bool) -> World {
         id: interface(n),
         vpc: vpc(),
         subnet: None,
+        trunk: None,
         device_index: i32::from(n),
         groups: BTreeSet::from([group(0)]),
         private_ips: vec![format!("10.0.0.{n}")],

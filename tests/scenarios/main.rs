@@ -18,6 +18,7 @@ mod enforcement;
 mod evidence;
 mod evidence_kept;
 mod idle;
+mod pods;
 mod pulse;
 mod quarantine;
 mod release;

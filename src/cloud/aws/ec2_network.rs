@@ -1,8 +1,10 @@
 //! EC2 network interfaces: where a host is reachable, and the groups that close it.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
-use aws_sdk_ec2::types::{Filter, NetworkInterface, NetworkInterfaceAssociation, NetworkInterfaceAttachment};
+use aws_sdk_ec2::types::{
+    Filter, NetworkInterface, NetworkInterfaceAssociation, NetworkInterfaceAttachment, NetworkInterfaceType,
+};
 
 use super::calls::{Order, Question};
 use super::errors::Fault;
@@ -14,23 +16,69 @@ use crate::playbook::effect::Receipt;
 use crate::playbook::seen::Interface;
 
 const INTERFACES: Question = ("DescribeNetworkInterfaces", "ec2:DescribeNetworkInterfaces");
+const BRANCHES: Question = ("DescribeTrunkInterfaceAssociations", "ec2:DescribeTrunkInterfaceAssociations");
+
+/// Values that one filter takes
+/// ([EC2 reference](https://docs.aws.amazon.com/AWSEC2/latest/APIReference/Query-Requests.html)).
+const FILTER_VALUES: usize = 200;
 
 /// Longest address: IPv6 with a prefix length.
 const ADDRESS: usize = 64;
 
-/// EC2 `DescribeNetworkInterfaces` of what is attached to the instance. An interface that can't be read makes the answer
-/// none: to leave it out would be to call a host closed that is open.
+/// EC2 `DescribeNetworkInterfaces` of what is attached to the instance, and of the branches of its trunk interfaces. An
+/// interface that can't be read makes the answer none: to leave it out would be to call a host closed that is open.
 pub(super) async fn interfaces(session: &Session, instance: &InstanceId) -> Result<Vec<Interface>, Fault> {
     let attached = Filter::builder().name("attachment.instance-id").values(instance.as_str()).build();
     let request = session.ec2.describe_network_interfaces().filters(attached).into_paginator().items().send();
     let all = session.ask(INTERFACES, request.try_collect()).await?;
     let mut found = Vec::with_capacity(all.len());
+    let mut trunks = BTreeMap::new();
     for interface in &all {
-        found.push(
-            ours(interface).ok_or_else(|| session.puzzled(INTERFACES, "an interface without id, VPC or group ids"))?,
-        );
+        let read = read(session, interface)?;
+        if interface.interface_type() == Some(&NetworkInterfaceType::Trunk) {
+            trunks.insert(read.id.clone(), read.device_index);
+        }
+        found.push(read);
     }
-    found.sort_by(|a: &Interface, b| (a.device_index, &a.id).cmp(&(b.device_index, &b.id)));
+    if !trunks.is_empty() {
+        found.extend(branches(session, &trunks).await?);
+    }
+    found.sort_by(|a: &Interface, b| (a.device_index, &a.trunk, &a.id).cmp(&(b.device_index, &b.trunk, &b.id)));
+    Ok(found)
+}
+
+fn read(session: &Session, interface: &NetworkInterface) -> Result<Interface, CloudError> {
+    ours(interface).ok_or_else(|| session.puzzled(INTERFACES, "an interface without id, VPC or group ids"))
+}
+
+/// EC2 `DescribeTrunkInterfaceAssociations`, which takes no filter on the trunk, and the interfaces that it names: those are
+/// not listed with the instance. By filter, since one that is gone meanwhile must not hide the others.
+async fn branches(session: &Session, trunks: &BTreeMap<InterfaceId, i32>) -> Result<Vec<Interface>, Fault> {
+    let request = session.ec2.describe_trunk_interface_associations().into_paginator().items().send();
+    let all = session.ask(BRANCHES, request.try_collect()).await?;
+    let mut carried = BTreeMap::new();
+    for association in &all {
+        let named = id::<InterfaceId>(association.trunk_interface_id()).zip(id(association.branch_interface_id()));
+        let (trunk, branch) =
+            named.ok_or_else(|| session.puzzled(BRANCHES, "an association without its interfaces"))?;
+        if trunks.contains_key(&trunk) {
+            carried.insert(branch, trunk);
+        }
+    }
+    let names: Vec<&InterfaceId> = carried.keys().collect();
+    let mut found = Vec::with_capacity(names.len());
+    for some in names.chunks(FILTER_VALUES) {
+        let ids = some.iter().map(ToString::to_string).collect();
+        let these = Filter::builder().name("network-interface-id").set_values(Some(ids)).build();
+        let request = session.ec2.describe_network_interfaces().filters(these).into_paginator().items().send();
+        for interface in &session.ask(INTERFACES, request.try_collect()).await? {
+            let mut branch = read(session, interface)?;
+            branch.trunk = carried.get(&branch.id).cloned();
+            branch.device_index =
+                branch.trunk.as_ref().and_then(|trunk| trunks.get(trunk)).copied().unwrap_or_default();
+            found.push(branch);
+        }
+    }
     Ok(found)
 }
 
@@ -46,6 +94,7 @@ fn ours(found: &NetworkInterface) -> Option<Interface> {
         id: id(found.network_interface_id())?,
         vpc: id(found.vpc_id())?,
         subnet: id(found.subnet_id()),
+        trunk: None,
         device_index: found.attachment().and_then(NetworkInterfaceAttachment::device_index).unwrap_or_default(),
         groups: found.groups().iter().map(|group| id::<SecurityGroupId>(group.group_id())).collect::<Option<_>>()?,
         private_ips: addresses

@@ -316,7 +316,8 @@ fn preview(view: &View<'_, Quarantine>) -> Vec<PlanLine> {
             String::new()
         };
         lines.push(PlanLine::about(format!(
-            "interface {} ({}): groups {} are replaced{public}",
+            "{} {} ({}): groups {} are replaced{public}",
+            if interface.trunk.is_some() { "a pod's branch interface" } else { "interface" },
             interface.id,
             interface.private_ips.first().map_or("no address", String::as_str),
             as_value(&interface.groups)

@@ -161,6 +161,7 @@ pub fn port(n: usize) -> Interface {
         id: interface(n),
         vpc: vpc(0),
         subnet: None,
+        trunk: None,
         device_index: i32::try_from(n).unwrap(),
         groups: BTreeSet::from([group(0)]),
         private_ips: vec![format!("10.0.0.{n}")],

@@ -23,6 +23,7 @@ ALL = (
     "security_group_rules",
     "addresses",
     "network_interfaces",
+    "trunk_interfaces",
     "interface_attributes",
     "elastic_ips",
     "volumes",
