@@ -61,7 +61,7 @@ pub struct ForensicCaseSpec {
         length(min = 1, max = 128),
         extend("x-kubernetes-list-type" = "map", "x-kubernetes-list-map-keys" = ["accountRef", "region", "instanceId"])
     )]
-    #[x_kube(validation = rules::targets_only_added())]
+    #[x_kube(validation = rules::targets_only_added(), validation = rules::instances_once())]
     pub targets: Vec<Target>,
 
     /// How far the hosts are contained. Default: `{level: Isolated}`.

@@ -236,3 +236,12 @@ pub fn moments_only_added() -> Rule {
         .message("spec.evidence.moments can be added, never removed")
         .reason(kube::core::Reason::FieldValueForbidden)
 }
+
+/// An instance is in one account and Region: with two for one id, one of them is a slip.
+#[must_use]
+pub fn instances_once() -> Rule {
+    Rule::new("self.all(t, self.exists_one(o, o.instanceId == t.instanceId))").message(
+        "spec.targets lists an instanceId more than once: an instance is in one account and one Region. Where a target that \
+         is there already is wrong, open another case for the right one",
+    )
+}

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use kube::runtime::reflector::ObjectRef;
 use kube::{Api, ResourceExt};
 
+use super::cluster::ClusterError;
 use super::context::Context;
 use super::kind::Site;
 use crate::api::AwsAccount;
@@ -31,26 +32,36 @@ pub fn access(account: &AwsAccount) -> Access {
 
 impl<C: Cloud> Context<C> {
     /// An account by name, as last watched; asked for if the watch has not brought it yet.
-    pub async fn account(&self, name: &str) -> Option<Arc<AwsAccount>> {
+    pub async fn account(&self, name: &str) -> Result<Option<Arc<AwsAccount>>, ClusterError> {
         if let Some(known) = self.accounts.get(&ObjectRef::new(name)) {
-            return Some(known);
+            return Ok(Some(known));
         }
         let api: Api<AwsAccount> = Api::all(self.cluster.client());
-        self.cluster.fetch(&api, name).await.ok().flatten().map(Arc::new)
+        Ok(self.cluster.fetch(&api, name).await?.map(Arc::new))
     }
 
     /// The rules for an object, and the place where it works. Whether STS confirms the account is asked separately.
     pub async fn rules(&self, site: &Site, namespace: &str) -> (Account, Option<Place>) {
-        let Some(account) = self.account(&site.account_ref).await else {
-            return (unknown(&site.account_ref), None);
+        let account = match self.account(&site.account_ref).await {
+            Ok(Some(account)) => account,
+            Ok(None) => return (unknown(&site.account_ref), None),
+            Err(error) => return (unread(&site.account_ref, &error), None),
         };
         let spec = &account.spec;
         let mut destinations = BTreeMap::new();
         for destination in &spec.evidence.destinations {
             // A snapshot is shared where it is: the destination must allow the Region that it is in.
             let here = site.region.as_ref().is_none_or(|region| destination.regions.contains(region));
-            if here && let Some(other) = self.account(&destination.account_ref).await {
-                destinations.insert(destination.account_ref.clone(), other.spec.account_id.clone());
+            if !here {
+                continue;
+            }
+            match self.account(&destination.account_ref).await {
+                Ok(Some(other)) => {
+                    destinations.insert(destination.account_ref.clone(), other.spec.account_id.clone());
+                }
+                Ok(None) => {}
+                // A destination that is missing is one that is not allowed: a share would be taken back.
+                Err(error) => return (unread(&destination.account_ref, &error), None),
             }
         }
         let required = Action::ALL
@@ -86,6 +97,12 @@ pub fn unknown(name: &str) -> Account {
         )),
         ..nowhere()
     }
+}
+
+/// Rules under which nothing is begun until the API server answers again.
+fn unread(name: &str, error: &ClusterError) -> Account {
+    let why = format!("AwsAccount {name} could not be read ({error}); tried again");
+    Account { ready: Err(Refusal::new(Reason::NotObserved, why)), ..nowhere() }
 }
 
 /// Rules for what touches Kubernetes alone.

@@ -1,6 +1,7 @@
 //! The only place that changes Kubernetes.
 
 use std::fmt::Debug;
+use std::sync::Arc;
 use std::time::Duration;
 
 use k8s_openapi::api::core::v1::ObjectReference;
@@ -31,7 +32,7 @@ pub const MANAGER: &str = "sequester";
 pub const SUBJECT_LABEL: &str = "sequester.dev/subject";
 
 /// The API server did not do it.
-#[derive(Debug, thiserror::Error)]
+#[derive(Clone, Debug, thiserror::Error)]
 pub enum ClusterError {
     /// It refused or could not be reached.
     #[error("{what}: {source}")]
@@ -39,7 +40,7 @@ pub enum ClusterError {
         /// What was asked.
         what: String,
         /// Why not.
-        source: Box<kube::Error>,
+        source: Arc<kube::Error>,
     },
     /// No answer within the request deadline: it may have been done.
     #[error("{0}: no answer within the request deadline")]
@@ -111,7 +112,7 @@ impl Cluster {
     async fn ask<T>(&self, what: &str, call: impl Future<Output = kube::Result<T>> + Send) -> Result<T, ClusterError> {
         match tokio::time::timeout(self.deadline, call).await {
             Ok(Ok(answer)) => Ok(answer),
-            Ok(Err(source)) => Err(ClusterError::Api { what: what.to_owned(), source: Box::new(source) }),
+            Ok(Err(source)) => Err(ClusterError::Api { what: what.to_owned(), source: Arc::new(source) }),
             Err(_) => Err(ClusterError::Timeout(what.to_owned())),
         }
     }
@@ -193,6 +194,11 @@ impl Cluster {
     pub async fn hold(&self, spec: &InstanceHoldSpec) -> Result<InstanceHold, ClusterError> {
         let api: Api<InstanceHold> = Api::all(self.client.clone());
         let name = hold_name(spec);
+        // Most often it is there: after a restart, and for whoever comes second. And where nothing can be created any
+        // more, as in a definition that is being deleted, it can still be read.
+        if let Some(hold) = self.ask("get instance hold", api.get_opt(&name)).await? {
+            return Ok(hold);
+        }
         let mut hold = InstanceHold::new(&name, spec.clone());
         hold.metadata.finalizers = Some(vec![FINALIZER.to_owned()]);
         match self.ask("create instance hold", api.create(&PostParams::default(), &hold)).await {
@@ -225,7 +231,7 @@ impl Cluster {
         if hold.spec.holder.uid != spec.holder.uid {
             return Ok(());
         }
-        self.marked(&api, &name, hold.finalizers(), false).await?;
+        self.marked(&api, &hold, false).await?;
         // A delete that comes late must not hit the hold of whoever came after.
         let this = Preconditions { uid: hold.uid(), resource_version: None };
         let params = DeleteParams { preconditions: Some(this), ..DeleteParams::default() };
@@ -238,13 +244,28 @@ impl Cluster {
     /// Sets or removes our finalizer, leaving those of others.
     pub async fn mark<K: Kind>(&self, object: &K::Object, held: bool) -> Result<(), ClusterError> {
         let api = K::api(self.client.clone(), object.namespace().as_deref());
-        self.marked(&api, &object.name_any(), object.finalizers(), held).await
+        self.marked(&api, object, held).await
     }
 
-    async fn marked<T>(&self, api: &Api<T>, name: &str, finalizers: &[String], held: bool) -> Result<(), ClusterError>
+    async fn marked<T>(&self, api: &Api<T>, known: &T, held: bool) -> Result<(), ClusterError>
     where
         T: Clone + Debug + DeserializeOwned + Resource<DynamicType = ()>,
     {
+        match self.patch_mark(api, known, held).await {
+            // Somebody wrote meanwhile. A list is replaced as a whole: not with one that lacks what they added.
+            Err(error) if error.is(409) => match self.fetch(api, &known.name_any()).await? {
+                Some(fresh) if fresh.uid() == known.uid() => self.patch_mark(api, &fresh, held).await,
+                _ => Ok(()),
+            },
+            answer => answer,
+        }
+    }
+
+    async fn patch_mark<T>(&self, api: &Api<T>, known: &T, held: bool) -> Result<(), ClusterError>
+    where
+        T: Clone + Debug + DeserializeOwned + Resource<DynamicType = ()>,
+    {
+        let finalizers = known.finalizers();
         let mut wanted: Vec<&str> = finalizers.iter().map(String::as_str).filter(|f| *f != FINALIZER).collect();
         if held {
             wanted.push(FINALIZER);
@@ -252,8 +273,10 @@ impl Cluster {
         if wanted.len() == finalizers.len() {
             return Ok(());
         }
-        let patch = json!({"metadata": {"finalizers": wanted}});
-        match self.ask("set finalizer", api.patch(name, &PatchParams::default(), &Patch::Merge(&patch))).await {
+        let this = json!({"uid": known.uid(), "resourceVersion": known.resource_version(), "finalizers": wanted});
+        let patch = json!({"metadata": this});
+        let params = PatchParams::default();
+        match self.ask("set finalizer", api.patch(&known.name_any(), &params, &Patch::Merge(&patch))).await {
             Err(error) if error.is(404) => Ok(()),
             answer => answer.map(|_| ()),
         }

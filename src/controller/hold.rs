@@ -52,7 +52,8 @@ pub(super) async fn prepare<K: Kind, C: Cloud>(
         return Ok((holder, marked));
     }
     let present = object.finalizers().iter().any(|finalizer| finalizer == FINALIZER);
-    let wants_mark = K::MARKED && K::in_use(ctx, object) && !marked && !present;
+    let record = memory.chain.as_ref().map(|chain| chain.record.clone()).unwrap_or_default();
+    let wants_mark = K::MARKED && K::in_use(ctx, object, &record) && !marked && !present;
     let wants_hold = K::HOLDS && holder != Holder::Mine;
     let mark = async { if wants_mark && !deleted { ctx.cluster.mark::<K>(object, true).await } else { Ok(()) } };
     let hold = async {
@@ -116,11 +117,12 @@ pub(super) async fn keep_marks<K: Kind, C: Cloud>(
 ) -> Result<bool, ClusterError> {
     let gone = fresh.meta().deletion_timestamp.is_some() && K::may_go(ctx, fresh, &chain.record);
     let present = fresh.finalizers().iter().any(|finalizer| finalizer == FINALIZER);
-    let over = gone || chain.record.released || !K::in_use(ctx, fresh);
+    let used = K::in_use(ctx, fresh, &chain.record);
+    let over = gone || chain.record.released || !used;
     if !K::MARKED || !present || !over {
         return Ok(!gone);
     }
-    if !K::in_use(ctx, fresh) && K::used_anywhere(ctx, fresh).await? {
+    if !used && K::used_anywhere(ctx, fresh).await? {
         return Ok(true);
     }
     if K::HOLDS

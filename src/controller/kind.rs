@@ -186,7 +186,7 @@ pub trait Kind: Procedure {
     }
 
     /// Whether our finalizer belongs on it now.
-    fn in_use<C: Cloud>(_ctx: &Context<C>, _object: &Self::Object) -> bool {
+    fn in_use<C: Cloud>(_ctx: &Context<C>, _object: &Self::Object, _record: &Record) -> bool {
         true
     }
 }

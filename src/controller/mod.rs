@@ -13,6 +13,7 @@ mod hold;
 mod kind;
 mod kinds;
 mod lease;
+mod look;
 mod pace;
 mod perform;
 mod project;

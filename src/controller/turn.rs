@@ -6,14 +6,14 @@ use std::time::{Duration, Instant};
 use futures::stream::{FuturesUnordered, StreamExt};
 use kube::{Resource, ResourceExt};
 
-use super::accounts::nowhere;
-use super::approvals;
+use super::approvals::{self, Found};
 use super::broken::{self, Look};
 use super::cluster::{ClusterError, Written};
 use super::context::Context;
-use super::custody::{self, Chain, ChainError};
-use super::hold::{hold_spec, keep_marks, prepare, put_back};
-use super::kind::{Kind, Site, noted};
+use super::custody::Chain;
+use super::hold::{hold_spec, keep_marks, put_back};
+use super::kind::Kind;
+use super::look::{Looked, look};
 use super::pace::Pace;
 use super::project::project;
 use crate::clock::now;
@@ -24,8 +24,7 @@ use crate::playbook::chain::{ObjectRef, next_index};
 use crate::playbook::effect::Effect;
 use crate::playbook::executor::{Decided, Executor, Send as Sending, standing_orders};
 use crate::playbook::project::verdict;
-use crate::playbook::record::Record;
-use crate::playbook::step::{Account, Change, Holder, Refusal, Subject, View};
+use crate::playbook::step::{Change, Holder, Subject, View};
 
 /// What a replica remembers of one object. A crash loses all of it.
 #[derive(Debug)]
@@ -75,18 +74,6 @@ pub enum Turned {
     },
 }
 
-/// What was looked at, all of it at once.
-struct Looked<K: Kind> {
-    fresh: K::Object,
-    object: ObjectRef,
-    site: Option<Site>,
-    place: Option<Place>,
-    rules: Account,
-    chain: Result<Chain, (String, Chain)>,
-    identity: Result<Option<String>, Refusal>,
-    seen: K::Seen,
-}
-
 /// Runs one turn.
 pub async fn turn<K: Kind, C: Cloud>(
     ctx: &Context<C>,
@@ -117,47 +104,6 @@ pub async fn turn<K: Kind, C: Cloud>(
     }
 }
 
-/// Observes. Nothing: the object is gone.
-async fn look<K: Kind, C: Cloud>(
-    ctx: &Context<C>,
-    known: &K::Object,
-    memory: &mut Memory<K>,
-    record: &Record,
-) -> Result<Option<Looked<K>>, ClusterError> {
-    let object = object_ref::<K>(known);
-    let site = K::site(known);
-    let namespace = known.namespace();
-    let (rules, place) = match &site {
-        Some(site) => ctx.rules(site, namespace.as_deref().unwrap_or_default()).await,
-        None => (nowhere(), None),
-    };
-    let begun = memory.chain.as_ref().or(memory.broken.as_ref()).is_some_and(|chain| chain.record.opened.is_some());
-    let admitted = begun || site.is_none() || admitted(site.as_ref(), &rules);
-    let looking = place.as_ref().filter(|_| admitted);
-
-    let api = K::api(ctx.cluster.client(), namespace.as_deref());
-    let name = known.name_any();
-    let (fresh, chain, identity, taken, seen) = tokio::join!(
-        ctx.cluster.fetch(&api, &name),
-        head::<K, C>(ctx, &object, memory.chain.clone(), known),
-        identity(ctx, looking),
-        prepare::<K, C>(ctx, known, memory, &object, site.as_ref(), &rules, admitted),
-        K::observe(ctx, known, looking, &rules, record),
-    );
-    let Some(fresh) = fresh?.filter(|fresh| fresh.uid() == known.uid()) else { return Ok(None) };
-    (memory.holder, memory.marked) = taken?;
-    let chain = match chain {
-        Ok(chain) => Ok(chain),
-        Err(ChainError::Cluster(error)) => return Err(error),
-        Err(ChainError::Broken { why, readable }) => Err((why, *readable)),
-    };
-    let rules = match &chain {
-        Ok(_) => Account { ready: rules.ready.clone().and(identity.clone().map(|_| ())), ..rules },
-        Err(_) => rules,
-    };
-    Ok(Some(Looked { fresh, object, site, place, rules, chain, identity, seen }))
-}
-
 /// Decides, records, performs and projects.
 async fn act<K: Kind, C: Cloud>(
     ctx: &Context<C>,
@@ -173,7 +119,14 @@ async fn act<K: Kind, C: Cloud>(
         return Ok(Turned::Gone);
     }
     let subject = subject::<K>(fresh);
-    let found = approvals::find::<K, C>(ctx, &subject, &chain.record).await?;
+    // Where nobody says what was approved, nothing was: what is held is kept up all the same.
+    let (found, unread) = match approvals::find::<K, C>(ctx, &subject, &chain.record).await {
+        Ok(found) => (found, false),
+        Err(error) => {
+            tracing::warn!(kind = K::KIND, name = subject.name, %error, "Approvals can't be read");
+            (Found::default(), true)
+        }
+    };
     let mut writer = ctx.writer.clone();
     writer.principal = looked.identity.as_ref().ok().cloned().flatten();
     let limits = ctx.settings.limits();
@@ -181,7 +134,8 @@ async fn act<K: Kind, C: Cloud>(
         subject: &subject,
         spec: K::spec(fresh),
         account: rules,
-        holder: &memory.holder,
+        // The chain says that it was taken, and only a release gives it back.
+        holder: if looked.unheld.is_some() { &Holder::Mine } else { &memory.holder },
         approvals: &found.candidates,
         seen,
         record: &chain.record,
@@ -193,11 +147,9 @@ async fn act<K: Kind, C: Cloud>(
     if !ctx.fence.permits(false) {
         return Ok(Turned::Again);
     }
-    // A plan that this very decision replaces is an older one.
-    let published = decided.link.as_ref().map_or(&chain.record, |link| &link.record);
-    if let Err(error) = approvals::judge(ctx, &subject, published, &found).await {
-        // The answer to a person can wait; what was decided can't.
-        tracing::warn!(kind = K::KIND, name = subject.name, %error, "an Approval was not answered");
+    if let Some(error) = &looked.unheld {
+        keep_up::<K, C>(ctx, looked, memory, chain, &decided).await;
+        return Err(error.clone());
     }
     let hold = hold_spec(site.as_ref(), rules, object);
     let unbegun = chain.record.opened.is_none();
@@ -211,16 +163,16 @@ async fn act<K: Kind, C: Cloud>(
         Ok(true) => {}
         Ok(false) => return Ok(Turned::Again),
         Err(error) => {
-            // Nothing can be recorded, as in a namespace that is being deleted: nothing is begun, and what the chain
-            // says was set is kept up.
-            let orders = standing_orders(&decided.plan, &chain.record);
-            let executor = std::mem::take(&mut memory.executor);
-            perform::<K, C>(ctx, fresh, place.as_ref(), memory, chain, orders).await;
-            memory.executor = executor;
+            // Nothing can be recorded, as in a namespace that is being deleted: nothing is begun.
+            keep_up::<K, C>(ctx, looked, memory, chain, &decided).await;
             return Err(error);
         }
     }
     let chain = memory.chain.clone().unwrap_or_default();
+    // After the decision is written: who is told that it counts must be able to read so in the chain.
+    if let Err(error) = approvals::judge(ctx, &subject, &chain.record, &found).await {
+        tracing::warn!(kind = K::KIND, name = subject.name, %error, "an Approval was not answered");
+    }
     let orders = memory.executor.written(&decided);
     let (held, sendings): (Vec<_>, Vec<_>) =
         orders.into_iter().partition(|sending| memory.pace.holds(sending, Instant::now()));
@@ -253,12 +205,27 @@ async fn act<K: Kind, C: Cloud>(
     // Only repeats: AWS accepted it and shows the old value still, or somebody flips it.
     memory.pace.rests(&decided.wanted(), decided.plan.unanswered, repeats);
     let wait = memory.pace.wait(&ctx.settings, decided.plan.again_in, Instant::now());
+    let wait = if unread { Some(wait.map_or(ctx.settings.poll, |wait| wait.min(ctx.settings.poll))) } else { wait };
     let result = match verdict(&decided.plan, &errors) {
         _ if decided.plan.refused.is_some() => "refused",
         whole if whole.ready => "settled",
         _ => "working",
     };
     Ok(Turned::Rested { wait, result })
+}
+
+/// Repeats what the chain says was set, and begins nothing: for a turn that can't be recorded or go on.
+async fn keep_up<K: Kind, C: Cloud>(
+    ctx: &Context<C>,
+    looked: &Looked<K>,
+    memory: &mut Memory<K>,
+    chain: &Chain,
+    decided: &Decided<K>,
+) {
+    let orders = standing_orders(&decided.plan, &chain.record);
+    let executor = std::mem::take(&mut memory.executor);
+    perform::<K, C>(ctx, &looked.fresh, looked.place.as_ref(), memory, chain, orders).await;
+    memory.executor = executor;
 }
 
 /// Writes what was decided before anything of it is done. False: somebody else wrote, or we may not any more.
@@ -280,35 +247,6 @@ async fn write<K: Kind, C: Cloud>(
     ctx.metrics.records.inc();
     memory.chain = Some(Chain { head: Some(link.head.clone()), record: link.record.clone() });
     Ok(true)
-}
-
-/// Whether a new object may look at AWS at all: a tenant learns nothing of an account that is not theirs.
-fn admitted(site: Option<&Site>, rules: &Account) -> bool {
-    let region = site.and_then(|site| site.region.as_ref());
-    rules.ready.is_ok() && rules.namespace_allowed && region.is_none_or(|region| rules.regions.contains(region))
-}
-
-async fn head<K: Kind, C: Cloud>(
-    ctx: &Context<C>,
-    object: &ObjectRef,
-    known: Option<Chain>,
-    subject: &K::Object,
-) -> Result<Chain, ChainError> {
-    if !K::CHAIN {
-        return Ok(Chain::default());
-    }
-    match known {
-        Some(chain) => custody::catch_up(&ctx.cluster, K::SHORT, object, chain).await,
-        None => custody::open(&ctx.cluster, K::SHORT, object, noted(&K::standing(subject).0).as_ref()).await,
-    }
-}
-
-/// Who we are where the object works: the principal in its records.
-async fn identity<C: Cloud>(ctx: &Context<C>, place: Option<&Place>) -> Result<Option<String>, Refusal> {
-    match place {
-        Some(place) => ctx.principal(&place.access).await.map(Some),
-        None => Ok(None),
-    }
 }
 
 /// What AWS said to the changes of a turn.

@@ -244,6 +244,11 @@ pub enum Fact {
         /// Kind and name of each child.
         children: BTreeSet<String>,
     },
+    /// Children of the case that are there now. One that is gone later was deleted, and is not made again.
+    Made {
+        /// Name of each child.
+        children: BTreeSet<String>,
+    },
     /// All children say so.
     CaseContained,
 }

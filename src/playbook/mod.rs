@@ -34,7 +34,7 @@ pub(crate) mod sample;
 pub use case::{CaseEffect, CaseSeen, CaseSpec, Child, ChildKind, ForensicCase};
 pub use evidence::{EvidenceSeen, EvidenceSnapshot};
 pub use quarantine::{Quarantine, QuarantineSeen, group_name};
-pub use readiness::{AccountSeen, AwsAccount, Identity, Nothing};
+pub use readiness::{AccountSeen, AwsAccount, Identity, Nothing, Proof};
 
 use crate::api::approval::Action;
 use step::Step;

@@ -23,13 +23,24 @@ pub struct Identity {
     pub arn: String,
 }
 
+/// What is known of the admission policies.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub enum Proof {
+    /// They are enforced.
+    Given,
+    /// They are not, and why.
+    Failed(String),
+    /// Nobody could say, and why.
+    Open(String),
+}
+
 /// What can be seen of an account.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct AccountSeen {
     /// Answer of STS.
     pub identity: Read<Identity>,
-    /// Whether a forged Approval was refused, and the policies are the shipped ones: none before it was tried.
-    pub policies_enforced: Option<Result<(), String>>,
+    /// Whether a forged Approval is refused, and the policies are the shipped ones.
+    pub policies: Proof,
     /// Namespaces with something that is held or kept in the account.
     pub namespaces_in_use: BTreeSet<String>,
 }

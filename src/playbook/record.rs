@@ -150,6 +150,8 @@ pub struct Record {
     pub given_back: BTreeMap<Attribute, Option<String>>,
     /// Children of a case.
     pub children: BTreeSet<String>,
+    /// For a case: the children that were seen to be there.
+    pub made: BTreeSet<String>,
     /// Finished: everything was given back or reported.
     pub released: bool,
 }
@@ -336,6 +338,7 @@ impl Record {
             }
             Fact::Released => self.released = true,
             Fact::Composed { children } => self.children.clone_from(children),
+            Fact::Made { children } => self.made.extend(children.iter().cloned()),
             Fact::StrangersFound { snapshot, strangers } => {
                 let drift = self.strangers.entry(snapshot.clone()).or_insert_with(|| Drift::new(at));
                 drift.note(&Value::Set(strangers.clone()), at);

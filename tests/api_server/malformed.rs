@@ -203,6 +203,11 @@ async fn cases() {
                 &["spec.targets[2]", "Duplicate value", "i-00000001"],
             ),
             (
+                "/spec/targets",
+                Some(json!([host(1), with(host(1), "/region", Some(json!("eu-west-2")))])),
+                &["spec.targets", "lists an instanceId more than once"],
+            ),
+            (
                 "/spec/targets/0/instanceId",
                 Some(json!("web-1")),
                 &["spec.targets[0].instanceId", "\"web-1\"", "should match"],

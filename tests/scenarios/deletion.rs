@@ -168,3 +168,35 @@ async fn a_namespace_that_is_deleted_all_the_same_does_not_open_its_hosts() {
     assert_eq!(found["metadata"]["uid"], held["metadata"]["uid"]);
     crate::chain::Chain::read(&scene, &uid(&held)).await.assert_sound();
 }
+
+/// The definitions are deleted under break glass: those of what holds something can't end, that of Approvals is gone. A
+/// replica that starts then can create nothing, and keeps the host closed while it waits for an Approval that nobody can
+/// write any more.
+#[tokio::test(flavor = "multi_thread")]
+async fn definitions_that_are_deleted_all_the_same_do_not_open_a_host() {
+    let bed: &'static Bed = Box::leak(Box::new(Bed::start(Options::default()).await));
+    let scene = Scene::on(bed, "undefined", |account| account["spec"]["recheck"] = json!("1s")).await;
+    let controller = scene.controller("one").await;
+    scene.declare("web", "Isolated").await;
+    let held = scene.until_settled("web").await;
+    scene.declare("web", "Released").await;
+    scene.until_reason("Quarantine", "web", "Ready", "AwaitingApproval").await;
+    let definitions =
+        cluster_wide_as(&scene, Identity::Breaker, "apiextensions.k8s.io", "CustomResourceDefinition").await;
+    for plural in ["approvals", "instanceholds", "custodyrecords", "quarantines"] {
+        let name = format!("{plural}.sequester.dev");
+        definitions.delete(&name, &DeleteParams::default()).await.expect("break glass");
+        wait::until(&format!("{name} on its way out"), LIMIT, async || match definitions.get_opt(&name).await {
+            Ok(None) => Ok(()),
+            Ok(Some(found)) if found.metadata.deletion_timestamp.is_some() => Ok(()),
+            other => Err(format!("{other:?}")),
+        })
+        .await;
+    }
+    assert_enforced(&scene).await;
+    drop(controller);
+    let _again = scene.controller("two").await;
+    assert_enforced(&scene).await;
+    let found = scene.get("Quarantine", "web").await;
+    assert_eq!(found["metadata"]["uid"], held["metadata"]["uid"]);
+}

@@ -22,7 +22,7 @@ use crate::playbook::executor::Send as Sending;
 use crate::playbook::record::Record;
 use crate::playbook::seen::{Read, ReadFailure};
 use crate::playbook::step::Account;
-use crate::playbook::{AccountSeen, AwsAccount, Nothing};
+use crate::playbook::{AccountSeen, AwsAccount, Nothing, Proof};
 
 impl Kind for AwsAccount {
     type Object = api::AwsAccount;
@@ -50,7 +50,11 @@ impl Kind for AwsAccount {
     }
 
     fn nothing() -> AccountSeen {
-        AccountSeen { identity: Read::NotRead, policies_enforced: None, namespaces_in_use: BTreeSet::new() }
+        AccountSeen {
+            identity: Read::NotRead,
+            policies: Proof::Open("not tried yet".to_owned()),
+            namespaces_in_use: BTreeSet::new(),
+        }
     }
 
     async fn observe<C: Cloud>(
@@ -69,8 +73,12 @@ impl Kind for AwsAccount {
             Ok(value) => Read::Found { asked_at, value },
             Err(refusal) => Read::Failed(ReadFailure { reason: refusal.reason, message: refusal.message }),
         };
-        let proof = proof.unwrap_or_else(|error| Err(error.to_string()));
-        AccountSeen { identity, policies_enforced: Some(proof), namespaces_in_use: namespaces_in_use(ctx, object) }
+        let policies = match proof {
+            Ok(Ok(())) => Proof::Given,
+            Ok(Err(why)) => Proof::Failed(why),
+            Err(error) => Proof::Open(error.to_string()),
+        };
+        AccountSeen { identity, policies, namespaces_in_use: namespaces_in_use(ctx, object) }
     }
 
     async fn perform<C: Cloud>(
@@ -119,12 +127,12 @@ impl Kind for AwsAccount {
                 .any(|other| allows(other) && other.spec.evidence.destinations.iter().any(|to| to.account_ref == name))
     }
 
-    fn may_go<C: Cloud>(ctx: &Context<C>, object: &Self::Object, _record: &Record) -> bool {
-        !Self::in_use(ctx, object)
+    fn may_go<C: Cloud>(ctx: &Context<C>, object: &Self::Object, record: &Record) -> bool {
+        !Self::in_use(ctx, object, record)
     }
 
     /// While something that we marked works in it: without its account nothing of that could be enforced or released.
-    fn in_use<C: Cloud>(ctx: &Context<C>, object: &Self::Object) -> bool {
+    fn in_use<C: Cloud>(ctx: &Context<C>, object: &Self::Object, _record: &Record) -> bool {
         let name = object.name_any();
         ctx.quarantines.state().iter().any(|user| holds_in(user, &name))
             || ctx.evidence.state().iter().any(|user| keeps_of(user, &name))

@@ -133,10 +133,15 @@ impl Kind for EvidenceSnapshot {
         super::standing(object.status.as_ref(), |status| &status.conditions)
     }
 
-    /// What is under hold or retention stays; lifting a hold needs an approval that this version does not take yet.
-    fn may_go<C: Cloud>(_ctx: &Context<C>, object: &Self::Object, record: &Record) -> bool {
+    fn may_go<C: Cloud>(ctx: &Context<C>, object: &Self::Object, record: &Record) -> bool {
+        record.opened.is_none() || !Self::in_use(ctx, object, record)
+    }
+
+    /// What is under hold or retention stays; lifting a hold needs an approval that this version does not take yet. The
+    /// object alone goes: its snapshots and its records stay.
+    fn in_use<C: Cloud>(_ctx: &Context<C>, object: &Self::Object, record: &Record) -> bool {
         let retained = object.spec.retain_until.as_ref().is_some_and(|until| until.0 > now());
-        record.opened.is_none() || !(object.spec.legal_hold || record.legal_hold.is_some() || retained)
+        object.spec.legal_hold || record.legal_hold.is_some() || retained
     }
 }
 

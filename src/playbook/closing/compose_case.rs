@@ -112,35 +112,42 @@ pub fn declared(view: &View<'_, ForensicCase>) -> Vec<(String, ChildKind)> {
 
 fn compose(view: &View<'_, ForensicCase>) -> Turn<ForensicCase> {
     let wanted = declared(view);
-    let taken = view
-        .seen
-        .children
-        .iter()
-        .find(|child| is_of_another(view, child) && wanted.iter().any(|(name, _)| *name == child.name));
-    if let Some(child) = taken {
-        return Turn::new(State::blocked(
-            Reason::Conflict,
-            format!(
-                "{} was made by an earlier case of this name, and says nothing of this one; give the case another name",
-                child.name
-            ),
-        ));
-    }
+    let there: BTreeMap<(&str, bool), &Child> = view.seen.children.iter().map(|child| (key(child), child)).collect();
+    let taken = wanted.iter().find_map(|(name, wish)| {
+        let child = there.get(&(name.as_str(), is_evidence(wish)))?;
+        Some((*child, taken(view, child, wish)?))
+    });
     let stage: Vec<CaseEffect> = wanted
         .iter()
-        .filter(|(name, kind)| !view.seen.children.iter().any(|child| child.name == *name && stands(child, kind)))
+        .filter(|(name, wish)| match there.get(&(name.as_str(), is_evidence(wish))) {
+            Some(child) => !is_taken(view, child, wish) && !stands(child, wish),
+            // One that was there and is not any more was deleted by a person: that is not undone.
+            None => !view.record.made.contains(name),
+        })
         .map(|(name, kind)| CaseEffect::Ensure { name: name.clone(), kind: Box::new(kind.clone()) })
         .collect();
     let mut facts = Vec::new();
     let names: BTreeSet<String> = wanted.iter().map(|(name, _)| name.clone()).collect();
+    let made: BTreeSet<String> = names
+        .iter()
+        .filter(|name| view.seen.children.iter().any(|child| child.name == **name) && !view.record.made.contains(*name))
+        .cloned()
+        .collect();
     if view.record.children != names {
         facts.push(Fact::Composed { children: names });
+    }
+    if !made.is_empty() {
+        facts.push(Fact::Made { children: made });
     }
     let plans = plans(view);
     facts.extend(
         plans.iter().filter(|plan| view.record.plans.get(&plan.action) != Some(plan)).cloned().map(Fact::PlanPublished),
     );
     let state = match plans.first() {
+        _ if taken.is_some() => State::blocked(
+            Reason::Conflict,
+            taken.map(|(child, why)| format!("{} {why}", child.name)).unwrap_or_default(),
+        ),
         _ if !stage.is_empty() => State::working(Reason::InProgress, format!("{} children to make", stage.len())),
         Some(plan) => State::Awaiting(plan.action),
         None => State::done(format!("{} targets, {} children", view.spec.targets.len(), wanted.len())),
@@ -174,7 +181,7 @@ fn words(of_children: &[(&Child, &Vec<String>)]) -> Vec<String> {
 /// The plans over the children that await a person, one for each action.
 fn plans(view: &View<'_, ForensicCase>) -> Vec<PublishedPlan> {
     let mut by_action: BTreeMap<_, (BTreeMap<_, _>, Vec<_>)> = BTreeMap::new();
-    for child in view.seen.children.iter().filter(|child| !is_of_another(view, child)) {
+    for child in ours(view) {
         if let Some((action, hash, lines)) = &child.plan {
             let (leaves, of_children) = by_action.entry(*action).or_default();
             leaves.insert(child.uid.clone(), hash.clone());
@@ -211,6 +218,56 @@ fn part(child: &Child) -> Part {
     }
 }
 
+/// Which child it is: names are unique within a kind.
+fn key(child: &Child) -> (&str, bool) {
+    (&child.name, is_evidence(&child.kind))
+}
+
+const fn is_evidence(kind: &ChildKind) -> bool {
+    matches!(kind, ChildKind::Evidence(_))
+}
+
+/// Why an object that has the name of a child is none: for a person, after the name.
+fn taken(view: &View<'_, ForensicCase>, child: &Child, wish: &ChildKind) -> Option<String> {
+    if is_of_another(view, child) {
+        return Some(
+            "was made by an earlier case of this name, and says nothing of this one; give the case another name"
+                .to_owned(),
+        );
+    }
+    let (has, wants) = (about(&child.kind), about(wish));
+    (has != wants).then(|| format!("is there already, about {has} and not about {wants}: give the case another name"))
+}
+
+fn is_taken(view: &View<'_, ForensicCase>, child: &Child, wish: &ChildKind) -> bool {
+    taken(view, child, wish).is_some()
+}
+
+/// The host, and for evidence the moment, that a child is about.
+fn about(kind: &ChildKind) -> String {
+    match kind {
+        ChildKind::Quarantine(spec) => {
+            let Target { account_ref, region, instance_id } = &spec.target;
+            format!("{instance_id} in {account_ref}, {region}")
+        }
+        ChildKind::Evidence(spec) => {
+            let InstanceSource { account_ref, region, instance_id, exclude_volume_ids } = &spec.source.instance;
+            let without = if exclude_volume_ids.is_empty() { "" } else { " without some of its volumes" };
+            format!("{instance_id} in {account_ref}, {region}{without}, moment {:?}", spec.moment)
+        }
+    }
+}
+
+/// What is there of the case: neither an earlier case's, nor about something else than its name says.
+fn ours<'a>(view: &'a View<'_, ForensicCase>) -> impl Iterator<Item = &'a Child> {
+    let wanted: BTreeMap<(String, bool), ChildKind> =
+        declared(view).into_iter().map(|(name, wish)| ((name, is_evidence(&wish)), wish)).collect();
+    view.seen.children.iter().filter(move |child| {
+        let wish = wanted.get(&(child.name.clone(), is_evidence(&child.kind)));
+        !is_of_another(view, child) && wish.is_none_or(|wish| !is_taken(view, child, wish))
+    })
+}
+
 /// Whether a child says what the case declares. A released child is finished, whatever the case says.
 fn stands(child: &Child, wish: &ChildKind) -> bool {
     match (&child.kind, wish) {
@@ -229,24 +286,26 @@ fn stands(child: &Child, wish: &ChildKind) -> bool {
     }
 }
 
-fn count(view: &View<'_, ForensicCase>, evidence: bool) -> (usize, usize) {
-    let wanted: Vec<String> = declared(view)
-        .into_iter()
-        .filter(|(_, kind)| matches!(kind, ChildKind::Evidence(_)) == evidence)
-        .map(|(name, _)| name)
-        .collect();
+/// Of the children that are declared: how many have reached what they declare, how many were deleted by a person, how many
+/// there are.
+fn count(view: &View<'_, ForensicCase>, evidence: bool) -> (usize, usize, usize) {
+    let wanted: Vec<String> =
+        declared(view).into_iter().filter(|(_, kind)| is_evidence(kind) == evidence).map(|(name, _)| name).collect();
     let releasing = view.spec.containment.level == Level::Released;
     let counts = |child: &&Child| child.reached && (releasing || !is_released(child));
     let reached = of_kind(view, evidence).filter(|child| wanted.contains(&child.name)).filter(counts).count();
-    (reached, wanted.len())
+    let there = |name: &String| view.seen.children.iter().any(|child| key(child) == (name.as_str(), evidence));
+    let gone = wanted.iter().filter(|name| view.record.made.contains(*name) && !there(name)).count();
+    (reached, gone, wanted.len())
 }
 
 fn contained(view: &View<'_, ForensicCase>) -> Turn<ForensicCase> {
-    let (reached, all) = count(view, false);
+    // What holds a host can't be deleted: one that is gone held none, or was released.
+    let (reached, gone, all) = count(view, false);
     let releasing = view.spec.containment.level == Level::Released;
-    let state = if reached == all && releasing {
+    let state = if reached + gone == all && releasing {
         State::skipped(Reason::Released, format!("{all} of {all} hosts released"))
-    } else if let released = of_kind(view, false).filter(|child| child.reached && is_released(child)).count()
+    } else if let released = gone + of_kind(view, false).filter(|child| child.reached && is_released(child)).count()
         && !releasing
         && released > 0
         && reached + released == all
@@ -262,11 +321,15 @@ fn contained(view: &View<'_, ForensicCase>) -> Turn<ForensicCase> {
 }
 
 fn preserved(view: &View<'_, ForensicCase>) -> Turn<ForensicCase> {
-    let (reached, all) = count(view, true);
+    let (reached, gone, all) = count(view, true);
     let state = if all == 0 {
         State::skipped(Reason::NotDeclared, "the case declares no evidence")
     } else if reached == all {
         State::done(format!("{all} of {all} sets complete and locked"))
+    } else if gone > 0 && reached + gone == all {
+        let rest =
+            format!("{reached} of {all} sets complete and locked; {gone} deleted by a person, and not taken again");
+        State::skipped(Reason::NotDeclared, rest)
     } else {
         unreached(view, true, format!("{reached} of {all} sets"))
     };
@@ -283,10 +346,7 @@ fn is_released(child: &Child) -> bool {
 }
 
 fn of_kind<'a>(view: &'a View<'_, ForensicCase>, evidence: bool) -> impl Iterator<Item = &'a Child> {
-    view.seen
-        .children
-        .iter()
-        .filter(move |child| !is_of_another(view, child) && matches!(child.kind, ChildKind::Evidence(_)) == evidence)
+    ours(view).filter(move |child| is_evidence(&child.kind) == evidence)
 }
 
 /// How far it is, and what the first child says that is not there yet: one that goes no further by itself, if there is.

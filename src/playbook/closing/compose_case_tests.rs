@@ -304,3 +304,41 @@ fn a_set_that_lacks_a_volume_is_not_waited_for() {
     assert_eq!(refusal.reason, Reason::PartialFailure);
     assert!(refusal.message.contains("1 of 2 sets") && refusal.message.contains("vol-1"), "{}", refusal.message);
 }
+
+/// A name says which host a child is for only as long as nobody else used it first.
+#[test]
+fn a_child_of_the_right_name_for_another_host_is_no_child() {
+    let mut desk = Desk::new(2);
+    desk.carry_out();
+    desk.all_reached();
+    let other = InstanceId::parse("i-0000000f").unwrap();
+    let ChildKind::Quarantine(spec) = &mut desk.child("one-i-00000000").kind else { panic!("a Quarantine") };
+    spec.target.instance_id = other.clone();
+    let State::Blocked(refusal) = desk.state("PlanReady") else { panic!("{:?}", desk.state("PlanReady")) };
+    assert_eq!(refusal.reason, Reason::Conflict);
+    assert!(refusal.message.starts_with("one-i-00000000 is there already, about i-0000000f"), "{}", refusal.message);
+    let contained = desk.state("Contained");
+    assert_eq!(contained, State::working(Reason::InProgress, "1 of 2 hosts"), "another host counts for none of ours");
+    let ChildKind::Evidence(spec) = &mut desk.child("one-i-00000001-at-once").kind else { panic!("evidence") };
+    spec.source.instance.instance_id = other;
+    assert_eq!(desk.state("EvidencePreserved"), State::working(Reason::InProgress, "3 of 4 sets"));
+    // The others are seen to all the same.
+    desk.seen.children.retain(|child| child.name == "one-i-00000000");
+    desk.record.made.clear();
+    assert_eq!(desk.ensured().len(), 5);
+}
+
+#[test]
+fn a_child_that_a_person_deleted_is_not_made_again() {
+    let mut desk = Desk::new(2);
+    desk.carry_out();
+    desk.carry_out();
+    desk.all_reached();
+    assert_eq!(desk.record.made.len(), 6);
+    desk.seen.children.retain(|child| child.name != "one-i-00000000-at-once" && child.name != "one-i-00000001");
+    assert!(desk.ensured().is_empty());
+    let preserved = "3 of 4 sets complete and locked; 1 deleted by a person, and not taken again";
+    assert_eq!(desk.state("EvidencePreserved"), State::skipped(Reason::NotDeclared, preserved));
+    let contained = "1 of 2 hosts held; 1 released by themselves";
+    assert_eq!(desk.state("Contained"), State::skipped(Reason::Released, contained));
+}

@@ -1,7 +1,7 @@
 //! What must be true of an account before its name is used: STS confirms it, and approvals mean something.
 
 use crate::api::conditions::Reason;
-use crate::playbook::AwsAccount;
+use crate::playbook::readiness::{AwsAccount, Proof};
 use crate::playbook::seen::Read;
 use crate::playbook::step::{State, Step, Turn, View};
 
@@ -48,16 +48,16 @@ fn identity(view: &View<'_, AwsAccount>) -> Turn<AwsAccount> {
 }
 
 fn policies(view: &View<'_, AwsAccount>) -> Turn<AwsAccount> {
-    Turn::new(match &view.seen.policies_enforced {
-        Some(Ok(())) => State::done(
+    Turn::new(match &view.seen.policies {
+        Proof::Given => State::done(
             "a forged Approval is refused by the API server, and every policy and binding is the one that is shipped",
         ),
-        Some(Err(why)) => State::blocked(
+        Proof::Failed(why) => State::blocked(
             Reason::PoliciesNotEnforced,
             format!(
                 "{why}; until the shipped admission policies are enforced no approval counts. Apply crds/policies.yaml"
             ),
         ),
-        None => State::working(Reason::NotObserved, "not tried yet"),
+        Proof::Open(why) => State::working(Reason::NotObserved, format!("could not be tried: {why}; tried again")),
     })
 }
