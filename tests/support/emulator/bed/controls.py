@@ -40,7 +40,7 @@ def volume(body, identifier):
 
 def instance(body, identifier):
     """Sets what only AWS sets."""
-    _only(body, "spot", "state", "root_device_type", "platform", "architecture")
+    _only(body, "spot", "state", "root_device_type", "platform", "architecture", "fails_health_checks")
     found = find.instance(identifier)
     if "spot" in body:
         found.lifecycle = "spot" if body["spot"] else None
@@ -49,6 +49,8 @@ def instance(body, identifier):
         found._state.code = INSTANCE_STATES[body["state"]]
     if "root_device_type" in body:
         found.root_device_type = _one_of(body["root_device_type"], ("ebs", "instance-store"))
+    if "fails_health_checks" in body:
+        found.fails_health_checks = bool(body["fails_health_checks"])
     for name in ("platform", "architecture"):
         if name in body:
             setattr(found, name, body[name])

@@ -39,6 +39,9 @@ ALL = (
     "snapshot_copies",
     "snapshot_locks",
     "snapshot_sharing",
+    "target_groups",
+    "classic_balancers",
+    "balancer_attributes",
     "autoscaling",
     "dry_run",
 )

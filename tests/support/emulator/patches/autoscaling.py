@@ -4,6 +4,7 @@ from moto.autoscaling.models import ASG_NAME_TAG, DetachInstanceActivity
 from moto.autoscaling.responses import AutoScalingResponse
 from moto.core.responses import ActionResult
 
+from bed import balancers
 from bed.base import adds, refuse, wraps
 
 PROCESSES = {"Launch", "Terminate", "AddToLoadBalancer", "AlarmNotification", "AZRebalance", "HealthCheck",
@@ -98,14 +99,9 @@ def decrements(self):
 
 
 def deregister(self, group, states):
-    backend = self.autoscaling_backend
-    backend.update_attached_elbs(group.name)
-    ids = {state.instance.id for state in states}
-    for arn in group.target_group_arns:
-        target_group = backend.elbv2_backend.target_groups.get(arn)
-        if target_group is not None:
-            target_group.deregister([{"Id": identifier} for identifier in list(target_group.targets)
-                                     if identifier in ids])
+    for state in states:
+        balancers.leave(group, state)
+    self.autoscaling_backend.update_attached_elbs(group.name)
 
 
 # https://docs.aws.amazon.com/autoscaling/ec2/APIReference/API_CreateAutoScalingGroup.html

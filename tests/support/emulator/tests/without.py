@@ -28,6 +28,7 @@ MODULES = {
     "console": "instances", "snapshots": "snapshots", "snapshot_sets": "snapshots",
     "snapshot_copies": "snapshot_sharing", "snapshot_locks": "snapshot_locks",
     "snapshot_sharing": "snapshot_sharing", "autoscaling": "autoscaling",
+    "target_groups": "load_balancers", "classic_balancers": "load_balancers", "balancer_attributes": "load_balancers",
 }
 
 
