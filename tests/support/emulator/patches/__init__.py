@@ -42,7 +42,9 @@ ALL = (
     "target_groups",
     "classic_balancers",
     "balancer_attributes",
+    "autoscaling_lifecycle",
     "autoscaling",
+    "autoscaling_members",
     "dry_run",
 )
 
