@@ -40,3 +40,12 @@ def decrements(self):
         refuse("ValidationError", "1 validation error detected: Value null at 'shouldDecrementDesiredCapacity'"
                                         " failed to satisfy constraint: Member must not be null")
     return given
+
+
+def member(self, identifier):
+    """The group and the state of an instance that some group of the Region holds."""
+    for group in self.autoscaling_backend.autoscaling_groups.values():
+        for state in group.instance_states:
+            if state.instance.id == identifier:
+                return group, state
+    refuse("ValidationError", f"Instance Id not found - No managed instance found for instance ID: {identifier}")

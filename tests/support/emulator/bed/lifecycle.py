@@ -91,11 +91,18 @@ def wait(group, state, transition, waiting):
              if hook.auto_scaling_group_name == group.name and hook.lifecycle_transition == transition]
     if not hooks:
         return arrive(group, state) if transition == LAUNCHING else end(group, state)
-    now = clock.now()
     state.lifecycle_state = waiting
-    state.actions = {hook.name: {"hook": hook, "from": now, "until": now + hook.heartbeat_timeout, "result": None,
-                                 "token": None} for hook in hooks}
+    state.actions = {hook.name: {"hook": hook, "from": clock.now(), "result": None} for hook in hooks}
+    for action in state.actions.values():
+        beat(group, action)
     return True
+
+
+def beat(group, action):
+    """Lets an action wait for another heartbeat timeout, within the longest time that its hook allows."""
+    hook, scale = action["hook"], settings.get(group.account_id, "heartbeat_scale")
+    longest = action["from"] + hook.global_timeout * scale
+    action["until"] = min(clock.now() + hook.heartbeat_timeout * scale, longest)
 
 
 def waiting(group, state):

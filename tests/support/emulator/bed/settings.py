@@ -11,7 +11,7 @@ def _seconds(name, default):
     return float(os.environ.get(name, default))
 
 
-#: Each setting with its default. All are times in seconds, but for the scale, and none may be negative.
+#: Each setting with its default. All are times in seconds, but for the scales, and none may be negative.
 KNOWN = {
     # how long a snapshot stays pending
     "snapshot_seconds": _seconds("MOTO_SNAPSHOT_SECONDS", "0"),
@@ -25,6 +25,8 @@ KNOWN = {
     "target_initial_seconds": _seconds("MOTO_TARGET_INITIAL_SECONDS", "0"),
     # how long an instance of an Auto Scaling group stays in each of the states on its way
     "transition_seconds": _seconds("MOTO_TRANSITION_SECONDS", "0"),
+    # how much of its heartbeat timeout a lifecycle hook waits
+    "heartbeat_scale": _seconds("MOTO_HEARTBEAT_SCALE", "1"),
     # how long after an instance of a group began to fail its health checks it counts as unhealthy
     "health_check_seconds": _seconds("MOTO_HEALTH_CHECK_SECONDS", "0"),
 }

@@ -45,6 +45,8 @@ ALL = (
     "autoscaling_lifecycle",
     "autoscaling",
     "autoscaling_members",
+    "autoscaling_hooks",
+    "autoscaling_health",
     "dry_run",
 )
 

@@ -6,7 +6,7 @@ from moto.autoscaling.responses import AutoScalingResponse
 from moto.core.responses import ActionResult, EmptyResult
 
 from bed import lifecycle
-from bed.asg import decrements, fits, group_named, members
+from bed.asg import decrements, fits, group_named, member, members
 from bed.base import adds, refuse
 
 
@@ -87,14 +87,6 @@ def terminate_instance_in_auto_scaling_group(self):
         lifecycle.begin(group, state, "Terminating")
     group.set_desired_capacity(before - fall)
     return ActionResult({"Activity": TerminateInstanceActivity(state.instance, before)})
-
-
-def member(self, identifier):
-    for group in self.autoscaling_backend.autoscaling_groups.values():
-        for state in group.instance_states:
-            if state.instance.id == identifier:
-                return group, state
-    refuse("ValidationError", f"Instance Id not found - No managed instance found for instance ID: {identifier}")
 
 
 # https://docs.aws.amazon.com/autoscaling/ec2/APIReference/API_DescribeWarmPool.html
