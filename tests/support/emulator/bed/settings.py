@@ -25,6 +25,12 @@ KNOWN = {
     "target_initial_seconds": _seconds("MOTO_TARGET_INITIAL_SECONDS", "0"),
     # how long an instance of an Auto Scaling group stays in each of the states on its way
     "transition_seconds": _seconds("MOTO_TRANSITION_SECONDS", "0"),
+    # how soon an instance gets another automatic public address (AWS: within a few minutes)
+    "address_seconds": _seconds("MOTO_ADDRESS_SECONDS", "0"),
+    # how long changed metadata options stay pending
+    "metadata_seconds": _seconds("MOTO_METADATA_SECONDS", "0"),
+    # how long reads show the inline policies that a role had before a change
+    "iam_seconds": _seconds("MOTO_IAM_SECONDS", "0"),
     # how much of its heartbeat timeout a lifecycle hook waits
     "heartbeat_scale": _seconds("MOTO_HEARTBEAT_SCALE", "1"),
     # how long after an instance of a group began to fail its health checks it counts as unhealthy

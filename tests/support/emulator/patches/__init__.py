@@ -26,6 +26,8 @@ ALL = (
     "trunk_interfaces",
     "interface_attributes",
     "elastic_ips",
+    "network_acls",
+    "iam_roles",
     "volumes",
     "volume_attachments",
     "instances",

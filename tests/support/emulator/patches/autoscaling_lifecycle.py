@@ -1,22 +1,11 @@
 """Auto Scaling groups act with time: instances move from state to state, and the group keeps its capacity."""
 
 from moto.autoscaling.models import ASG_NAME_TAG, AutoScalingBackend, FakeAutoScalingGroup
-from moto.core.responses import BaseResponse
 
-from bed import clock, lifecycle
+from bed import balancers, clock, lifecycle
 from bed.base import adds, wraps
 
-#: The services whose answers show what a group does.
-SEEING = ("autoscaling", "ec2", "elb", "elbv2")
-
 clock.step(lifecycle.catch_up)
-
-
-@wraps(BaseResponse, "call_action")
-def call_action(former, self):
-    if self.service_name in SEEING:
-        clock.catch_up(self.current_account, self.region)
-    return former(self)
 
 
 # https://docs.aws.amazon.com/autoscaling/ec2/userguide/ec2-auto-scaling-lifecycle.html
@@ -84,7 +73,6 @@ def update_attached_target_groups(self, group_name):
 
 
 def follow(group):
-    from bed import balancers
     for state in group.instance_states:
         if state.lifecycle_state == "InService" and not lifecycle.suspended(group, "AddToLoadBalancer"):
             balancers.enter(group, state)

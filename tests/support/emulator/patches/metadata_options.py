@@ -1,12 +1,16 @@
 """ModifyInstanceMetadataOptions: what is not named stays as it is."""
 
+import math
+
 from moto.core.responses import ActionResult
+from moto.ec2.models.instances import Instance, MetadataOptions
 from moto.ec2.responses import EC2Response
 
-from bed.base import adds, refuse
+from bed import clock, settings
+from bed.base import adds, refuse, wraps
 
 # https://docs.aws.amazon.com/AWSEC2/latest/APIReference/API_ModifyInstanceMetadataOptions.html
-# For a running or stopped instance. An option that is not named keeps its value. The hop limit is 1 to 64.
+# For a running or stopped instance, and pending until it is applied. An option that is not named keeps its value. The hop limit is 1 to 64.
 OPTIONS = {
     "HttpTokens": ("http_tokens", ("optional", "required")),
     "HttpEndpoint": ("http_endpoint", ("enabled", "disabled")),
@@ -35,4 +39,31 @@ def modify_instance_metadata_options(self):
     self.error_on_dryrun()
     for held, value in changes.items():
         setattr(instance.metadata_options, held, value)
-    return ActionResult({"InstanceId": instance.id, "InstanceMetadataOptions": instance.metadata_options})
+    applies(instance)
+    shown = {**vars(instance.metadata_options), "state": "pending"}
+    return ActionResult({"InstanceId": instance.id, "InstanceMetadataOptions": {
+        "".join(word.capitalize() for word in name.split("_")): value for name, value in shown.items()
+        if name != "pending_until"}})
+
+
+# "When you modify the parameters on a stopped instance, they are applied when the instance is started. When you modify
+# the parameters on a running instance, the API responds with a state of "pending". After the parameter modifications
+# are successfully applied to the instance, the state of the modifications changes from "pending" to "applied" in
+# subsequent describe-instances API calls."
+def applies(instance):
+    runs = instance._state.name in ("running", "pending")
+    seconds = settings.get(instance.ec2_backend.account_id, "metadata_seconds") if runs else math.inf
+    instance.metadata_options.pending_until = clock.now() + seconds
+
+
+@wraps(Instance, "start")
+def start(former, self):
+    previous = former(self)
+    if self.metadata_options.pending_until == math.inf:
+        applies(self)
+    return previous
+
+
+MetadataOptions.pending_until = 0
+MetadataOptions.state = property(
+    lambda self: "pending" if clock.now() < self.pending_until else "applied", lambda self, value: None)
