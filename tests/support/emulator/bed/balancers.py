@@ -57,13 +57,31 @@ def draining(group, state):
             or any(balancer.__dict__.get("draining", {}).get(identifier, 0) > now for balancer in _classic(group)))
 
 
-def failing(group, state):
-    """Whether a health check of a load balancer finds the instance unhealthy."""
-    identifier = state.instance.id
+def _judgements(group):
+    """Of each load balancer of the group: its name or ARN, and the instances that pass and fail its checks."""
     backend = group.autoscaling_backend
     for target_group in _target_groups(group):
-        for health in backend.elbv2_backend.describe_target_health(target_group.arn, []):
-            if health.instance_id == identifier and health.status == "unhealthy":
-                return True
-    return any(each["State"] == "OutOfService" for balancer in _classic(group) if identifier in balancer.instance_ids
-               for each in backend.elb_backend.describe_instance_health(balancer.name, [{"InstanceId": identifier}]))
+        health = backend.elbv2_backend.describe_target_health(target_group.arn, [])
+        yield (target_group.arn, {each.instance_id for each in health if each.status == "healthy"},
+               {each.instance_id for each in health if each.status == "unhealthy"})
+    for balancer in _classic(group):
+        health = backend.elb_backend.describe_instance_health(balancer.name, [])
+        yield (balancer.name, {each["InstanceId"] for each in health if each["State"] == "InService"},
+               {each["InstanceId"] for each in health if each["State"] == "OutOfService"})
+
+
+# https://docs.aws.amazon.com/autoscaling/ec2/userguide/load-balancer-status.html
+# A load balancer's checks count from when at least one registered instance has passed them.
+def notice(group):
+    """Remembers which load balancers an instance has passed the checks of."""
+    passed = group.__dict__.setdefault("passed", set())
+    attached = {*group.target_group_arns, *group.load_balancer_names}
+    passed &= attached
+    if passed != attached:
+        passed |= {name for name, passing, _ in _judgements(group) if passing}
+
+
+def failing(group, state):
+    """Whether a health check of a load balancer that counts finds the instance unhealthy."""
+    passed = group.__dict__.get("passed", ())
+    return any(name in passed and state.instance.id in failed for name, _, failed in _judgements(group))

@@ -171,6 +171,7 @@ def catch_up(account, region):
         if not mixed(group):
             fit(group)
             advance(group)
+        balancers.notice(group)
 
 
 def mixed(group):

@@ -1,6 +1,6 @@
 """Auto Scaling groups act with time: instances move from state to state, and the group keeps its capacity."""
 
-from moto.autoscaling.models import ASG_NAME_TAG, AutoScalingBackend, FakeAutoScalingGroup
+from moto.autoscaling.models import AutoScalingBackend, FakeAutoScalingGroup
 
 from bed import balancers, clock, lifecycle
 from bed.base import adds, wraps
@@ -76,18 +76,3 @@ def follow(group):
     for state in group.instance_states:
         if state.lifecycle_state == "InService" and not lifecycle.suspended(group, "AddToLoadBalancer"):
             balancers.enter(group, state)
-
-
-# https://docs.aws.amazon.com/autoscaling/ec2/APIReference/API_AttachInstances.html
-# "When you attach instances, Amazon EC2 Auto Scaling increases the desired capacity of the group by the number of
-# instances being attached"; above the maximum the operation fails.
-@wraps(AutoScalingBackend, "attach_instances")
-def attach_instances(former, self, group_name, instance_ids):
-    group = self.autoscaling_groups[group_name]
-    desired = group.desired_capacity
-    former(self, group_name, instance_ids)
-    group.desired_capacity = desired + len(instance_ids)
-    for state in group.instance_states:
-        if state.instance.id in instance_ids:
-            self.ec2_backend.create_tags([state.instance.id], {ASG_NAME_TAG: group.name})
-            lifecycle.begin(group, state, "Pending")

@@ -1,7 +1,7 @@
 """Members of an Auto Scaling group: out of service and back, protected, detached, terminated."""
 
-from moto.autoscaling.models import (DetachInstanceActivity, EnterStandbyActivity, ExitStandbyActivity,
-                                     FakeAutoScalingGroup, TerminateInstanceActivity)
+from moto.autoscaling.models import (ASG_NAME_TAG, DetachInstanceActivity, EnterStandbyActivity, ExitStandbyActivity,
+                                     FakeAutoScalingGroup, InstanceState, TerminateInstanceActivity)
 from moto.autoscaling.responses import AutoScalingResponse
 from moto.core.responses import ActionResult, EmptyResult
 
@@ -59,6 +59,35 @@ def exit_standby(self):
         state.returns = True
     group.set_desired_capacity(before + len(states))
     return ActionResult({"Activities": [ExitStandbyActivity(state.instance, before) for state in states]})
+
+
+# https://docs.aws.amazon.com/autoscaling/ec2/APIReference/API_AttachInstances.html
+# The desired capacity rises by the number of instances, within the maximum. They run, and are in no group yet.
+@adds(AutoScalingResponse)
+def attach_instances(self):
+    group = group_named(self, self._get_param("AutoScalingGroupName"))
+    found = [attachable(self, identifier) for identifier in self._get_param("InstanceIds", [])]
+    fits(group, len(found), "attach", len(found))
+    for instance in found:
+        instance.autoscaling_group = group
+        state = InstanceState(instance, protected_from_scale_in=group.new_instances_protected_from_scale_in)
+        group.instance_states.append(state)
+        group.ec2_backend.create_tags([instance.id], {ASG_NAME_TAG: group.name})
+        lifecycle.begin(group, state, "Pending")
+    group.set_desired_capacity(group.desired_capacity + len(found))
+    return EmptyResult()
+
+
+def attachable(self, identifier):
+    instance = self.autoscaling_backend.ec2_backend.get_instance_by_id(identifier)
+    if instance is None:
+        refuse("ValidationError", f"Invalid Instance ID(s): [{identifier}] specified")
+    if instance._state.name not in ("pending", "running"):
+        refuse("ValidationError", f"Instance {identifier} is not in running state")
+    for group in self.autoscaling_backend.autoscaling_groups.values():
+        if any(state.instance.id == identifier for state in group.instance_states):
+            refuse("ValidationError", f"Instance {identifier} is already part of AutoScalingGroup:{group.name}")
+    return instance
 
 
 # https://docs.aws.amazon.com/autoscaling/ec2/APIReference/API_SetInstanceProtection.html

@@ -3,7 +3,7 @@
 import ipaddress
 
 from moto.core.responses import EmptyResult
-from moto.elbv2.models import ELBv2Backend, FakeHealthStatus, FakeTargetGroup
+from moto.elbv2.models import ELBv2Backend, FakeHealthStatus, FakeTargetGroup, elbv2_backends
 from moto.elbv2.responses import ELBV2Response
 
 from bed import balancers, clock, settings
@@ -73,10 +73,14 @@ def health(group, found, ec2_backend):
         return "unused", "Target.NotRegistered", "Target is not registered to the target group"
     if found["until"] is not None:
         return "draining", "Target.DeregistrationInProgress", "Target deregistration is in progress"
-    if not group.load_balancer_arns:
+    instance = instance_of(group, found["Id"], ec2_backend)
+    zones = enabled_zones(group)
+    if not zones:
         return ("unused", "Target.NotInUse",
                 "Target group is not configured to receive traffic from the load balancer")
-    instance = instance_of(found["Id"], ec2_backend)
+    if (instance._placement.zone if instance else found["AvailabilityZone"]) not in (*zones, "all", None):
+        return ("unused", "Target.NotInUse",
+                "Target is in an Availability Zone that is not enabled for the load balancer")
     if instance is not None and instance._state.name in ("stopped", "terminated"):
         return "unused", "Target.InvalidState", f"Target is in the {instance._state.name} state"
     if clock.now() < found["since"] + settings.get(group.account_id, "target_initial_seconds"):
@@ -86,13 +90,21 @@ def health(group, found, ec2_backend):
     return ("healthy",)
 
 
-def instance_of(identifier, ec2_backend):
-    """The instance behind a target, by id or by one of its addresses."""
+def enabled_zones(group):
+    """The Availability Zones of the load balancers that use the group."""
+    known = elbv2_backends[group.account_id][group.region_name].load_balancers
+    return {subnet.availability_zone for arn in group.load_balancer_arns if arn in known
+            for subnet in known[arn].subnets}
+
+
+def instance_of(group, identifier, ec2_backend):
+    """The instance behind a target, by id or by one of its addresses in the VPC."""
     if identifier.startswith("i-"):
         return ec2_backend.get_instance_by_id(identifier)
     for interface in ec2_backend.enis.values():
         held = [each.get("PrivateIpAddress") for each in interface.private_ip_addresses]
-        if identifier in held or identifier in (interface.ipv6_addresses or []):
+        known = identifier in held or identifier in (interface.ipv6_addresses or [])
+        if known and interface.subnet.vpc_id == group.vpc_id:
             return interface.instance
     return None
 
@@ -151,7 +163,13 @@ def check_instance(group, target):
         refuse("ValidationError", "You cannot specify an Availability Zone for a target of type 'instance'")
 
 
+# https://docs.aws.amazon.com/elasticloadbalancing/latest/application/target-group-register-targets.html
+# "When you deregister a target that was registered by IP address, you must wait for the deregistration delay to complete
+# before you can register the same IP address again."
 def check_address(group, target):
+    forget_departed(group)
+    if any(held["Id"] == target["Id"] and held["until"] is not None for held in group.targets.values()):
+        refuse("InvalidTarget", f"The following targets are draining and cannot be registered: '{target['Id']}'")
     try:
         ipaddress.ip_address(target["Id"])
     except ValueError:

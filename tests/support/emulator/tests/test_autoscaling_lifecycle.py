@@ -70,8 +70,10 @@ class Transitions(AsgTest):
         self.assertEqual((self.states("drains")[one], target()), ("InService", []))
 
     def test_suspended_launch(self):
-        """https://docs.aws.amazon.com/autoscaling/ec2/userguide/as-suspend-resume-processes.html
-        "If you suspend Launch, your Auto Scaling group doesn't launch new instances"; resumed, it makes up for it."""
+        """https://docs.aws.amazon.com/autoscaling/ec2/userguide/
+        understand-how-suspending-processes-affects-other-processes.html
+        With Launch suspended nothing is launched. "When you resume the Launch process, Amazon EC2 Auto Scaling
+        immediately replaces any instances that it terminated during the time that Launch was suspended." """
         one, *_ = self.make("idle", desired=1)
         self.asg.suspend_processes(AutoScalingGroupName="idle", ScalingProcesses=["Launch"])
         self.asg.detach_instances(AutoScalingGroupName="idle", InstanceIds=[one],
@@ -82,8 +84,8 @@ class Transitions(AsgTest):
 
     def test_scale_in_spares(self):
         """https://docs.aws.amazon.com/autoscaling/ec2/userguide/ec2-auto-scaling-instance-protection.html
-        Scale-in does not terminate protected instances, nor those in standby. "If you detach an instance that is
-        protected from scale in, its instance scale-in protection setting is lost"."""
+        Scale-in does not terminate protected instances, nor those in standby. Of one that is
+        protected and detached "its instance scale-in protection setting is lost"."""
         one, two, three = self.make("spares", desired=3, least=0)
         self.asg.enter_standby(AutoScalingGroupName="spares", InstanceIds=[one], ShouldDecrementDesiredCapacity=True)
         self.asg.set_instance_protection(AutoScalingGroupName="spares", InstanceIds=[two], ProtectedFromScaleIn=True)
@@ -98,6 +100,27 @@ class Transitions(AsgTest):
         self.assertEqual([each["ProtectedFromScaleIn"] for each in self.shown("spares")["Instances"]
                           if each["InstanceId"] == two], [False])
         self.assertEqual(self.shown("spares")["DesiredCapacity"], 1)
+
+    def test_attach(self):
+        """https://docs.aws.amazon.com/autoscaling/ec2/APIReference/API_AttachInstances.html
+        "When you attach instances, Amazon EC2 Auto Scaling increases the desired capacity of the group by the number of
+        instances being attached. If the number of instances being attached plus the desired capacity of the group
+        exceeds the maximum size of the group, the operation fails." """
+        made = self.make("joins", desired=1, most=2)
+        attach = self.asg.attach_instances
+        self.asg.enter_standby(AutoScalingGroupName="joins", InstanceIds=made, ShouldDecrementDesiredCapacity=False)
+        one, two = (self.launch(SubnetId=self.instance(made[0])["SubnetId"])["InstanceId"] for _ in range(2))
+        attach(AutoScalingGroupName="joins", InstanceIds=[one])
+        self.assertEqual((self.shown("joins")["DesiredCapacity"], self.states("joins")[one]), (2, "InService"))
+        self.assertEqual(len(self.states("joins")), 3)
+        for wrong in ([two], [one], ["i-0123456789abcdef0"]):
+            self.refused("ValidationError", attach, 400, AutoScalingGroupName="joins", InstanceIds=wrong)
+        self.make("others", desired=0, least=0)
+        self.refused("ValidationError", attach, 400, AutoScalingGroupName="others", InstanceIds=[one])
+        self.asg.detach_instances(AutoScalingGroupName="joins", InstanceIds=[one], ShouldDecrementDesiredCapacity=True)
+        attach(AutoScalingGroupName="others", InstanceIds=[one])
+        found = self.asg.describe_auto_scaling_instances(InstanceIds=[one])["AutoScalingInstances"]
+        self.assertEqual([each["AutoScalingGroupName"] for each in found], ["others"])
 
     def test_protection_needs_service(self):
         """https://docs.aws.amazon.com/autoscaling/ec2/APIReference/API_SetInstanceProtection.html
@@ -117,8 +140,10 @@ class Transitions(AsgTest):
 
     def test_terminate(self):
         """https://docs.aws.amazon.com/autoscaling/ec2/APIReference/API_TerminateInstanceInAutoScalingGroup.html
-        With or without a decrement; below the minimum it is refused. Termination protection does not stop the group:
-        https://docs.aws.amazon.com/AWSEC2/latest/UserGuide/Using_ChangingDisableAPITermination.html"""
+        With or without a decrement; below the minimum it is refused.
+        https://docs.aws.amazon.com/AWSEC2/latest/UserGuide/Using_ChangingDisableAPITermination.html
+        "Enabling termination protection does not prevent Amazon EC2 Auto Scaling from terminating an instance when the
+        instance is unhealthy or during scale-in events." """
         one, *_ = self.make("ends", desired=1)
         self.ec2.modify_instance_attribute(InstanceId=one, DisableApiTermination={"Value": True})
         end = self.asg.terminate_instance_in_auto_scaling_group
@@ -294,6 +319,26 @@ class Health(AsgTest):
         self.assertEqual(self.states("behind"), {one: "InService"})
         self.asg.resume_processes(AutoScalingGroupName="behind", ScalingProcesses=["ReplaceUnhealthy"])
         self.assertTrue(self.replaced("behind", one))
+
+    def test_nothing_passed_yet(self):
+        """https://docs.aws.amazon.com/autoscaling/ec2/userguide/load-balancer-status.html
+        "If no registered instances pass the health checks (for example, due to a misconfigured health check), the load
+        balancer doesn't enter the InService state. Amazon EC2 Auto Scaling doesn't terminate and replace the
+        instances." """
+        vpc, subnet = self.network()
+        arn = self.elbv2.create_target_group(Name="never", Protocol="HTTP", Port=80,
+                                             VpcId=vpc)["TargetGroups"][0]["TargetGroupArn"]
+        made = self.elbv2.create_load_balancer(Name="never", Subnets=[subnet])["LoadBalancers"][0]
+        self.elbv2.create_listener(LoadBalancerArn=made["LoadBalancerArn"], Protocol="HTTP", Port=80,
+                                   DefaultActions=[{"Type": "forward", "TargetGroupArn": arn}])
+        one, *_ = self.make("never", desired=1, HealthCheckType="ELB")
+        bed(f"instances/{one}", {"fails_health_checks": True})
+        self.asg.attach_load_balancer_target_groups(AutoScalingGroupName="never", TargetGroupARNs=[arn])
+        self.assertEqual(self.states("never"), {one: "InService"})
+        bed(f"instances/{one}", {"fails_health_checks": False})
+        self.assertEqual(self.states("never"), {one: "InService"})
+        bed(f"instances/{one}", {"fails_health_checks": True})
+        self.assertTrue(self.replaced("never", one))
 
     def test_set(self):
         """https://docs.aws.amazon.com/autoscaling/ec2/APIReference/API_SetInstanceHealth.html

@@ -60,8 +60,8 @@ class Roles(AwsTest):
 
     def test_changes_show_late(self):
         """https://docs.aws.amazon.com/IAM/latest/UserGuide/troubleshoot.html
-        "IAM ... uses a distributed computing model called eventual consistency. Any change that you make in IAM ...
-        takes time to become visible from all possible endpoints." """
+        "IAM uses a distributed computing model called eventual consistency. Any changes that you make in IAM ... take
+        time to become visible from all possible endpoints." """
         self.make("late")
         bed("settings", {"account": self.account, "iam_seconds": 1.5})
         self.addCleanup(bed, "settings", {"account": self.account, "iam_seconds": 0})

@@ -110,6 +110,22 @@ class TargetGroups(Balancers):
         bed(f"instances/{identifier}", {"state": "stopped"})
         self.assertEqual(self.health(arn), [(identifier, 80, "unused", "Target.InvalidState")])
 
+    def test_zones(self):
+        """https://docs.aws.amazon.com/elasticloadbalancing/latest/APIReference/API_TargetHealth.html
+        "Target.NotInUse - The target group is not used by any load balancer or the target is in an Availability Zone
+        that is not enabled for its load balancer." """
+        vpc = self.ec2.create_vpc(CidrBlock="10.0.0.0/16")["Vpc"]["VpcId"]
+        subnets = [self.ec2.create_subnet(VpcId=vpc, CidrBlock=f"10.0.{number}.0/24", AvailabilityZone=zone)
+                   ["Subnet"]["SubnetId"] for number, zone in enumerate(("eu-west-1a", "eu-west-1b"))]
+        arn = self.elbv2.create_target_group(Name="zones", Protocol="HTTP", Port=80,
+                                             VpcId=vpc)["TargetGroups"][0]["TargetGroupArn"]
+        balancer = self.use(arn, "zones", subnets[:1])
+        made = [self.launch(SubnetId=subnet)["InstanceId"] for subnet in subnets]
+        self.elbv2.register_targets(TargetGroupArn=arn, Targets=[{"Id": each} for each in made])
+        self.assertEqual(self.health(arn), [(made[0], 80, "healthy", None), (made[1], 80, "unused", "Target.NotInUse")])
+        self.elbv2.delete_load_balancer(LoadBalancerArn=balancer)
+        self.assertEqual([state for _, _, state, _ in self.health(arn)], ["unused", "unused"])
+
     def test_invalid_targets(self):
         """https://docs.aws.amazon.com/elasticloadbalancing/latest/APIReference/API_RegisterTargets.html
         "InvalidTarget: The specified target does not exist, is not in the same VPC as the target group, or has an
@@ -141,9 +157,23 @@ class TargetGroups(Balancers):
         bed(f"instances/{instance['InstanceId']}", {"fails_health_checks": True})
         self.assertEqual([state for _, _, state, _ in self.health(arn)], ["unhealthy", "healthy"])
 
-    def test_terminated(self):
+    def test_draining_address_cannot_return(self):
         """https://docs.aws.amazon.com/elasticloadbalancing/latest/application/target-group-register-targets.html
-        "If you terminate an instance, the load balancer automatically deregisters" it: it drains like any other."""
+        "When you deregister a target that was registered by IP address, you must wait for the deregistration delay to
+        complete before you can register the same IP address again." """
+        arn, _, instance = self.make("returns", TargetType="ip")
+        target = {"TargetGroupArn": arn, "Targets": [{"Id": instance["PrivateIpAddress"]}]}
+        self.elbv2.register_targets(**target)
+        self.set(**SOON)
+        self.elbv2.deregister_targets(**target)
+        self.refused("InvalidTarget", self.elbv2.register_targets, 400, **target)
+        self.assertTrue(wait_until(lambda: self.health(arn) == []))
+        self.elbv2.register_targets(**target)
+        self.assertEqual([state for _, _, state, _ in self.health(arn)], ["healthy"])
+
+    def test_terminated(self):
+        """https://docs.aws.amazon.com/elasticloadbalancing/latest/application/edit-target-group-attributes.html
+        A terminated instance leaves its target groups, under each port, and drains like any other that leaves."""
         arn, _, instance = self.make("ended")
         self.elbv2.register_targets(TargetGroupArn=arn, Targets=[{"Id": instance["InstanceId"], "Port": 8080}])
         self.set(**SOON)
