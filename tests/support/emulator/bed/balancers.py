@@ -1,11 +1,11 @@
 """Registrations with load balancers: how long a departing one drains, and those of an Auto Scaling group."""
 
-from bed import clock, settings
+from bed import settings
 
 
-def draining_seconds(account, delay):
-    """How long a registration drains here: the delay that AWS would take, scaled by `draining_scale`."""
-    return float(delay or 0) * settings.get(account, "draining_scale")
+def drains_until(account, left, delay):
+    """Until when a registration drains here: for the delay that AWS would take, scaled by `draining_scale`."""
+    return left + float(delay or 0) * settings.get(account, "draining_scale")
 
 
 def _target_groups(group):
@@ -51,10 +51,8 @@ def leave(group, state):
 
 def draining(group, state):
     """Whether the instance is still being deregistered from something that the group has attached."""
-    identifier, now = state.instance.id, clock.now()
-    return (any(until > now for target_group in _target_groups(group)
-                for until in [target_group.drains_until(identifier)])
-            or any(balancer.__dict__.get("draining", {}).get(identifier, 0) > now for balancer in _classic(group)))
+    identifier = state.instance.id
+    return any(each.drains(identifier) for each in [*_target_groups(group), *_classic(group)])
 
 
 def _judgements(group):

@@ -22,12 +22,12 @@ def begin(group, state, lifecycle_state):
     """Sends an instance on its way to another state. Whoever leaves service leaves the load balancers."""
     if lifecycle_state != "Pending":
         balancers.leave(group, state)
-    enter(group, state, lifecycle_state)
+    enter(state, lifecycle_state)
 
 
-def enter(group, state, lifecycle_state):
+def enter(state, lifecycle_state):
     state.lifecycle_state = lifecycle_state
-    state.until = clock.now() + settings.get(group.account_id, "transition_seconds")
+    state.since = clock.now()
     state.actions = {}
 
 
@@ -38,9 +38,9 @@ def enter(group, state, lifecycle_state):
 # With connection draining a group waits for it before an instance goes on.
 def move(group, state):
     """One move of an instance; whether there was one."""
-    over = clock.now() >= getattr(state, "until", 0) and not balancers.draining(group, state)
     action = MOVES.get(state.lifecycle_state)
-    return bool(over and action and action(group, state))
+    over = clock.now() >= getattr(state, "since", 0) + settings.get(group.account_id, "transition_seconds")
+    return bool(action and over and not balancers.draining(group, state) and action(group, state))
 
 
 def launched(group, state):
@@ -92,22 +92,21 @@ def wait(group, state, transition, waiting):
     if not hooks:
         return arrive(group, state) if transition == LAUNCHING else end(group, state)
     state.lifecycle_state = waiting
-    state.actions = {hook.name: {"hook": hook, "from": clock.now(), "result": None} for hook in hooks}
-    for action in state.actions.values():
-        beat(group, action)
+    now = clock.now()
+    state.actions = {hook.name: {"hook": hook, "from": now, "beat": now, "result": None} for hook in hooks}
     return True
 
 
-def beat(group, action):
-    """Lets an action wait for another heartbeat timeout, within the longest time that its hook allows."""
+def timed_out(group, action):
+    """Whether no heartbeat came in time, or the longest time that the hook allows is over."""
     hook, scale = action["hook"], settings.get(group.account_id, "heartbeat_scale")
-    longest = action["from"] + hook.global_timeout * scale
-    action["until"] = min(clock.now() + hook.heartbeat_timeout * scale, longest)
+    return clock.now() >= min(action["beat"] + hook.heartbeat_timeout * scale,
+                              action["from"] + hook.global_timeout * scale)
 
 
 def waiting(group, state):
     for action in state.actions.values():
-        if action["result"] is None and clock.now() >= action["until"]:
+        if action["result"] is None and timed_out(group, action):
             action["result"] = action["hook"].default_result
     results = [action["result"] for action in state.actions.values()]
     if "ABANDON" not in results and None in results:
@@ -116,9 +115,9 @@ def waiting(group, state):
         if "ABANDON" in results:
             begin(group, state, "Terminating")
             return True
-        enter(group, state, "Pending:Proceed")
+        enter(state, "Pending:Proceed")
     else:
-        enter(group, state, "Terminating:Proceed")
+        enter(state, "Terminating:Proceed")
     return True
 
 

@@ -4,7 +4,7 @@ from moto.autoscaling.models import LifecycleHook
 from moto.autoscaling.responses import AutoScalingResponse
 from moto.core.responses import ActionResult, EmptyResult
 
-from bed import lifecycle
+from bed import clock, lifecycle
 from bed.asg import group_named
 from bed.base import adds, refuse, wraps
 
@@ -87,7 +87,7 @@ def action(self):
 # "This extends the timeout by the length of time defined using the PutLifecycleHook API call", within the longest time.
 @adds(AutoScalingResponse)
 def record_lifecycle_action_heartbeat(self):
-    lifecycle.beat(group_named(self, self._get_param("AutoScalingGroupName")), action(self))
+    action(self)["beat"] = clock.now()
     return ActionResult({})
 
 

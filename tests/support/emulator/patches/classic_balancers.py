@@ -2,7 +2,7 @@
 
 from moto.core.responses import ActionResult
 from moto.ec2.models import ec2_backends
-from moto.elb.models import ELBBackend
+from moto.elb.models import ELBBackend, LoadBalancer
 from moto.elb.responses import ELBResponse
 
 from bed import balancers, clock
@@ -80,13 +80,18 @@ def deregister_instances(self, load_balancer_name, instance_ids, from_autoscalin
     balancer = self.get_load_balancer(load_balancer_name)
     option = balancer.attributes["connection_draining"]
     delay = (option.get("timeout") or option.get("Timeout") or 300) if is_on(option) else 0
-    until = clock.now() + balancers.draining_seconds(self.account_id, delay)
     for identifier in [each for each in balancer.instance_ids if each in list(instance_ids)]:
-        balancer.__dict__.setdefault("draining", {})[identifier] = until
+        balancer.__dict__.setdefault("draining", {})[identifier] = clock.now(), delay
     balancer.instance_sparse_ids = [each for each in balancer.instance_sparse_ids if each not in list(instance_ids)]
     balancer.instance_autoscaling_ids = [each for each in balancer.instance_autoscaling_ids
                                          if each not in list(instance_ids)]
     return balancer
+
+
+@adds(LoadBalancer)
+def drains(self, identifier):
+    left, delay = self.__dict__.get("draining", {}).get(identifier, (0, 0))
+    return clock.now() < balancers.drains_until(self.account_id, left, delay)
 
 
 def is_on(option):
@@ -111,7 +116,7 @@ def state_of(backend, balancer, identifier):
     if instance._state.name == "terminated":
         return None
     state, code, text = "InService", "N/A", "N/A"
-    if balancer.__dict__.get("draining", {}).get(identifier, 0) > clock.now():
+    if balancer.drains(identifier):
         text = LEAVING
     elif identifier not in balancer.instance_ids:
         state, code, text = "OutOfService", "Instance", NOT_REGISTERED

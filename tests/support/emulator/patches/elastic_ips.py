@@ -55,23 +55,23 @@ def disassociate_address(former, self, address=None, association_id=None):
     if interface.device_index != 0 or len(interface.instance.nics) > 1:
         interface.public_ip = None
         return
-    seconds = settings.get(self.account_id, "address_seconds")
-    if seconds:
-        interface.public_ip, interface.addressed_at = None, clock.now() + seconds
+    if settings.get(self.account_id, "address_seconds"):
+        interface.public_ip, interface.bare_since = None, clock.now()
 
 
 @clock.step
 def give_addresses(account, region):
     backend = dict.get(dict.get(ec2_backends, account) or {}, region)
+    last = clock.now() - settings.get(account, "address_seconds")
     for interface in list(backend.enis.values()) if backend else []:
-        if interface.addressed_at is not None and clock.now() >= interface.addressed_at:
-            interface.addressed_at = None
+        if interface.bare_since is not None and interface.bare_since <= last:
+            interface.bare_since = None
             runs = interface.instance is not None and interface.instance._state.name == "running"
             if runs and interface.public_ip is None:
                 interface.check_auto_public_ip()
 
 
-NetworkInterface.addressed_at = None
+NetworkInterface.bare_since = None
 
 
 # https://docs.aws.amazon.com/vpc/latest/userguide/vpc-eip-overview.html

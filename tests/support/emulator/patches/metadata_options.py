@@ -17,6 +17,7 @@ OPTIONS = {
     "HttpProtocolIpv6": ("http_protocol_ipv6", ("enabled", "disabled")),
     "InstanceMetadataTags": ("instance_metadata_tags", ("enabled", "disabled")),
 }
+SHOWN = ("state", "http_put_response_hop_limit", *(held for held, _ in OPTIONS.values()))
 
 
 @adds(EC2Response)
@@ -43,7 +44,7 @@ def modify_instance_metadata_options(self):
     shown = {**vars(instance.metadata_options), "state": "pending"}
     return ActionResult({"InstanceId": instance.id, "InstanceMetadataOptions": {
         "".join(word.capitalize() for word in name.split("_")): value for name, value in shown.items()
-        if name != "pending_until"}})
+        if name in SHOWN}})
 
 
 # "When you modify the parameters on a stopped instance, they are applied when the instance is started. When you modify
@@ -52,18 +53,22 @@ def modify_instance_metadata_options(self):
 # subsequent describe-instances API calls."
 def applies(instance):
     runs = instance._state.name in ("running", "pending")
-    seconds = settings.get(instance.ec2_backend.account_id, "metadata_seconds") if runs else math.inf
-    instance.metadata_options.pending_until = clock.now() + seconds
+    instance.metadata_options.changed = clock.now() if runs else math.inf
+    instance.metadata_options.account = instance.ec2_backend.account_id
 
 
 @wraps(Instance, "start")
 def start(former, self):
     previous = former(self)
-    if self.metadata_options.pending_until == math.inf:
+    if self.metadata_options.changed == math.inf:
         applies(self)
     return previous
 
 
-MetadataOptions.pending_until = 0
-MetadataOptions.state = property(
-    lambda self: "pending" if clock.now() < self.pending_until else "applied", lambda self, value: None)
+def state(self):
+    pending = clock.now() < self.changed + settings.get(self.account, "metadata_seconds")
+    return "pending" if pending else "applied"
+
+
+MetadataOptions.changed, MetadataOptions.account = 0, None
+MetadataOptions.state = property(state, lambda self, value: None)

@@ -22,7 +22,7 @@ def key(group, target):
 def register(self, targets):
     for target in targets:
         self.targets[key(self, target)] = {
-            "Id": target["Id"], "Port": key(self, target)[1], "since": clock.now(), "until": None,
+            "Id": target["Id"], "Port": key(self, target)[1], "since": clock.now(), "left": None, "delay": 0,
             "AvailabilityZone": target.get("AvailabilityZone") or zone_of(self, target["Id"])}
 
 
@@ -37,8 +37,8 @@ def deregister(self, targets):
     delay = self.attributes.get("deregistration_delay.timeout_seconds")
     for target in targets:
         found = self.targets.get(key(self, target))
-        if found is not None and found["until"] is None:
-            found["until"] = clock.now() + balancers.draining_seconds(self.account_id, delay)
+        if found is not None and found["left"] is None:
+            found["left"], found["delay"] = clock.now(), delay
 
 
 @adds(FakeTargetGroup)
@@ -47,13 +47,15 @@ def deregister_terminated_instances(self, instance_ids):
 
 
 @adds(FakeTargetGroup)
-def drains_until(self, identifier):
-    return max((target["until"] or 0 for target in self.targets.values() if target["Id"] == identifier), default=0)
+def drains(self, identifier):
+    forget_departed(self)
+    return any(target["Id"] == identifier and target["left"] is not None for target in self.targets.values())
 
 
 def forget_departed(group):
     for each, target in list(group.targets.items()):
-        if target["until"] is not None and target["until"] <= clock.now():
+        left = target["left"]
+        if left is not None and clock.now() >= balancers.drains_until(group.account_id, left, target["delay"]):
             del group.targets[each]
 
 
@@ -71,7 +73,7 @@ def health_for(self, target, ec2_backend):
 def health(group, found, ec2_backend):
     if found is None:
         return "unused", "Target.NotRegistered", "Target is not registered to the target group"
-    if found["until"] is not None:
+    if found["left"] is not None:
         return "draining", "Target.DeregistrationInProgress", "Target deregistration is in progress"
     instance = instance_of(group, found["Id"], ec2_backend)
     zones = enabled_zones(group)
@@ -168,7 +170,7 @@ def check_instance(group, target):
 # before you can register the same IP address again."
 def check_address(group, target):
     forget_departed(group)
-    if any(held["Id"] == target["Id"] and held["until"] is not None for held in group.targets.values()):
+    if any(held["Id"] == target["Id"] and held["left"] is not None for held in group.targets.values()):
         refuse("InvalidTarget", f"The following targets are draining and cannot be registered: '{target['Id']}'")
     try:
         ipaddress.ip_address(target["Id"])

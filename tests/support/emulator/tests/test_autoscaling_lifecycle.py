@@ -1,5 +1,7 @@
 """Auto Scaling: states that take time, hooks, health checks, protection and the warm pool."""
 
+import time
+
 from tests.harness import bed, wait_until
 from tests.asg import AsgTest
 
@@ -10,7 +12,7 @@ class Transitions(AsgTest):
         InService, EnteringStandby, Standby, and by way of Pending to InService again. A second call finds the
         instance in the wrong state, as "The instance ... is not in InService."."""
         one, *_ = self.make("slow", desired=1)
-        self.set(transition_seconds=1.5)
+        self.set(transition_seconds=3600)
         self.asg.enter_standby(AutoScalingGroupName="slow", InstanceIds=[one], ShouldDecrementDesiredCapacity=False)
         states = self.states("slow")
         self.assertEqual((states.pop(one), list(states.values())), ("EnteringStandby", ["Pending"]))
@@ -18,10 +20,13 @@ class Transitions(AsgTest):
                                InstanceIds=[one], ShouldDecrementDesiredCapacity=False)
         self.assertEqual(message, f"The instance {one} is not in InService.")
         self.refused("ValidationError", self.asg.exit_standby, 400, AutoScalingGroupName="slow", InstanceIds=[one])
-        self.assertTrue(wait_until(lambda: sorted(self.states("slow").values()) == ["InService", "Standby"]))
+        self.set(transition_seconds=0)
+        self.assertEqual(sorted(self.states("slow").values()), ["InService", "Standby"])
         self.assertEqual(self.shown("slow")["DesiredCapacity"], 1)
+        self.set(transition_seconds=3600)
         self.asg.exit_standby(AutoScalingGroupName="slow", InstanceIds=[one])
         self.assertEqual(self.states("slow")[one], "Pending")
+        self.set(transition_seconds=0.5)
         self.assertTrue(wait_until(lambda: self.states("slow")[one] == "InService"))
         self.assertEqual(self.shown("slow")["DesiredCapacity"], 2)
 
@@ -29,13 +34,14 @@ class Transitions(AsgTest):
         """https://docs.aws.amazon.com/autoscaling/ec2/userguide/ec2-auto-scaling-lifecycle.html
         Detaching, then Detached: no part of the group any more, and no longer tagged as such."""
         one, *_ = self.make("leaves", desired=1)
-        self.set(transition_seconds=1)
+        self.set(transition_seconds=3600)
         call = {"AutoScalingGroupName": "leaves", "InstanceIds": [one], "ShouldDecrementDesiredCapacity": False}
         self.asg.detach_instances(**call)
         self.assertEqual(self.states("leaves")[one], "Detaching")
         message = self.refused("ValidationError", self.asg.detach_instances, 400, **call)
         self.assertEqual(message, f"The instance {one} is not in InService or Standby.")
-        self.assertTrue(wait_until(lambda: one not in self.states("leaves")))
+        self.set(transition_seconds=0)
+        self.assertNotIn(one, self.states("leaves"))
         message = self.refused("ValidationError", self.asg.detach_instances, 400, **call)
         self.assertEqual(message, f"The instance {one} is not part of Auto Scaling group leaves.")
         self.assertNotIn("aws:autoscaling:groupName", str(self.instance(one).get("Tags")))
@@ -55,17 +61,14 @@ class Transitions(AsgTest):
             found = self.elbv2.describe_target_health(TargetGroupArn=arn)["TargetHealthDescriptions"]
             return [each["TargetHealth"]["State"] for each in found if each["Target"]["Id"] == one]
 
-        self.set(draining_scale=0.005)
+        self.set(draining_scale=1)
         self.asg.enter_standby(AutoScalingGroupName="drains", InstanceIds=[one], ShouldDecrementDesiredCapacity=True)
         self.assertEqual((self.states("drains")[one], target()), ("EnteringStandby", ["draining"]))
-        self.assertTrue(wait_until(lambda: self.states("drains")[one] == "Standby"))
-        self.assertEqual(target(), [])
+        self.set(draining_scale=0)
+        self.assertEqual((self.states("drains")[one], target()), ("Standby", []))
         self.asg.exit_standby(AutoScalingGroupName="drains", InstanceIds=[one])
         self.assertEqual((self.states("drains")[one], target()), ("InService", ["unused"]))
         self.elbv2.deregister_targets(TargetGroupArn=arn, Targets=[{"Id": one}])
-        self.set(draining_scale=0)
-        self.elbv2.deregister_targets(TargetGroupArn=arn, Targets=[{"Id": one}])
-        self.assertTrue(wait_until(lambda: target() == []))
         self.asg.update_auto_scaling_group(AutoScalingGroupName="drains", MaxSize=3)
         self.assertEqual((self.states("drains")[one], target()), ("InService", []))
 
@@ -216,23 +219,24 @@ class Hooks(AsgTest):
 
     def test_heartbeat_extends(self):
         """https://docs.aws.amazon.com/autoscaling/ec2/APIReference/API_RecordLifecycleActionHeartbeat.html
-        "This extends the timeout by the length of time defined using the PutLifecycleHook API call." Time is scaled
-        here, by a setting of the bed: 30 seconds last 1.5."""
+        "This extends the timeout by the length of time defined using the PutLifecycleHook API call." Once it is over, the
+        default result holds. Time is scaled here, by a setting of the bed."""
         one, *_ = self.make("beats", desired=1, least=0)
         self.hook("beats")
-        self.set(heartbeat_scale=0.05)
+        self.set(heartbeat_scale=0.1)  # 30 seconds last 3
         self.asg.terminate_instance_in_auto_scaling_group(InstanceId=one, ShouldDecrementDesiredCapacity=True)
+        began = time.monotonic()
         self.assertEqual(self.states("beats"), {one: "Terminating:Wait"})
-        self.set(heartbeat_scale=10)
-        self.asg.record_lifecycle_action_heartbeat(AutoScalingGroupName="beats", LifecycleHookName="keep",
-                                                   InstanceId=one)
-        two, *_ = self.make("stops", desired=1, least=0)
-        self.hook("stops")
-        self.set(heartbeat_scale=0.06)
-        self.asg.terminate_instance_in_auto_scaling_group(InstanceId=two, ShouldDecrementDesiredCapacity=True)
-        self.assertEqual(self.states("stops"), {two: "Terminating:Wait"})
-        self.assertTrue(wait_until(lambda: self.states("stops") == {}))
+
+        def beat():
+            self.asg.record_lifecycle_action_heartbeat(AutoScalingGroupName="beats", LifecycleHookName="keep",
+                                                       InstanceId=one)
+            return time.monotonic() > began + 3.5
+
+        self.assertTrue(wait_until(beat))
         self.assertEqual(self.states("beats"), {one: "Terminating:Wait"})
+        self.assertTrue(wait_until(lambda: self.states("beats") == {}))
+        self.assertEqual(self.instance(one)["State"]["Name"], "terminated")
 
     def test_launching_waits(self):
         """https://docs.aws.amazon.com/autoscaling/ec2/userguide/completing-lifecycle-hooks.html
@@ -263,10 +267,11 @@ class Health(AsgTest):
         "During the health check grace period, if Amazon EC2 Auto Scaling detects that an instance is no longer in the
         Amazon EC2 running state, it immediately marks the instance Unhealthy and replaces it." """
         one, *_ = self.make("stopped", desired=1, HealthCheckGracePeriod=300)
-        self.set(health_check_seconds=1)
+        self.set(health_check_seconds=3600)
         self.ec2.stop_instances(InstanceIds=[one])
         self.assertEqual(self.states("stopped"), {one: "InService"})
-        self.assertTrue(wait_until(lambda: self.replaced("stopped", one)))
+        self.set(health_check_seconds=0)
+        self.assertTrue(self.replaced("stopped", one))
         self.assertEqual(self.instance(one)["State"]["Name"], "terminated")
 
     def test_terminated(self):

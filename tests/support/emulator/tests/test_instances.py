@@ -197,10 +197,11 @@ class Attributes(AwsTest):
 
         self.assertEqual(state(), "applied")
         self.assertEqual((disable()["State"], disable()["HttpEndpoint"], state()), ("pending", "disabled", "applied"))
-        bed("settings", {"account": self.account, "metadata_seconds": 1})
+        bed("settings", {"account": self.account, "metadata_seconds": 3600})
         self.addCleanup(bed, "settings", {"account": self.account, "metadata_seconds": 0})
         disable()
         self.assertEqual(state(), "pending")
+        bed("settings", {"account": self.account, "metadata_seconds": 0.1})
         self.assertTrue(wait_until(lambda: state() == "applied"))
         bed("settings", {"account": self.account, "metadata_seconds": 0})
         self.ec2.stop_instances(InstanceIds=[made])

@@ -178,7 +178,7 @@ class PublicAddresses(AwsTest):
         """https://docs.aws.amazon.com/vpc/latest/userguide/vpc-eip-overview.html
         "If you disassociate the Elastic IP address, the eth0 network interface is automatically assigned a new public
         IPv4 address within a few minutes." Taken away meanwhile, it does not come."""
-        bed("settings", {"account": self.account, "address_seconds": 1})
+        bed("settings", {"account": self.account, "address_seconds": 3600})
         self.addCleanup(bed, "settings", {"account": self.account, "address_seconds": 0})
         barred, barred_interface, association = self.with_elastic()
         self.ec2.disassociate_address(AssociationId=association["AssociationId"])
@@ -187,6 +187,7 @@ class PublicAddresses(AwsTest):
         made, interface, association = self.with_elastic()
         self.ec2.disassociate_address(AssociationId=association["AssociationId"])
         self.assertNotIn("Association", self.interface(interface))
+        bed("settings", {"account": self.account, "address_seconds": 0.1})
         self.assertTrue(wait_until(lambda: "Association" in self.interface(interface)))
         self.assertNotEqual(self.instance(made)["PublicIpAddress"], association["PublicIp"])
         self.assertNotIn("PublicIpAddress", self.instance(barred))

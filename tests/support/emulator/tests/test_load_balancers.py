@@ -2,7 +2,8 @@
 
 from tests.harness import AwsTest, bed, client, wait_until
 
-SOON = {"draining_scale": 0.005}  # the default delay of 300 s in 1.5 s
+#: As on AWS: the default delay takes 300 seconds, until a test ends it.
+REAL = {"draining_scale": 1}
 
 
 class Balancers(AwsTest):
@@ -48,10 +49,11 @@ class TargetGroups(Balancers):
         target = {"Id": instance["InstanceId"]}
         self.elbv2.register_targets(TargetGroupArn=arn, Targets=[target])
         self.assertEqual(self.health(arn), [(target["Id"], 80, "healthy", None)])
-        self.set(**SOON)
+        self.set(**REAL)
         self.elbv2.deregister_targets(TargetGroupArn=arn, Targets=[target])
         leaving = [(target["Id"], 80, "draining", "Target.DeregistrationInProgress")]
         self.assertEqual((self.health(arn), self.health(arn, target)), (leaving, leaving))
+        self.set(draining_scale=0.005)
         self.assertTrue(wait_until(lambda: self.health(arn) == []))
         self.assertEqual(self.health(arn, target), [(target["Id"], 80, "unused", "Target.NotRegistered")])
 
@@ -98,12 +100,13 @@ class TargetGroups(Balancers):
         initial, "Target.InvalidState - The target is in the stopped or terminated state"."""
         arn, subnet, instance = self.make("states", used=False)
         identifier = instance["InstanceId"]
-        self.set(target_initial_seconds=1)
+        self.set(target_initial_seconds=3600)
         self.elbv2.register_targets(TargetGroupArn=arn, Targets=[{"Id": identifier}])
         self.assertEqual(self.health(arn), [(identifier, 80, "unused", "Target.NotInUse")])
         self.use(arn, "states", [subnet])
         self.elbv2.register_targets(TargetGroupArn=arn, Targets=[{"Id": identifier}])
         self.assertEqual(self.health(arn), [(identifier, 80, "initial", "Elb.InitialHealthChecking")])
+        self.set(target_initial_seconds=0.1)
         self.assertTrue(wait_until(lambda: self.health(arn) == [(identifier, 80, "healthy", None)]))
         bed(f"instances/{identifier}", {"fails_health_checks": True})
         self.assertEqual(self.health(arn), [(identifier, 80, "unhealthy", "Target.FailedHealthChecks")])
@@ -164,10 +167,10 @@ class TargetGroups(Balancers):
         arn, _, instance = self.make("returns", TargetType="ip")
         target = {"TargetGroupArn": arn, "Targets": [{"Id": instance["PrivateIpAddress"]}]}
         self.elbv2.register_targets(**target)
-        self.set(**SOON)
+        self.set(**REAL)
         self.elbv2.deregister_targets(**target)
         self.refused("InvalidTarget", self.elbv2.register_targets, 400, **target)
-        self.assertTrue(wait_until(lambda: self.health(arn) == []))
+        self.set(draining_scale=0)
         self.elbv2.register_targets(**target)
         self.assertEqual([state for _, _, state, _ in self.health(arn)], ["healthy"])
 
@@ -176,10 +179,11 @@ class TargetGroups(Balancers):
         A terminated instance leaves its target groups, under each port, and drains like any other that leaves."""
         arn, _, instance = self.make("ended")
         self.elbv2.register_targets(TargetGroupArn=arn, Targets=[{"Id": instance["InstanceId"], "Port": 8080}])
-        self.set(**SOON)
+        self.set(**REAL)
         self.ec2.terminate_instances(InstanceIds=[instance["InstanceId"]])
         self.assertEqual([state for _, _, state, _ in self.health(arn)], ["draining"])
-        self.assertTrue(wait_until(lambda: self.health(arn) == []))
+        self.set(draining_scale=0)
+        self.assertEqual(self.health(arn), [])
 
     def test_idle_timeout(self):
         """https://docs.aws.amazon.com/elasticloadbalancing/latest/APIReference/API_LoadBalancerAttribute.html
@@ -260,10 +264,11 @@ class Classic(Balancers):
         drain(150)
         held = self.elb.describe_load_balancer_attributes(LoadBalancerName="drains")["LoadBalancerAttributes"]
         self.assertEqual(held["ConnectionDraining"], {"Enabled": True, "Timeout": 150})
-        self.set(draining_scale=0.01)
+        self.set(**REAL)
         self.leave("drains", one)
         self.assertEqual(self.health("drains", one),
                          [(one, "InService", "N/A", "Instance deregistration currently in progress.")])
+        self.set(draining_scale=0.001)
         self.assertTrue(wait_until(lambda: self.health("drains", one)[0][1] == "OutOfService"))
 
     def test_idle_timeout(self):
