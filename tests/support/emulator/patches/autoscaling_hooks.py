@@ -66,7 +66,7 @@ def delete_lifecycle_hook(former, self):
 
 
 def action(self):
-    """The outstanding action that a call names by instance. (A token comes with a notification: there are none here.)"""
+    """The outstanding action that a call names by instance. (Tokens come with notifications: there are none here.)"""
     group = group_named(self, self._get_param("AutoScalingGroupName"))
     name = self._get_param("LifecycleHookName")
     identifier, token = self._get_param("InstanceId"), self._get_param("LifecycleActionToken")

@@ -10,7 +10,7 @@ from bed import clock, settings
 from bed.base import adds, refuse, wraps
 
 # https://docs.aws.amazon.com/AWSEC2/latest/APIReference/API_ModifyInstanceMetadataOptions.html
-# For a running or stopped instance, and pending until it is applied. An option that is not named keeps its value. The hop limit is 1 to 64.
+# For a running or stopped instance. An option that is not named keeps its value. The hop limit is 1 to 64.
 OPTIONS = {
     "HttpTokens": ("http_tokens", ("optional", "required")),
     "HttpEndpoint": ("http_endpoint", ("enabled", "disabled")),

@@ -166,8 +166,8 @@ def check_instance(group, target):
 
 
 # https://docs.aws.amazon.com/elasticloadbalancing/latest/application/target-group-register-targets.html
-# "When you deregister a target that was registered by IP address, you must wait for the deregistration delay to complete
-# before you can register the same IP address again."
+# "When you deregister a target that was registered by IP address, you must wait for the deregistration delay to
+# complete before you can register the same IP address again."
 def check_address(group, target):
     forget_departed(group)
     if any(held["Id"] == target["Id"] and held["left"] is not None for held in group.targets.values()):

@@ -106,8 +106,8 @@ class Transitions(AsgTest):
 
     def test_attach(self):
         """https://docs.aws.amazon.com/autoscaling/ec2/APIReference/API_AttachInstances.html
-        "When you attach instances, Amazon EC2 Auto Scaling increases the desired capacity of the group by the number of
-        instances being attached. If the number of instances being attached plus the desired capacity of the group
+        "When you attach instances, Amazon EC2 Auto Scaling increases the desired capacity of the group by the number
+        of instances being attached. If the number of instances being attached plus the desired capacity of the group
         exceeds the maximum size of the group, the operation fails." """
         made = self.make("joins", desired=1, most=2)
         attach = self.asg.attach_instances
@@ -219,8 +219,8 @@ class Hooks(AsgTest):
 
     def test_heartbeat_extends(self):
         """https://docs.aws.amazon.com/autoscaling/ec2/APIReference/API_RecordLifecycleActionHeartbeat.html
-        "This extends the timeout by the length of time defined using the PutLifecycleHook API call." Once it is over, the
-        default result holds. Time is scaled here, by a setting of the bed."""
+        "This extends the timeout by the length of time defined using the PutLifecycleHook API call." Once it is over,
+        the default result holds. Time is scaled here, by a setting of the bed."""
         one, *_ = self.make("beats", desired=1, least=0)
         self.hook("beats")
         self.set(heartbeat_scale=0.1)  # 30 seconds last 3
