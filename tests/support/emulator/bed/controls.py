@@ -40,7 +40,8 @@ def volume(body, identifier):
 
 def instance(body, identifier):
     """Sets what only AWS sets."""
-    _only(body, "spot", "state", "root_device_type", "platform", "architecture")
+    _only(body, "spot", "state", "root_device_type", "platform", "architecture", "fails_health_checks",
+          "status_checks", "lifecycle_state")
     found = find.instance(identifier)
     if "spot" in body:
         found.lifecycle = "spot" if body["spot"] else None
@@ -49,6 +50,14 @@ def instance(body, identifier):
         found._state.code = INSTANCE_STATES[body["state"]]
     if "root_device_type" in body:
         found.root_device_type = _one_of(body["root_device_type"], ("ebs", "instance-store"))
+    if "fails_health_checks" in body:
+        found.fails_health_checks = bool(body["fails_health_checks"])
+    if "status_checks" in body:
+        found.status_checks = _one_of(body["status_checks"], ("ok", "impaired"))
+    if "lifecycle_state" in body:
+        if not (isinstance(body["lifecycle_state"], str) and body["lifecycle_state"]):
+            raise ValueError("lifecycle_state must be the name of a state")
+        find.member(identifier).lifecycle_state = body["lifecycle_state"]
     for name in ("platform", "architecture"):
         if name in body:
             setattr(found, name, body[name])

@@ -1,5 +1,6 @@
 """Finds resources in every account and Region, for the control endpoints and for what crosses accounts."""
 
+from moto.autoscaling.models import autoscaling_backends
 from moto.ec2.models import ec2_backends
 
 
@@ -29,3 +30,14 @@ def volume(identifier):
 
 def instance(identifier):
     return _first(identifier, lambda backend: backend.get_instance_by_id(identifier))
+
+
+def member(identifier):
+    """The state of an instance in its Auto Scaling group."""
+    for account in list(dict.values(autoscaling_backends)):
+        for backend in list(dict.values(account)):
+            for group in backend.autoscaling_groups.values():
+                for state in group.instance_states:
+                    if state.instance.id == identifier:
+                        return state
+    raise KeyError(f"{identifier} in an Auto Scaling group")

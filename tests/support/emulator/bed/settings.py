@@ -11,7 +11,7 @@ def _seconds(name, default):
     return float(os.environ.get(name, default))
 
 
-#: Each setting with its default. All are times in seconds, and none may be negative.
+#: Each setting with its default. All are times in seconds, but for the scales, and none may be negative.
 KNOWN = {
     # how long a snapshot stays pending
     "snapshot_seconds": _seconds("MOTO_SNAPSHOT_SECONDS", "0"),
@@ -19,6 +19,22 @@ KNOWN = {
     "copy_seconds": _seconds("MOTO_COPY_SECONDS", os.environ.get("MOTO_SNAPSHOT_SECONDS", "0")),
     # how soon another snapshot of the same volume may follow one that is still pending (AWS: 15)
     "snapshot_interval_seconds": _seconds("MOTO_SNAPSHOT_INTERVAL_SECONDS", "0"),
+    # how much of its deregistration delay a departing target drains (AWS: all of it, 1)
+    "draining_scale": _seconds("MOTO_DRAINING_SCALE", "0"),
+    # how long the first health checks of a registered target take
+    "target_initial_seconds": _seconds("MOTO_TARGET_INITIAL_SECONDS", "0"),
+    # how long an instance of an Auto Scaling group stays in each of the states on its way
+    "transition_seconds": _seconds("MOTO_TRANSITION_SECONDS", "0"),
+    # how soon an instance gets another automatic public address (AWS: within a few minutes)
+    "address_seconds": _seconds("MOTO_ADDRESS_SECONDS", "0"),
+    # how long changed metadata options stay pending
+    "metadata_seconds": _seconds("MOTO_METADATA_SECONDS", "0"),
+    # how long reads show the inline policies that a role had before a change
+    "iam_seconds": _seconds("MOTO_IAM_SECONDS", "0"),
+    # how much of its heartbeat timeout a lifecycle hook waits
+    "heartbeat_scale": _seconds("MOTO_HEARTBEAT_SCALE", "1"),
+    # how long after an instance of a group began to fail its health checks it counts as unhealthy
+    "health_check_seconds": _seconds("MOTO_HEALTH_CHECK_SECONDS", "0"),
 }
 
 _values = {}
@@ -40,7 +56,7 @@ def put(account, values):
     checked = {}
     for name, value in values.items():
         if isinstance(value, bool) or not isinstance(value, (int, float)) or value < 0:
-            raise ValueError(f"{name}: {value!r} is not a number of seconds")
+            raise ValueError(f"{name}: {value!r} is not a number of at least 0")
         checked[account, name] = float(value)
     _values.update(checked)
 

@@ -26,6 +26,8 @@ ALL = (
     "trunk_interfaces",
     "interface_attributes",
     "elastic_ips",
+    "network_acls",
+    "iam_roles",
     "volumes",
     "volume_attachments",
     "instances",
@@ -39,7 +41,14 @@ ALL = (
     "snapshot_copies",
     "snapshot_locks",
     "snapshot_sharing",
+    "target_groups",
+    "classic_balancers",
+    "balancer_attributes",
+    "autoscaling_lifecycle",
     "autoscaling",
+    "autoscaling_members",
+    "autoscaling_hooks",
+    "autoscaling_health",
     "dry_run",
 )
 

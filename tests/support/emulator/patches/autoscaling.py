@@ -1,111 +1,14 @@
-"""Auto Scaling groups: sizes that hold, and who is in the group."""
+"""Auto Scaling groups: sizes that hold, names, processes, and what is attached."""
 
-from moto.autoscaling.models import ASG_NAME_TAG, DetachInstanceActivity
 from moto.autoscaling.responses import AutoScalingResponse
-from moto.core.responses import ActionResult
+from moto.core.responses import EmptyResult
 
-from bed.base import adds, refuse, wraps
+from bed import balancers
+from bed.asg import group_named
+from bed.base import refuse, wraps
 
 PROCESSES = {"Launch", "Terminate", "AddToLoadBalancer", "AlarmNotification", "AZRebalance", "HealthCheck",
              "InstanceRefresh", "ReplaceUnhealthy", "ScheduledActions"}
-
-
-def group_named(self, name):
-    group = self.autoscaling_backend.autoscaling_groups.get(name)
-    if group is None:
-        refuse("ValidationError", f"AutoScalingGroup name not found - no such group: {name}")
-    return group
-
-
-def members(self, group, states):
-    """The states of the named instances, all of which must be in the group and in one of these states."""
-    held = {state.instance.id: state for state in group.instance_states}
-    found = []
-    for identifier in self._get_param("InstanceIds", []):
-        if identifier not in held:
-            refuse("ValidationError",
-                         f"The instance {identifier} is not part of Auto Scaling group {group.name}.")
-        if held[identifier].lifecycle_state not in states:
-            refuse("ValidationError", f"The instance {identifier} is not in {' or '.join(states)}.")
-        found.append(held[identifier])
-    return found
-
-
-def fits(group, change, verb, count):
-    """The group after a change of its desired capacity must be within its sizes."""
-    desired = group.desired_capacity + change
-    if not group.min_size <= desired <= group.max_size:
-        refuse("ValidationError",
-                     f"AutoScalingGroup {group.name} has min-size={group.min_size}, max-size={group.max_size}, and"
-                     f" desired-size={group.desired_capacity}. To {verb} {count} instance{'s' * (count > 1)}, please"
-                     " update the AutoScalingGroup sizes appropriately.")
-
-
-# https://docs.aws.amazon.com/autoscaling/ec2/APIReference/API_DetachInstances.html
-# Instances leave the group; with ShouldDecrementDesiredCapacity the desired capacity falls by their number, and may
-# not fall below the minimum; without, replacements are launched. They are deregistered from the group's Classic
-# Load Balancers and target groups. ShouldDecrementDesiredCapacity is required.
-@adds(AutoScalingResponse)
-def detach_instances(self):
-    group = group_named(self, self._get_param("AutoScalingGroupName"))
-    states = members(self, group, ("InService", "Standby"))
-    active = sum(state.lifecycle_state == "InService" for state in states)
-    fall = active if decrements(self) else 0
-    fits(group, -fall, "detach", len(states))
-    for state in states:
-        group.instance_states.remove(state)
-        self.autoscaling_backend.ec2_backend.delete_tags([state.instance.id], {ASG_NAME_TAG: group.name})
-    deregister(self, group, states)
-    group.set_desired_capacity(group.desired_capacity - fall)
-    self.autoscaling_backend.update_attached_elbs(group.name)
-    return ActionResult({"Activities": [DetachInstanceActivity(state.instance) for state in states]})
-
-
-# https://docs.aws.amazon.com/autoscaling/ec2/APIReference/API_EnterStandby.html
-# https://docs.aws.amazon.com/autoscaling/ec2/userguide/as-enter-exit-standby.html
-# An instance that is InService becomes Standby, stays in the group and leaves the load balancers.
-@wraps(AutoScalingResponse, "enter_standby")
-def enter_standby(former, self):
-    group = group_named(self, self._get_param("AutoScalingGroupName"))
-    states = members(self, group, ("InService",))
-    if decrements(self):
-        fits(group, -len(states), "place into standby", len(states))
-    result = former(self)
-    deregister(self, group, states)
-    return result
-
-
-# https://docs.aws.amazon.com/autoscaling/ec2/APIReference/API_ExitStandby.html
-# The desired capacity rises by the number of instances, within the maximum.
-@wraps(AutoScalingResponse, "exit_standby")
-def exit_standby(former, self):
-    group = group_named(self, self._get_param("AutoScalingGroupName"))
-    states = members(self, group, ("Standby",))
-    fits(group, len(states), "exit standby with", len(states))
-    result = former(self)
-    self.autoscaling_backend.update_attached_elbs(group.name)
-    for arn in group.target_group_arns:
-        self.autoscaling_backend.elbv2_backend.register_targets(arn, [{"Id": state.instance.id} for state in states])
-    return result
-
-
-def decrements(self):
-    given = self._get_bool_param("ShouldDecrementDesiredCapacity")
-    if given is None:
-        refuse("ValidationError", "1 validation error detected: Value null at 'shouldDecrementDesiredCapacity'"
-                                        " failed to satisfy constraint: Member must not be null")
-    return given
-
-
-def deregister(self, group, states):
-    backend = self.autoscaling_backend
-    backend.update_attached_elbs(group.name)
-    ids = {state.instance.id for state in states}
-    for arn in group.target_group_arns:
-        target_group = backend.elbv2_backend.target_groups.get(arn)
-        if target_group is not None:
-            target_group.deregister([{"Id": identifier} for identifier in list(target_group.targets)
-                                     if identifier in ids])
 
 
 # https://docs.aws.amazon.com/autoscaling/ec2/APIReference/API_CreateAutoScalingGroup.html
@@ -124,6 +27,71 @@ def create_auto_scaling_group(former, self):
     if not least <= desired <= most:
         refuse("ValidationError",
                      f"Desired capacity:{desired} must be between the specified min size:{least} and max size:{most}")
+    attachable(self, self._get_param("TargetGroupARNs", []), self._get_param("LoadBalancerNames", []))
+    former(self)
+    # Its default is 0 seconds; moto takes 300 for none and for 0.
+    group = group_named(self, name)
+    group.health_check_grace_period = self._get_int_param("HealthCheckGracePeriod", 0)
+    return EmptyResult()
+
+
+def attachable(self, arns, names):
+    missing, unknown = balancers.missing(self.autoscaling_backend, arns, names)
+    for kind in ("Target Groups",) * bool(missing) + ("Load Balancers",) * bool(unknown):
+        refuse("ValidationError", f"Provided {kind} may not be valid. Please ensure they exist and try again.")
+
+
+# https://docs.aws.amazon.com/autoscaling/ec2/APIReference/API_AttachLoadBalancerTargetGroups.html
+# https://docs.aws.amazon.com/autoscaling/ec2/APIReference/API_AttachLoadBalancers.html
+# What is attached must exist.
+@wraps(AutoScalingResponse, "attach_load_balancer_target_groups")
+def attach_load_balancer_target_groups(former, self):
+    group_named(self, self._get_param("AutoScalingGroupName"))
+    attachable(self, self._get_param("TargetGroupARNs", []), [])
+    return former(self)
+
+
+@wraps(AutoScalingResponse, "attach_load_balancers")
+def attach_load_balancers(former, self):
+    group_named(self, self._get_param("AutoScalingGroupName"))
+    attachable(self, [], self._get_param("LoadBalancerNames", []))
+    return former(self)
+
+
+# https://docs.aws.amazon.com/autoscaling/ec2/APIReference/API_UpdateAutoScalingGroup.html
+# A minimum above the current size raises the desired capacity to it, a maximum below it lowers it; the desired
+# capacity is within the sizes that hold afterwards. Attributes that are not named stay as they are.
+@wraps(AutoScalingResponse, "update_auto_scaling_group")
+def update_auto_scaling_group(former, self):
+    group = group_named(self, self._get_param("AutoScalingGroupName"))
+    least = self._get_int_param("MinSize", group.min_size)
+    most = self._get_int_param("MaxSize", group.max_size)
+    desired = self._get_int_param("DesiredCapacity")
+    if least > most:
+        refuse("ValidationError", "Max bound must be greater than or equal to min bound")
+    if desired is not None and not least <= desired <= most:
+        refuse("ValidationError",
+               f"Desired capacity:{desired} must be between the specified min size:{least} and max size:{most}")
+    before, policy = group.desired_capacity, group.mixed_instances_policy
+    former(self)
+    if self._get_param("MixedInstancesPolicy") is None:
+        group.mixed_instances_policy = policy
+    group.set_desired_capacity(min(max(before if desired is None else desired, least), most))
+    return EmptyResult()
+
+
+# https://docs.aws.amazon.com/autoscaling/ec2/APIReference/API_SetDesiredCapacity.html
+# The capacity is within the group's sizes.
+@wraps(AutoScalingResponse, "set_desired_capacity")
+def set_desired_capacity(former, self):
+    group = group_named(self, self._get_param("AutoScalingGroupName"))
+    desired = self._get_int_param("DesiredCapacity")
+    if desired > group.max_size:
+        refuse("ValidationError", f"New SetDesiredCapacity value {desired} is above max value {group.max_size} for the"
+                                  " AutoScalingGroup.")
+    if desired < group.min_size:
+        refuse("ValidationError", f"New SetDesiredCapacity value {desired} is below min value {group.min_size} for the"
+                                  " AutoScalingGroup.")
     return former(self)
 
 

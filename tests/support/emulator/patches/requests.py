@@ -10,6 +10,7 @@ import moto.core.responses
 from moto.core.exceptions import ServiceException
 from moto.core.responses import ActionResult, BaseResponse
 
+from bed import clock
 from bed.base import LOCK, Refusal, wraps
 
 #: moto looks for its methods anew on each request; they do not change.
@@ -33,6 +34,17 @@ def dispatch(former, self, request, full_url=None, headers=None):
                 raise
             traceback.print_exc(file=sys.stderr)
             return answer(self, Refusal("InternalFailure", f"the emulator failed: {error!r}", 500))
+
+
+#: The services whose answers show what AWS does by itself: see `bed/clock.py`.
+SEEING = ("autoscaling", "ec2", "elb", "elbv2")
+
+
+@wraps(BaseResponse, "call_action")
+def call_action(former, self):
+    if self.service_name in SEEING:
+        clock.catch_up(self.current_account, self.region)
+    return former(self)
 
 
 def answer(self, error):

@@ -127,6 +127,10 @@ class Accounts(AwsTest):
                 ("instances/i-00000000", {"spot": True}, 404, "i-00000000"),
                 (f"instances/{made}", {"state": "asleep"}, 400, "asleep"),
                 (f"instances/{made}", {"colour": "red"}, 400, "colour"),
+                (f"instances/{made}", {"status_checks": "poor"}, 400, "poor"),
+                (f"instances/{made}", {"lifecycle_state": ""}, 400, "lifecycle_state"),
+                (f"instances/{made}", {"lifecycle_state": "Standby"}, 404, "Auto Scaling group"),
+                ("settings", {"draining_scale": "all"}, 400, "draining_scale"),
                 ("nothing", {}, 404, "no control endpoint")):
             with self.subTest(path=path, body=body):
                 answer = bed(path, body)

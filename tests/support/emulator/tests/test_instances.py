@@ -2,7 +2,7 @@
 
 import base64
 
-from tests.harness import IMAGE, AwsTest, bed, client
+from tests.harness import IMAGE, AwsTest, bed, client, wait_until
 
 
 class Launch(AwsTest):
@@ -179,6 +179,36 @@ class Attributes(AwsTest):
                          ("required", "disabled", 1))
         self.refused("InvalidParameterValue", self.ec2.modify_instance_metadata_options, 400, InstanceId=made,
                      HttpPutResponseHopLimit=65)
+
+    def test_metadata_options_are_pending(self):
+        """https://docs.aws.amazon.com/AWSEC2/latest/APIReference/API_ModifyInstanceMetadataOptions.html
+        "When you modify the parameters on a running instance, the API responds with a state of "pending". After the
+        parameter modifications are successfully applied to the instance, the state of the modifications changes from
+        "pending" to "applied" in subsequent describe-instances API calls." On a stopped one they are applied "when the
+        instance is started"."""
+        made = self.launch()["InstanceId"]
+
+        def disable():
+            return self.ec2.modify_instance_metadata_options(
+                InstanceId=made, HttpEndpoint="disabled")["InstanceMetadataOptions"]
+
+        def state():
+            return self.instance(made)["MetadataOptions"]["State"]
+
+        self.assertEqual(state(), "applied")
+        self.assertEqual((disable()["State"], disable()["HttpEndpoint"], state()), ("pending", "disabled", "applied"))
+        bed("settings", {"account": self.account, "metadata_seconds": 3600})
+        self.addCleanup(bed, "settings", {"account": self.account, "metadata_seconds": 0})
+        disable()
+        self.assertEqual(state(), "pending")
+        bed("settings", {"account": self.account, "metadata_seconds": 0.1})
+        self.assertTrue(wait_until(lambda: state() == "applied"))
+        bed("settings", {"account": self.account, "metadata_seconds": 0})
+        self.ec2.stop_instances(InstanceIds=[made])
+        disable()
+        self.assertEqual(state(), "pending")
+        self.ec2.start_instances(InstanceIds=[made])
+        self.assertEqual(state(), "applied")
 
 
 class Console(AwsTest):

@@ -2,7 +2,7 @@
 
 import ipaddress
 
-from tests.harness import AwsTest, ids
+from tests.harness import AwsTest, bed, ids, wait_until
 
 
 class InterfaceGroups(AwsTest):
@@ -164,3 +164,55 @@ class PublicAddresses(AwsTest):
         self.assertNotIn("Association", self.interface(interface))
         self.ec2.modify_network_interface_attribute(NetworkInterfaceId=interface, AssociatePublicIpAddress=True)
         self.assertIn("PublicIpAddress", self.instance(made["InstanceId"]))
+
+    def with_elastic(self):
+        """An instance with an automatic address that gave way to an elastic one: it, its interface, and that one."""
+        _, subnet = self.network()
+        made = self.launch(NetworkInterfaces=[{"DeviceIndex": 0, "SubnetId": subnet, "AssociatePublicIpAddress": True}])
+        interface = made["NetworkInterfaces"][0]["NetworkInterfaceId"]
+        address = self.ec2.allocate_address(Domain="vpc")
+        self.ec2.associate_address(AllocationId=address["AllocationId"], NetworkInterfaceId=interface)
+        return made["InstanceId"], interface, self.interface(interface)["Association"]
+
+    def test_automatic_address_comes_back_later(self):
+        """https://docs.aws.amazon.com/vpc/latest/userguide/vpc-eip-overview.html
+        "If you disassociate the Elastic IP address, the eth0 network interface is automatically assigned a new public
+        IPv4 address within a few minutes." Taken away meanwhile, it does not come."""
+        bed("settings", {"account": self.account, "address_seconds": 3600})
+        self.addCleanup(bed, "settings", {"account": self.account, "address_seconds": 0})
+        barred, barred_interface, association = self.with_elastic()
+        self.ec2.disassociate_address(AssociationId=association["AssociationId"])
+        self.ec2.modify_network_interface_attribute(NetworkInterfaceId=barred_interface,
+                                                    AssociatePublicIpAddress=False)
+        made, interface, association = self.with_elastic()
+        self.ec2.disassociate_address(AssociationId=association["AssociationId"])
+        self.assertNotIn("Association", self.interface(interface))
+        bed("settings", {"account": self.account, "address_seconds": 0.1})
+        self.assertTrue(wait_until(lambda: "Association" in self.interface(interface)))
+        self.assertNotEqual(self.instance(made)["PublicIpAddress"], association["PublicIp"])
+        self.assertNotIn("PublicIpAddress", self.instance(barred))
+
+    def test_two_interfaces_get_none(self):
+        """https://docs.aws.amazon.com/vpc/latest/userguide/vpc-eip-overview.html
+        "This doesn't apply if you've attached a second network interface to your instance." """
+        made, interface, association = self.with_elastic()
+        second = self.ec2.create_network_interface(
+            SubnetId=self.instance(made)["SubnetId"])["NetworkInterface"]["NetworkInterfaceId"]
+        self.ec2.attach_network_interface(NetworkInterfaceId=second, InstanceId=made, DeviceIndex=1)
+        self.ec2.disassociate_address(AssociationId=association["AssociationId"])
+        self.assertNotIn("PublicIpAddress", self.instance(made))
+
+    def test_stop_and_start(self):
+        """https://docs.aws.amazon.com/AWSEC2/latest/UserGuide/using-instance-addressing.html
+        A stopped instance loses its automatic address, and gets another when it is started. An elastic one stays."""
+        made, _, association = self.with_elastic()
+        self.ec2.stop_instances(InstanceIds=[made])
+        self.assertEqual(self.instance(made)["PublicIpAddress"], association["PublicIp"])
+        self.ec2.start_instances(InstanceIds=[made])
+        self.assertEqual(self.instance(made)["PublicIpAddress"], association["PublicIp"])
+        self.ec2.disassociate_address(AssociationId=association["AssociationId"])
+        given = self.instance(made)["PublicIpAddress"]
+        self.ec2.stop_instances(InstanceIds=[made])
+        self.assertNotIn("PublicIpAddress", self.instance(made))
+        self.ec2.start_instances(InstanceIds=[made])
+        self.assertNotIn(self.instance(made)["PublicIpAddress"], (given, association["PublicIp"]))

@@ -28,6 +28,10 @@ MODULES = {
     "console": "instances", "snapshots": "snapshots", "snapshot_sets": "snapshots",
     "snapshot_copies": "snapshot_sharing", "snapshot_locks": "snapshot_locks",
     "snapshot_sharing": "snapshot_sharing", "autoscaling": "autoscaling",
+    "autoscaling_lifecycle": "autoscaling_lifecycle", "autoscaling_members": "autoscaling_lifecycle",
+    "autoscaling_hooks": "autoscaling_lifecycle", "autoscaling_health": "autoscaling_lifecycle",
+    "network_acls": "network_acls", "iam_roles": "iam_roles",
+    "target_groups": "load_balancers", "classic_balancers": "load_balancers", "balancer_attributes": "load_balancers",
 }
 
 
