@@ -99,11 +99,26 @@ pub enum Fact {
         instance: Box<Instance>,
         /// Its interfaces.
         interfaces: Vec<Interface>,
+        /// What of it is not kept, by the name of the list.
+        #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+        left_out: BTreeMap<String, LeftOut>,
     },
     /// What is around the host: row D7, the rest.
     Surroundings {
         /// Groups, balancers, digests of what is large or private.
         surroundings: Box<Surroundings>,
+        /// What of it is not kept, by the name of the list.
+        #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+        left_out: BTreeMap<String, LeftOut>,
+    },
+    /// A fact that no record has room for.
+    NotKept {
+        /// Its name.
+        of: String,
+        /// SHA-256 of its canonical JSON.
+        digest: Digest,
+        /// Size of that in bytes.
+        bytes: u64,
     },
     /// The value that stood before our first change.
     Baseline {
@@ -251,6 +266,16 @@ pub enum Fact {
     },
     /// All children say so.
     CaseContained,
+}
+
+/// The end of a list that a record had no room for.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct LeftOut {
+    /// How many.
+    pub count: u64,
+    /// SHA-256 of the canonical JSON of them, as a list.
+    pub digest: Digest,
 }
 
 /// A plan as published: what a person approves.

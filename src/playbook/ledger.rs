@@ -90,6 +90,7 @@ fn draft_of<P: Procedure>(
     entries.extend(plan.decisions.iter().cloned().map(Entry::Decision));
     let close = stale_intents(view, plan);
     entries.extend(close);
+    let mut entries = room::sayable(entries, view.record);
 
     let mut tracks = Vec::new();
     for track in wanted {

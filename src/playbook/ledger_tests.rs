@@ -108,7 +108,7 @@ fn who_flips_between_many_values_is_counted_in_the_end() {
         bench.settle();
     }
     let drifts = kinds(&bench.entries[before..]).iter().filter(|kind| *kind == "drift").count();
-    assert_eq!(drifts, crate::playbook::record::DRIFT_VALUES);
+    assert_eq!(drifts, crate::playbook::drift::DRIFT_VALUES);
     assert_eq!(bench.operations().iter().filter(|o| **o == "ModifyNetworkInterfaceAttribute").count(), 31);
 }
 

@@ -11,6 +11,32 @@ use crate::api::ids::Digest;
 /// Most lines that a published plan shows.
 pub const LINES: usize = 256;
 
+/// Most characters of a line.
+pub const LINE: usize = 512;
+
+/// Bytes that the lines of a published plan may have: a record that could not be written would stop everything after it.
+/// Beside them one of a case names up to 128 hosts.
+const BYTES: usize = 32 * 1024;
+
+/// The lines that a published plan has room for, each as long as a status shows it; where some are left out, the last says
+/// how many, and `instead` what to read.
+pub fn shown(lines: impl IntoIterator<Item = String>, instead: &str) -> Vec<String> {
+    let mut lines: Vec<String> = lines.into_iter().map(|line| line.chars().take(LINE).collect()).collect();
+    let mut bytes = BYTES;
+    let fits = |line: &String| {
+        bytes = bytes.checked_sub(line.len())?;
+        Some(())
+    };
+    let fitting = lines.iter().map_while(fits).count();
+    if lines.len() > LINES || fitting < lines.len() {
+        let shown = fitting.min(LINES - 1);
+        let more = lines.len() - shown;
+        lines.truncate(shown);
+        lines.push(format!("and {more} lines more: {instead}"));
+    }
+    lines
+}
+
 /// One line of a plan.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct PlanLine {
@@ -49,7 +75,7 @@ pub fn publish<P: Procedure>(view: &View<'_, P>, action: Action, lines: Vec<Plan
         basis,
         hash,
         index: view.next_index,
-        lines: lines.into_iter().map(|line| line.text).collect(),
+        lines: shown(lines.into_iter().map(|line| line.text), "they treat more interfaces and volumes in the same way"),
         leaves: std::collections::BTreeMap::new(),
     }
 }

@@ -9,8 +9,9 @@ use serde::{Deserialize, Serialize};
 
 use super::Time;
 use super::attribute::{Attribute, Value};
+pub use super::drift::Drift;
 use super::effect::{Created, Effect, GroupRole};
-pub use super::entry::{Decision, Entry, Fact, OperationId, OutcomeKind, PublishedPlan};
+pub use super::entry::{Decision, Entry, Fact, LeftOut, OperationId, OutcomeKind, PublishedPlan};
 use crate::api::approval::Action;
 use crate::api::ids::{AccountId, Digest, InterfaceId, KeyArn, SecurityGroupId, SnapshotId, VolumeId, VpcId};
 
@@ -39,39 +40,6 @@ pub struct Applied {
     pub operation: OperationId,
 }
 
-/// Foreign values that were repaired a short time ago.
-#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase")]
-pub struct Drift {
-    /// The values, at most [`DRIFT_VALUES`]: who flips faster than that is counted, not listed.
-    pub foreign: BTreeSet<Value>,
-    /// When one was first written down.
-    pub at: Time,
-}
-
-/// Foreign values that are listed for one attribute and interval.
-pub const DRIFT_VALUES: usize = 8;
-
-impl Drift {
-    const fn new(at: Time) -> Self {
-        Self { foreign: BTreeSet::new(), at }
-    }
-
-    /// Notes a value that was written down; a new interval begins where it is listed already, or too many are.
-    fn note(&mut self, foreign: &Value, at: Time) {
-        if self.foreign.len() >= DRIFT_VALUES || self.foreign.contains(foreign) {
-            *self = Self::new(at);
-        }
-        self.foreign.insert(foreign.clone());
-    }
-
-    /// Whether a value was written down so short a time ago that it is not worth a record.
-    pub fn is_recent(&self, foreign: &Value, now: Time, coalesce_seconds: i64) -> bool {
-        (self.foreign.contains(foreign) || self.foreign.len() >= DRIFT_VALUES)
-            && now.as_second() - self.at.as_second() < coalesce_seconds
-    }
-}
-
 /// A plan that somebody refused.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
@@ -96,6 +64,10 @@ pub struct Record {
     pub metadata: bool,
     /// What is around the host was described.
     pub surroundings: bool,
+    /// What of both no record had room for, by the name of the list: how many.
+    pub left_out: BTreeMap<String, u64>,
+    /// Facts that no record has room for: said once.
+    pub not_kept: BTreeSet<Digest>,
     /// Values before our first change.
     pub baseline: BTreeMap<Attribute, Value>,
     /// Values that we set.
@@ -267,8 +239,19 @@ impl Record {
 
     fn fold_fact(&mut self, fact: &Fact, at: Time) {
         match fact {
-            Fact::Metadata { .. } => self.metadata = true,
-            Fact::Surroundings { .. } => self.surroundings = true,
+            Fact::Metadata { left_out, .. } => {
+                self.metadata = true;
+                self.left_out.extend(left_out.iter().map(|(list, rest)| (list.clone(), rest.count)));
+            }
+            Fact::Surroundings { left_out, .. } => {
+                self.surroundings = true;
+                self.left_out.extend(left_out.iter().map(|(list, rest)| (list.clone(), rest.count)));
+            }
+            Fact::NotKept { of, digest, .. } => {
+                self.metadata |= of == "metadata";
+                self.surroundings |= of == "surroundings";
+                self.not_kept.insert(digest.clone());
+            }
             // Once it is ours, what is seen may be our own value: the baseline stays.
             Fact::Baseline { attribute, value } if !self.holds(attribute) => {
                 self.baseline.insert(attribute.clone(), value.clone());

@@ -5,10 +5,10 @@
 
 use serde::Serialize;
 
-use super::chain::{MAX_BODY, canonical};
+use super::chain::{MAX_BODY, canonical, digest_of};
 use super::decide::Track;
 use super::effect::Effect;
-use super::record::Entry;
+use super::record::{Entry, Fact, Record};
 use super::step::Change;
 
 /// For entries: what is left beside the body's other members, the writer's names included.
@@ -17,13 +17,32 @@ const ROOM: usize = MAX_BODY - 4 * 1024;
 /// What an intent says beside its effect: ids, digest, and the value that stood before.
 const AROUND: usize = 700;
 
-fn size<T: Serialize>(value: &T) -> usize {
+/// Bytes of it in a list.
+pub(super) fn size<T: Serialize>(value: &T) -> usize {
     canonical(value).len() + 1
 }
 
 /// Whether a record can say all of it.
 pub(super) fn holds(entries: &[Entry]) -> bool {
     entries.iter().map(size).sum::<usize>() <= ROOM
+}
+
+/// The entries as they can be said. A fact that alone is larger than a record is said as its digest and size, once: else it
+/// would stop every turn after it. Facts are bounded where they are made, so that this keeps a host held which nobody thought
+/// of, and keeps evidence of nothing.
+pub(super) fn sayable(entries: Vec<Entry>, record: &Record) -> Vec<Entry> {
+    let say = |entry: Entry| match entry {
+        entry if size(&entry) <= ROOM => Some(entry),
+        Entry::Fact(fact) => {
+            let (digest, bytes) = (digest_of(&fact), size(&fact) as u64 - 1);
+            let of = serde_json::to_value(&fact).ok().and_then(|fact| Some(fact.get("fact")?.as_str()?.to_owned()));
+            let known = record.not_kept.contains(&digest);
+            (!known).then(|| Entry::Fact(Fact::NotKept { of: of.unwrap_or_default(), digest, bytes }))
+        }
+        // An outcome that is not said is a lost reply, and is found again as one.
+        _ => None,
+    };
+    entries.into_iter().filter_map(say).collect()
 }
 
 /// As many entries as fit, from the first on. Their order is kept: what was seen comes before what follows from it.

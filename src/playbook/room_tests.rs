@@ -1,9 +1,13 @@
 //! Given more than one record can say, expect all of it in several, each small enough, and isolation first.
 
+use std::collections::BTreeMap;
+
 use super::*;
 use crate::api::quarantine::Level;
-use crate::playbook::record::Fact;
+use crate::playbook::record::LeftOut;
 use crate::playbook::sample::{self, Bench};
+use crate::playbook::seen::TargetRegistration;
+use crate::playbook::step::State;
 
 #[test]
 fn a_host_with_many_volumes_is_isolated_at_once_and_protected_in_more_turns() {
@@ -40,5 +44,108 @@ fn a_set_of_many_volumes_is_locked_and_shared_in_more_records() {
     sizes.extend(bench.settle_and_measure());
     assert!(sizes.iter().all(|size| *size <= MAX_BODY), "{sizes:?}");
     assert_eq!((bench.record.locked.len(), bench.record.shared.len()), (256, 256));
+    assert!(bench.verdict().ready, "{:?}", bench.verdict());
+}
+
+/// Longer than a record by what whoever controls the host can make: tags, addresses, registrations.
+fn crowded() -> crate::cloud::sim::World {
+    let mut world = sample::world(15, 128);
+    for port in world.interfaces.values_mut() {
+        port.interface.ipv6 = (0..50).map(|n| format!("2001:db8:aaaa:bbbb:cccc:dddd:eeee:{n:04x}")).collect();
+        port.interface.private_ips = (0..50).map(|n| format!("10.100.200.{n}")).collect();
+    }
+    let host = world.instances.get_mut(&sample::instance_id()).unwrap();
+    let four_bytes = |n: usize, length: usize| format!("{n:02}{}", "\u{1F980}".repeat(length - 2));
+    host.instance.tags = (0..50).map(|n| (four_bytes(n, 128), four_bytes(n, 256))).collect();
+    host.surroundings.target_groups = (0..600)
+        .map(|n| TargetRegistration {
+            target_group: format!(
+                "arn:aws:elasticloadbalancing:eu-west-1:111122223333:targetgroup/{n:032}/0123456789abcdef"
+            ),
+            target: "10.100.200.1".to_owned(),
+            port: Some(n),
+            zone: Some("eu-west-1a".to_owned()),
+        })
+        .collect();
+    world
+}
+
+#[test]
+fn who_may_tag_and_register_a_host_does_not_keep_it_from_being_held() {
+    let mut bench = Bench::quarantine(Level::Isolated, crowded());
+    let sizes = bench.settle_and_measure();
+    assert!(sizes.iter().all(|size| *size <= MAX_BODY), "{sizes:?}");
+    assert!(bench.verdict().ready, "{:?}", bench.verdict());
+    let rest =
+        |wanted: fn(&Fact) -> Option<&BTreeMap<String, LeftOut>>| bench.facts().find_map(wanted).unwrap().clone();
+    let of_host = rest(|fact| match fact {
+        Fact::Metadata { left_out, .. } => Some(left_out),
+        _ => None,
+    });
+    let around = rest(|fact| match fact {
+        Fact::Surroundings { left_out, .. } => Some(left_out),
+        _ => None,
+    });
+    assert_eq!(of_host.keys().collect::<Vec<_>>(), ["interfaces", "tags"]);
+    let Some(Fact::Surroundings { surroundings, .. }) =
+        bench.facts().find(|fact| matches!(fact, Fact::Surroundings { .. }))
+    else {
+        panic!()
+    };
+    let kept = surroundings.target_groups.len();
+    let all = &bench.world.instances[&sample::instance_id()].surroundings.target_groups;
+    assert_eq!(surroundings.target_groups, all[..kept], "the first ones, as they are");
+    let others = LeftOut { count: (600 - kept) as u64, digest: digest_of(&all[kept..].to_vec()) };
+    assert_eq!(around, BTreeMap::from([("targetGroups".to_owned(), others)]));
+    let Some(State::Done(message)) = bench.state("MetadataCaptured") else { panic!() };
+    assert!(message.contains(&format!("no room for {} of interfaces", of_host["interfaces"].count)), "{message}");
+    assert!(message.contains(&format!("{} of targetGroups", 600 - kept)), "{message}");
+}
+
+#[test]
+fn a_fact_that_no_record_has_room_for_stops_nothing_and_is_said_once() {
+    let mut world = sample::world(1, 1);
+    world.instances.get_mut(&sample::instance_id()).unwrap().instance.profile = Some("x".repeat(MAX_BODY));
+    let fact = crate::playbook::acquisition::bounded::metadata(
+        world.instances[&sample::instance_id()].instance.clone(),
+        &world.ports(&sample::instance_id()).into_iter().cloned().collect::<Vec<_>>(),
+    );
+    let mut bench = Bench::quarantine(Level::Isolated, world);
+    let sizes = bench.settle_and_measure();
+    assert!(sizes.iter().all(|size| *size <= MAX_BODY), "{sizes:?}");
+    assert!(bench.verdict().ready, "{:?}", bench.verdict());
+    let said: Vec<&Fact> = bench.facts().filter(|fact| matches!(fact, Fact::NotKept { .. })).collect();
+    let bytes = canonical(&fact).len() as u64;
+    assert_eq!(said, [&Fact::NotKept { of: "metadata".to_owned(), digest: digest_of(&fact), bytes }]);
+
+    // One that is stated at each look is not written at each look.
+    let large = || {
+        let rules = (0..MAX_BODY).map(|n| n.to_string()).collect();
+        vec![Entry::Fact(Fact::ForeignRules { group: sample::group(0), rules })]
+    };
+    let mut record = Record::default();
+    let first = sayable(large(), &record);
+    assert_eq!(first.len(), 1);
+    record.fold(&first, sample::at(0));
+    assert!(sayable(large(), &record).is_empty());
+}
+
+#[test]
+fn a_plan_of_many_addresses_fits_into_a_record() {
+    let mut world = crowded();
+    world.instances.get_mut(&sample::instance_id()).unwrap().instance.tags.clear();
+    for n in 15..200 {
+        let mut port = sample::port(n);
+        port.ipv6 = (0..50).map(|n| format!("2001:db8:aaaa:bbbb:cccc:dddd:eeee:{n:04x}")).collect();
+        world = world.with_interface(&sample::instance_id(), port);
+    }
+    let mut bench = Bench::quarantine(Level::Isolated, world);
+    bench.account.required.insert(crate::api::approval::Action::Isolate, 1);
+    let sizes = bench.settle_and_measure();
+    assert!(sizes.iter().all(|size| *size <= MAX_BODY), "{sizes:?}");
+    let published = bench.plan().published.unwrap();
+    assert!(published.lines.last().unwrap().ends_with("they treat more interfaces and volumes in the same way"));
+    bench.approvals = vec![sample::yes(&bench.record, crate::api::approval::Action::Isolate)];
+    bench.settle();
     assert!(bench.verdict().ready, "{:?}", bench.verdict());
 }

@@ -12,7 +12,7 @@ use super::kind::Told;
 use crate::api::conditions::Condition;
 use crate::api::quarantine::PlanStatus;
 use crate::api::{GROUP, VERSION};
-use crate::playbook::plan::LINES;
+use crate::playbook::plan::{LINE, LINES};
 use crate::playbook::record::PublishedPlan;
 use crate::playbook::step::{Procedure, Subject};
 
@@ -36,7 +36,7 @@ fn plan_status<P: Procedure>(told: &Told<'_, P>) -> Option<PlanStatus> {
 
 /// The plan's words, as many as a status takes.
 fn lines(plan: &PublishedPlan) -> Vec<String> {
-    plan.lines.iter().take(LINES).map(|line| clip(line, 512)).collect()
+    plan.lines.iter().take(LINES).map(|line| clip(line, LINE)).collect()
 }
 
 /// At most so many characters.

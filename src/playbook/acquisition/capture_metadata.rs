@@ -5,11 +5,13 @@
 //! Two facts: the first is read on the way to containment anyway; the second takes more calls and follows.
 //! User data may hold secrets and console output is long: a digest and their size are recorded.
 
+use std::collections::BTreeMap;
+
+use super::bounded;
 use crate::api::conditions::Reason;
 use crate::api::quarantine::Level;
 use crate::playbook::Quarantine;
 use crate::playbook::plan::PlanLine;
-use crate::playbook::record::Fact;
 use crate::playbook::seen::{Blob, Read};
 use crate::playbook::step::{State, Step, Turn, View};
 
@@ -33,9 +35,12 @@ fn next(view: &View<'_, Quarantine>) -> Turn<Quarantine> {
         return super::super::containment::isolate::unread(&view.seen.interfaces);
     };
     if !view.record.metadata {
-        facts.push(Fact::Metadata { instance: Box::new(instance.clone()), interfaces: interfaces.clone() });
+        facts.push(bounded::metadata(instance.clone(), interfaces));
     }
-    let count = format!("{} interfaces, {} volumes", interfaces.len(), instance.volumes.len());
+    let mut count = format!("{} interfaces, {} volumes", interfaces.len(), instance.volumes.len());
+    if let Some(told) = left_out(&view.record.left_out) {
+        count.push_str(&told);
+    }
     if view.record.surroundings {
         return Turn::new(State::done(count)).noting(facts);
     }
@@ -46,7 +51,7 @@ fn next(view: &View<'_, Quarantine>) -> Turn<Quarantine> {
                 0 => count,
                 _ => format!("{count}; {unread} of console output, screenshot and user data could not be read"),
             };
-            facts.push(Fact::Surroundings { surroundings: Box::new(value.clone()) });
+            facts.push(bounded::surroundings(value.clone()));
             Turn::new(State::done(message)).noting(facts)
         }
         Read::Failed(failure) => {
@@ -64,6 +69,17 @@ fn next(view: &View<'_, Quarantine>) -> Turn<Quarantine> {
                 .again_in(0)
         }
     }
+}
+
+/// What the record had no room for.
+fn left_out(counts: &BTreeMap<String, u64>) -> Option<String> {
+    let told: Vec<String> = counts.iter().map(|(list, count)| format!("{count} of {list}")).collect();
+    (!told.is_empty()).then(|| {
+        format!(
+            "; the record had no room for {}, of which it keeps count and digest: describe them in AWS",
+            told.join(", ")
+        )
+    })
 }
 
 #[cfg(test)]

@@ -2,6 +2,7 @@
 
 use super::*;
 use crate::api::quarantine::Level;
+use crate::playbook::record::Fact;
 use crate::playbook::sample::{self, Bench};
 use crate::playbook::seen::ReadFailure;
 
@@ -22,7 +23,9 @@ fn the_host_first_and_what_is_around_it_after() {
     bench.settle();
     assert_eq!(count(&bench), (1, 1));
     assert_eq!(bench.state("MetadataCaptured"), Some(State::done("2 interfaces, 3 volumes")));
-    let Some(Fact::Metadata { instance, interfaces }) = bench.facts().next().cloned() else { panic!("no metadata") };
+    let Some(Fact::Metadata { instance, interfaces, .. }) = bench.facts().next().cloned() else {
+        panic!("no metadata")
+    };
     assert_eq!((instance.id, interfaces.len(), instance.volumes.len()), (sample::instance_id(), 2, 3));
 }
 

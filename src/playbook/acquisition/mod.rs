@@ -1,3 +1,4 @@
 //! Taking what is volatile before anything changes it.
 
+pub mod bounded;
 pub mod capture_metadata;

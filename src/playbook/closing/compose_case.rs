@@ -8,7 +8,7 @@ use crate::api::conditions::Reason;
 use crate::api::evidence_snapshot::{EvidenceSnapshotSpec, InstanceSource, Moment, Source};
 use crate::api::quarantine::{CaseRef, Level, QuarantineSpec, Target};
 use crate::playbook::chain::digest_of;
-use crate::playbook::plan::{LINES, PlanLine, hash_of_leaves};
+use crate::playbook::plan::{PlanLine, hash_of_leaves, shown};
 use crate::playbook::record::{Fact, PublishedPlan};
 use crate::playbook::step::{Part, State, Step, Turn, View};
 use crate::playbook::{CaseEffect, Child, ChildKind, ForensicCase};
@@ -155,27 +155,11 @@ fn compose(view: &View<'_, ForensicCase>) -> Turn<ForensicCase> {
     Turn::new(state).then(stage).noting(facts).with_parts(view.seen.children.iter().map(part).collect())
 }
 
-/// Bytes that the lines of a case's plan may have: beside them a record names up to 128 hosts.
-const BYTES: usize = 32 * 1024;
-
 /// What each child would do in one line, then the rest.
 fn words(of_children: &[(&Child, &Vec<String>)]) -> Vec<String> {
     let heads = of_children.iter().filter_map(|(_, lines)| lines.first());
     let rest = of_children.iter().flat_map(|(_, lines)| lines.iter().skip(1));
-    let mut words: Vec<String> = heads.chain(rest).cloned().collect();
-    let mut bytes = BYTES;
-    let fits = |line: &String| {
-        bytes = bytes.checked_sub(line.len())?;
-        Some(())
-    };
-    let fitting = words.iter().map_while(fits).count();
-    if words.len() > LINES || fitting < words.len() {
-        let shown = fitting.min(LINES - 1);
-        let more = words.len() - shown;
-        words.truncate(shown);
-        words.push(format!("and {more} lines more: read status.plan of each child before you approve"));
-    }
-    words
+    shown(heads.chain(rest).cloned(), "read status.plan of each child before you approve")
 }
 
 /// The plans over the children that await a person, one for each action.
