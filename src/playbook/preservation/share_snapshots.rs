@@ -33,7 +33,7 @@ enum Access<'a> {
     /// It is not encrypted.
     Plain,
     /// Under a customer key, on which these accounts still need a grant.
-    Customer { key: &'a KeyArn, lacking: Vec<AccountId> },
+    Customer { key: &'a KeyArn, lacking: BTreeSet<AccountId> },
     /// It can't be.
     Never(Reason, String),
     /// Not known yet.
@@ -45,7 +45,10 @@ enum Access<'a> {
 struct Sharing {
     facts: Vec<Fact>,
     grants: Vec<Effect>,
+    /// What waits for no grant: strangers go whatever becomes of a key.
     shares: Vec<Effect>,
+    /// Shares with accounts that could not read the snapshot before their grant is made.
+    granted: Vec<Effect>,
     parts: Vec<Part>,
     /// Snapshots on which something is still to be done or to be read.
     open: usize,
@@ -83,7 +86,8 @@ fn next(view: &View<'_, EvidenceSnapshot>) -> Turn<EvidenceSnapshot> {
         }
     }
     let state = all.state(&wish, &refused);
-    Turn::new(state).then(all.grants).then(all.shares).noting(all.facts).with_parts(all.parts)
+    let first = all.grants.into_iter().chain(all.shares).collect();
+    Turn::new(state).then(first).then(all.granted).noting(all.facts).with_parts(all.parts)
 }
 
 impl Sharing {
@@ -95,13 +99,13 @@ impl Sharing {
             _ if wish.is_empty() => self.compare(view, id, wish, wish),
             Access::Plain => self.compare(view, id, wish, wish),
             Access::Customer { key, lacking } => {
-                for grantee in lacking {
+                for grantee in lacking.clone() {
                     let grant = Effect::CreateGrant { key: key.clone(), name: grant_name(view, &grantee), grantee };
                     if !self.grants.contains(&grant) {
                         self.grants.push(grant);
                     }
                 }
-                self.compare(view, id, wish, wish);
+                self.compare_behind(view, id, wish, wish, &lacking);
             }
             // Nobody is added, and strangers go all the same.
             Access::Never(reason, message) => {
@@ -125,13 +129,25 @@ impl Sharing {
         self.compare(view, id, &BTreeSet::new(), &kept);
     }
 
-    /// Adds who is wished for, removes who may not be there: two calls, since AWS takes only one of the two at a time.
     fn compare(
         &mut self,
         view: &View<'_, EvidenceSnapshot>,
         id: &SnapshotId,
         wish: &BTreeSet<AccountId>,
         may: &BTreeSet<AccountId>,
+    ) {
+        self.compare_behind(view, id, wish, may, &BTreeSet::new());
+    }
+
+    /// Adds who is wished for, removes who may not be there: two calls, since AWS takes only one of the two at a time. Who
+    /// lacks a grant is added behind it.
+    fn compare_behind(
+        &mut self,
+        view: &View<'_, EvidenceSnapshot>,
+        id: &SnapshotId,
+        wish: &BTreeSet<AccountId>,
+        may: &BTreeSet<AccountId>,
+        ungranted: &BTreeSet<AccountId>,
     ) {
         let seen = match view.seen.permissions.get(id) {
             Some(Read::Found { value, .. }) => value,
@@ -161,8 +177,11 @@ impl Sharing {
                 public: strangers.contains("all"),
             });
         }
-        if !lacking.is_empty() {
-            self.shares.push(Effect::ShareSnapshot { snapshot: id.clone(), accounts: lacking });
+        let (behind, now): (BTreeSet<_>, BTreeSet<_>) = lacking.into_iter().partition(|who| ungranted.contains(who));
+        for (stage, accounts) in [(&mut self.shares, now), (&mut self.granted, behind)] {
+            if !accounts.is_empty() {
+                stage.push(Effect::ShareSnapshot { snapshot: id.clone(), accounts });
+            }
         }
         if wish != may {
             return;

@@ -98,6 +98,36 @@ fn a_grant_that_is_refused_keeps_the_snapshot_to_itself() {
 }
 
 #[test]
+fn a_grant_that_is_refused_keeps_nothing_else_from_being_put_right() {
+    // Given: one volume under a customer key and one without, both public. Expect: neither is, and the plain one is shared.
+    let world = sample::world(1, 2).with_key(key(1), key_of(KeyManager::Customer)).with_encryption(volume(0), key(1));
+    let mut bench = shared(world);
+    bench.refusals.insert("CreateGrant", ErrorClass::Denied);
+    bench.turn();
+    bench.world.complete_snapshots();
+    bench.world.snapshots.values_mut().for_each(|e| e.permissions.extend(["all".to_owned()]));
+    for _ in 0..6 {
+        bench.turn();
+    }
+    assert!(permissions(&bench, 0).is_empty(), "not public, and not shared before the key");
+    assert_eq!(permissions(&bench, 1), ["444455556666"]);
+    assert_eq!((bench.verdict().stalled, bench.verdict().reason), (true, Reason::PermissionMissing));
+
+    // An account that has its grant waits for no other account's.
+    bench.refusals.clear();
+    bench.settle();
+    bench.spec.share.push(crate::api::evidence_snapshot::ShareWith { account_ref: "second".to_owned() });
+    bench.account.destinations.insert("second".to_owned(), AccountId::parse("777788889999").unwrap());
+    bench.refusals.insert("CreateGrant", ErrorClass::Denied);
+    bench.world.snapshots.values_mut().for_each(|e| e.permissions.clear());
+    for _ in 0..6 {
+        bench.turn();
+    }
+    assert_eq!(permissions(&bench, 0), ["444455556666"]);
+    assert_eq!(permissions(&bench, 1), ["444455556666", "777788889999"]);
+}
+
+#[test]
 fn two_accounts_and_two_volumes_under_one_key_take_two_grants() {
     let world = sample::world(1, 2)
         .with_key(key(1), key_of(KeyManager::Customer))
