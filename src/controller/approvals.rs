@@ -72,7 +72,10 @@ pub async fn find<K: Kind, C: Cloud>(
     for approval in ctx.cluster.list(&api, &ListParams::default()).await? {
         let about_case = case_uid.as_deref() == Some(approval.spec.subject.uid.as_str());
         let about_me = approval.spec.subject.uid == subject.uid;
-        if !about_me && !about_case {
+        // What was written down against a plan of this object stands, whatever its case says by now.
+        let refuses =
+            approval.uid().is_some_and(|uid| record.denied.values().any(|no| no.approvals.contains_key(&uid)));
+        if !about_me && !about_case && !refuses {
             continue;
         }
         let candidate = candidate(&approval, if about_case { leaves.clone() } else { BTreeMap::new() });

@@ -85,8 +85,10 @@ pub fn gate<P: Procedure>(view: &View<'_, P>, action: Action, plan: &PublishedPl
         return Gate::Closed { publish: true, denied: None };
     }
     let (uid, requested_by) = (view.subject.uid.as_str(), view.subject.requested_by.as_deref());
-    if let Some(approver) = denier(view.approvals, uid, requested_by, record, action) {
-        let denial = Denial { plan_hash: plan.hash.clone(), approver: approver.to_owned() };
+    let noes: Vec<&Candidate> = noes(view.approvals, uid, requested_by, record, action).collect();
+    if let Some(first) = noes.first() {
+        let approvals = noes.iter().map(|no| (no.uid.clone(), no.approver.clone())).collect();
+        let denial = Denial { plan_hash: plan.hash.clone(), approver: first.approver.clone(), approvals };
         return Gate::Closed { publish: false, denied: Some(denial) };
     }
     let yes: Vec<&Candidate> = view
@@ -141,8 +143,28 @@ pub fn worth(candidate: &Candidate, uid: &str, requested_by: Option<&str>, recor
     }
 }
 
-/// Who refuses the plan that stands published. A Deny stands for as long as it exists, and only who wrote it may delete
-/// it.
+/// What refuses the plan that stands published. A Deny stands for as long as it exists, and only who wrote it may delete it:
+/// one that was written down stands also when the case about which it was written has another plan by now, or is gone.
+fn noes<'a>(
+    approvals: &'a [Candidate],
+    uid: &str,
+    requested_by: Option<&str>,
+    record: &Record,
+    action: Action,
+) -> impl Iterator<Item = &'a Candidate> {
+    let plan = record.plans.get(&action).map(|plan| &plan.hash);
+    let known = record.denied.get(&action).filter(|denial| Some(&denial.plan_hash) == plan);
+    let counts = move |no: &Candidate| {
+        known.is_some_and(|denial| denial.approvals.contains_key(&no.uid))
+            || worth(no, uid, requested_by, record) == Worth::Counts
+    };
+    approvals
+        .iter()
+        .filter(move |candidate| candidate.action == action && candidate.verdict == Verdict::Deny)
+        .filter(move |candidate| counts(candidate))
+}
+
+/// Who refuses the plan that stands published.
 pub fn denier<'a>(
     approvals: &'a [Candidate],
     uid: &str,
@@ -150,11 +172,7 @@ pub fn denier<'a>(
     record: &Record,
     action: Action,
 ) -> Option<&'a str> {
-    approvals
-        .iter()
-        .filter(|candidate| candidate.action == action && candidate.verdict == Verdict::Deny)
-        .find(|candidate| worth(candidate, uid, requested_by, record) == Worth::Counts)
-        .map(|candidate| candidate.approver.as_str())
+    noes(approvals, uid, requested_by, record, action).map(|no| no.approver.as_str()).next()
 }
 
 #[cfg(test)]

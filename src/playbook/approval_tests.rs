@@ -207,6 +207,38 @@ fn a_no_is_written_once_and_stands_until_it_is_taken_back() {
 }
 
 #[test]
+fn a_no_to_the_case_stands_when_the_case_has_another_plan_by_now() {
+    let mut bench = waiting();
+    let mut no = Candidate { verdict: Verdict::Deny, ..signed(&bench, "carol") };
+    let hash = bench.record.plans[&Action::Isolate].hash.clone();
+    no.subject_uid = "uid-case".to_owned();
+    no.leaves = BTreeMap::from([("uid-1".to_owned(), hash)]);
+    no.plan_hash = hash_of_leaves(&no.leaves);
+    bench.approvals = vec![no.clone()];
+    bench.settle();
+    assert_eq!(bench.verdict().reason, Reason::Denied);
+
+    // The case gets a target more: its leaves are not those that were signed, and the plan of this host is the same.
+    let mut late = no.clone();
+    late.leaves.insert("uid-2".to_owned(), plan(b"2").hash);
+    // Somebody else's no stands beside it, and is taken back: that takes back nothing of the first.
+    let other = Candidate { verdict: Verdict::Deny, uid: "of-dave".to_owned(), ..signed(&bench, "dave") };
+    for approvals in [vec![other, late.clone()], vec![late.clone()]] {
+        bench.approvals = approvals;
+        bench.approvals.push(signed(&bench, "bob"));
+        bench.settle();
+        assert!(bench.record.contained_at.is_none(), "a no stands until its author deletes it");
+        assert_eq!(bench.verdict().reason, Reason::Denied);
+        assert!(bench.verdict().stalled);
+    }
+    assert_eq!(bench.facts().filter(|fact| matches!(fact, Fact::Denied { .. })).count(), 2, "each once");
+    bench.approvals.remove(0);
+    bench.settle();
+    assert!(bench.record.contained_at.is_some());
+    assert_eq!(bench.facts().filter(|fact| matches!(fact, Fact::DenyWithdrawn { .. })).count(), 2);
+}
+
+#[test]
 fn a_plan_that_changed_needs_a_new_signature_and_one_that_did_not_keeps_its_own() {
     let mut bench = waiting();
     let first = bench.record.plans[&Action::Isolate].clone();

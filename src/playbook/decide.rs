@@ -1,9 +1,11 @@
 //! What happens next: one pure function for every kind.
 
+use std::collections::BTreeSet;
+
 use super::approval::{Gate, gate};
 use super::attribute::Attribute;
 use super::plan::{self, PlanLine};
-use super::record::{Decision, Entry, Fact, PublishedPlan};
+use super::record::{Decision, Denial, Entry, Fact, PublishedPlan};
 use super::step::{Part, Procedure, Refusal, State, Step, StepResult, Turn, View};
 use crate::api::approval::Action;
 use crate::api::conditions::Reason;
@@ -245,10 +247,10 @@ impl Gates {
             match gate {
                 Gate::Open => {}
                 Gate::Opens(decision) => {
-                    if let Some(denial) = view.record.denied.get(&action).filter(|d| d.plan_hash == decision.plan_hash)
-                    {
-                        plan.facts.push(Fact::DenyWithdrawn { action, approver: denial.approver.clone() });
-                    }
+                    let withdrawn = view.record.denied.get(&action).filter(|d| d.plan_hash == decision.plan_hash);
+                    let who: BTreeSet<_> =
+                        withdrawn.into_iter().flat_map(|d| d.approvals.values().chain([&d.approver])).collect();
+                    plan.facts.extend(who.into_iter().map(|who| Fact::DenyWithdrawn { action, approver: who.clone() }));
                     plan.decisions.push(decision);
                 }
                 Gate::Closed { publish, denied } => {
@@ -259,13 +261,18 @@ impl Gates {
                     if Some(action) == self.awaiting {
                         plan.denied_by = denied.as_ref().map(|denial| denial.approver.clone());
                     }
-                    plan.facts.extend(
-                        denied.filter(|new| view.record.denied.get(&action) != Some(new)).map(|new| Fact::Denied {
+                    let known = view.record.denied.get(&action);
+                    for Denial { plan_hash, approvals, .. } in denied {
+                        let written = known.filter(|known| known.plan_hash == plan_hash).map(|known| &known.approvals);
+                        let new =
+                            approvals.into_iter().filter(|(uid, _)| !written.is_some_and(|of| of.contains_key(uid)));
+                        plan.facts.extend(new.map(|(uid, approver)| Fact::Denied {
                             action,
-                            approver: new.approver,
-                            plan_hash: new.plan_hash,
-                        }),
-                    );
+                            approver,
+                            plan_hash: plan_hash.clone(),
+                            approval: Some(uid),
+                        }));
+                    }
                 }
             }
         }

@@ -165,6 +165,9 @@ pub enum Fact {
         approver: String,
         /// Hash of the plan.
         plan_hash: Digest,
+        /// Uid of the Approval that says so.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        approval: Option<String>,
     },
     /// Who refused a plan took it back before others approved it.
     DenyWithdrawn {

@@ -46,8 +46,12 @@ pub struct Applied {
 pub struct Denial {
     /// The plan.
     pub plan_hash: Digest,
-    /// Who did.
+    /// Who did, the last that was written down.
     pub approver: String,
+    /// Uids of the Approvals that say so, and who wrote each. Each stands for as long as it exists, whatever becomes of the
+    /// plan of the case that it was written about.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub approvals: BTreeMap<String, String>,
 }
 
 /// How long an accepted change is remembered, in seconds: AWS may show the old value for a while, and a resend
@@ -277,9 +281,15 @@ impl Record {
             Fact::PlanPublished(plan) => {
                 self.plans.insert(plan.action, plan.clone());
             }
-            Fact::Denied { action, plan_hash, approver } => {
-                let denial = Denial { plan_hash: plan_hash.clone(), approver: approver.clone() };
-                self.denied.insert(*action, denial);
+            Fact::Denied { action, plan_hash, approver, approval } => {
+                let new = Denial {
+                    plan_hash: plan_hash.clone(),
+                    approver: approver.clone(),
+                    approvals: approval.iter().map(|uid| (uid.clone(), approver.clone())).collect(),
+                };
+                let standing = self.denied.remove(action).filter(|denial| denial.plan_hash == *plan_hash);
+                let earlier = standing.into_iter().flat_map(|denial| denial.approvals).collect::<Vec<_>>();
+                self.denied.entry(*action).or_insert(new).approvals.extend(earlier);
             }
             Fact::DenyWithdrawn { action, .. } => {
                 self.denied.remove(action);
