@@ -39,6 +39,7 @@ use super::rules;
     printcolumn(name = "AGE", type_ = "date", json_path = ".metadata.creationTimestamp")
 )]
 #[x_kube(validation = rules::optional_immutable("spec.caseRef", "caseRef", ".name", "a Quarantine belongs to one case"))]
+#[x_kube(validation = rules::isolation_until_released("spec.isolation"))]
 #[serde(rename_all = "camelCase")]
 pub struct QuarantineSpec {
     /// Who asks for it: the user name by which the API server knows you (`kubectl auth whoami`). Required of people, on
@@ -61,7 +62,7 @@ pub struct QuarantineSpec {
     )]
     pub level: Level,
 
-    /// How it is cut from the network. Default: `{pulse: Auto}`.
+    /// How it is cut from the network. Immutable once `spec.level` is `Released`. Default: `{pulse: Auto}`.
     #[serde(default)]
     pub isolation: Isolation,
 

@@ -131,6 +131,18 @@ pub fn level_order(field: &str) -> Rule {
     .reason(kube::core::Reason::FieldValueForbidden)
 }
 
+/// On the parent: how a host is isolated, of one that is being given back. The plan of the release covers it, so that a
+/// change would ask for another approval in the middle of what the first one allowed.
+#[must_use]
+pub fn isolation_until_released(field: &str) -> Rule {
+    Rule::new("oldSelf.level != 'Released' || self.isolation == oldSelf.isolation")
+        .message(Message::Expression(format!(
+            "\"{field} is immutable once spec.level is 'Released': its pulse is '\" + oldSelf.isolation.pulse + \"' and cannot become '\" + self.isolation.pulse + \"': the release that was asked for covers it\""
+        )))
+        .field_path(".isolation")
+        .reason(kube::core::Reason::FieldValueForbidden)
+}
+
 /// Levels that a later version brings.
 #[must_use]
 pub fn level_built(field: &str) -> Rule {

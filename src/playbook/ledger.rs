@@ -165,7 +165,9 @@ fn is_recent<P: Procedure>(
     foreign: &super::attribute::Value,
 ) -> bool {
     let drift = view.record.drift.get(attribute);
-    drift.is_some_and(|drift| drift.is_recent(foreign, view.now, view.limits.coalesce_seconds))
+    // What was given back and is held again is written down always: from then on it has to be given back once more.
+    !view.record.given_back.contains_key(attribute)
+        && drift.is_some_and(|drift| drift.is_recent(foreign, view.now, view.limits.coalesce_seconds))
 }
 
 /// The intent under which this change may go out without a new entry: one that is still open, one that was

@@ -170,7 +170,12 @@ impl Record {
         }
         // Giving back sets what was there before: what we held stays known, so that a late request is told from a stranger.
         let giving_back = self.decisions.contains_key(&Action::Release);
-        if let Some((attribute, value)) = effect.sets().filter(|_| !giving_back) {
+        let sets = effect.sets();
+        if let Some((attribute, _)) = &sets {
+            // Set once more, it has to be given back once more.
+            self.given_back.remove(attribute);
+        }
+        if let Some((attribute, value)) = sets.filter(|_| !giving_back) {
             self.applied.insert(attribute, Applied { value, operation: id.clone() });
         }
         if let Some(action) = super::action_of(step) {
@@ -264,6 +269,7 @@ impl Record {
                 self.verified.insert(attribute.clone());
             }
             Fact::Drift { attribute, foreign } => {
+                self.given_back.remove(attribute);
                 self.drift.entry(attribute.clone()).or_insert_with(|| Drift::new(at)).note(foreign, at);
             }
             Fact::ForeignRules { group, rules } => {

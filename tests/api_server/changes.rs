@@ -83,6 +83,12 @@ async fn quarantines() {
             (json!({"caseRef": {"name": "miner"}}), Ok(())),
             (json!({"caseRef": {"name": "other"}}), Err(&["spec.caseRef is immutable once set"])),
             (json!({"caseRef": null}), Err(&["spec.caseRef is immutable once set"])),
+            (json!({"level": "Released", "isolation": {"pulse": "Auto"}}), Ok(())),
+            (
+                json!({"isolation": {"pulse": "Never"}}),
+                Err(&["spec.isolation is immutable once spec.level is 'Released'", "'Auto'", "'Never'"]),
+            ),
+            (json!({"isolation": null}), Ok(())),
         ],
     )
     .await;

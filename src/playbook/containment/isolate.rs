@@ -336,3 +336,7 @@ fn preview(view: &View<'_, Quarantine>) -> Vec<PlanLine> {
 #[cfg(test)]
 #[path = "isolate_tests.rs"]
 mod tests;
+
+#[cfg(test)]
+#[path = "isolate_back_tests.rs"]
+mod back_tests;

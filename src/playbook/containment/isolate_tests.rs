@@ -8,36 +8,36 @@ use crate::playbook::record::Entry;
 use crate::playbook::sample::{self, Bench, group, interface, vpc};
 use crate::playbook::seen::{Direction, Peer, Rule};
 
-fn bench(interfaces: usize) -> Bench<Quarantine> {
+pub(super) fn bench(interfaces: usize) -> Bench<Quarantine> {
     let mut bench = Bench::quarantine(Level::Isolated, sample::world(interfaces, 1));
     bench.settle();
     bench
 }
 
-fn closed(world: &World, n: usize) -> SecurityGroupId {
+pub(super) fn closed(world: &World, n: usize) -> SecurityGroupId {
     world.group_named(&vpc(n), "baseline-a").unwrap().id.clone()
 }
 
-fn groups(world: &World, n: usize) -> BTreeSet<SecurityGroupId> {
+pub(super) fn groups(world: &World, n: usize) -> BTreeSet<SecurityGroupId> {
     world.interfaces[&interface(n)].interface.groups.clone()
 }
 
-fn put(bench: &mut Bench<Quarantine>, n: usize, groups: &[SecurityGroupId]) {
+pub(super) fn put(bench: &mut Bench<Quarantine>, n: usize, groups: &[SecurityGroupId]) {
     bench.world.interfaces.get_mut(&interface(n)).unwrap().interface.groups = groups.iter().cloned().collect();
 }
 
-fn reason(state: Option<State>) -> Reason {
+pub(super) fn reason(state: Option<State>) -> Reason {
     match state {
         Some(State::Working(refusal) | State::Blocked(refusal) | State::Skipped(refusal)) => refusal.reason,
         other => panic!("{other:?}"),
     }
 }
 
-fn approve(bench: &mut Bench<Quarantine>, action: Action) {
+pub(super) fn approve(bench: &mut Bench<Quarantine>, action: Action) {
     bench.approvals.push(sample::yes(&bench.record, action));
 }
 
-fn drifts(bench: &Bench<Quarantine>) -> usize {
+pub(super) fn drifts(bench: &Bench<Quarantine>) -> usize {
     bench.facts().filter(|fact| matches!(fact, Fact::Drift { .. })).count()
 }
 
