@@ -10,7 +10,7 @@ use super::seen::{Instance, InstanceState, Interface, Protections, Read, Securit
 use super::step::{Holder, Procedure, Refusal, State, Step, StepResult, View};
 use crate::api::approval::Action;
 use crate::api::conditions::Reason;
-use crate::api::ids::VpcId;
+use crate::api::ids::{SecurityGroupId, VpcId};
 use crate::api::quarantine::{Level, QuarantineSpec};
 
 /// Holds one EC2 instance at a level.
@@ -116,7 +116,8 @@ impl Procedure for Quarantine {
         if instance.state == InstanceState::Terminated && !Self::releasing(view) {
             return Err(Refusal::new(Reason::InstanceTerminated, terminated(view)));
         }
-        foreign_hold(view)
+        // What is held already stays held: then only the isolation waits for a person.
+        if begun { Ok(()) } else { foreign_hold(view) }
     }
 
     fn declared(spec: &QuarantineSpec) -> Json {
@@ -161,22 +162,27 @@ fn may_begin(view: &View<'_, Quarantine>) -> Result<(), Refusal> {
     Ok(())
 }
 
-/// A quarantined state is never taken for a baseline.
-fn foreign_hold(view: &View<'_, Quarantine>) -> Result<(), Refusal> {
+/// Whether a group has the name of one of ours. Its name is enough here: one whose tag somebody took away is no baseline
+/// either.
+pub(super) fn bears_our_name(view: &View<'_, Quarantine>, group: &SecurityGroupId) -> bool {
+    view.seen.groups.value().is_some_and(|groups| groups.iter().any(|named| named.id == *group))
+}
+
+/// A quarantined state is never taken for a baseline: an interface with no other group than such a one is held by somebody
+/// else. One that has others beside it is not closed, whoever put it there.
+pub(super) fn foreign_hold(view: &View<'_, Quarantine>) -> Result<(), Refusal> {
     if view.record.applied.keys().any(|attribute| matches!(attribute, Attribute::Groups(_))) {
         return Ok(());
     }
-    let (Some(groups), Some(interfaces)) = (view.seen.groups.value(), view.seen.interfaces.value()) else {
-        return Ok(());
+    let closed = |interface: &&Interface| {
+        !interface.groups.is_empty() && interface.groups.iter().all(|group| bears_our_name(view, group))
     };
-    // Its name is enough here: one whose tag somebody took away is no baseline either.
-    let held = interfaces.iter().find(|interface| groups.iter().any(|group| interface.groups.contains(&group.id)));
-    match held {
+    match view.seen.interfaces.value().and_then(|interfaces| interfaces.iter().find(closed)) {
         None => Ok(()),
         Some(interface) => Err(Refusal::new(
             Reason::ForeignHold,
             format!(
-                "{} already has a group of the name that ours have, and no chain of custody here says why: another \
+                "{} already has no other group than one of the name that ours have, and no chain of custody here says why: another \
                  installation holds the host, or this one lost its records; release it there, or restore the records. If \
                  the group is somebody else's, set another spec.naming.groupPrefix in the AwsAccount",
                 interface.id

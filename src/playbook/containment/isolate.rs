@@ -18,7 +18,9 @@ use crate::playbook::Quarantine;
 use crate::playbook::attribute::{self, Attribute, Release, Value};
 use crate::playbook::effect::{Effect, GroupRole, operation_tag};
 use crate::playbook::plan::PlanLine;
-use crate::playbook::quarantine::{adoptions, group_name, made_but_unseen, our_group, stranger};
+use crate::playbook::quarantine::{
+    adoptions, bears_our_name, foreign_hold, group_name, made_but_unseen, our_group, stranger,
+};
 use crate::playbook::record::Fact;
 use crate::playbook::seen::{InstanceState, Interface, Read, ReadFailure, SecurityGroup};
 use crate::playbook::step::{Part, Procedure, State, Step, Turn, View};
@@ -72,6 +74,9 @@ fn next(view: &View<'_, Quarantine>) -> Turn<Quarantine> {
     }
     if interfaces.is_empty() {
         return Turn::new(State::working(Reason::Waiting, "the instance has no interface yet")).again_in(1);
+    }
+    if let Err(refusal) = foreign_hold(view) {
+        return Turn::new(State::Blocked(refusal));
     }
     let mut turn = closing(view, interfaces);
     turn.outcomes.extend(adoptions(view));
@@ -159,8 +164,9 @@ fn close(view: &View<'_, Quarantine>, interfaces: &[Interface]) -> Turn<Quaranti
         }
         let wish = as_value([&closed.id]);
         let attribute = Attribute::Groups(interface.id.clone());
-        let current = as_value(&interface.groups);
+        let (current, extra) = own(view, interface, &attribute);
         let mut held = attribute::hold(view.record, &attribute, &wish, &current);
+        facts.extend(extra);
         if is_pulse(view, interface) {
             // The open half of our own pulse is nobody's foreign change, and closing it waits for no back-off.
             left_open = true;
@@ -197,6 +203,18 @@ fn close(view: &View<'_, Quarantine>, interfaces: &[Interface]) -> Turn<Quaranti
     };
     let turn = Turn::new(state).then(stage).noting(facts).with_parts(parts);
     if left_open { turn.again_in(1) } else { turn }
+}
+
+/// The groups of an interface. Until it is held, one of our name among others is somebody's doing: it is recorded as what it
+/// is, and is no part of what is given back.
+fn own(view: &View<'_, Quarantine>, interface: &Interface, attribute: &Attribute) -> (Value, Option<Fact>) {
+    let all = as_value(&interface.groups);
+    let others = as_value(interface.groups.iter().filter(|group| !bears_our_name(view, group)));
+    if view.record.holds(attribute) || others == all || others == Value::Set(BTreeSet::new()) {
+        return (all, None);
+    }
+    let drift = Fact::Drift { attribute: attribute.clone(), foreign: all };
+    (others, Some(drift))
 }
 
 fn is_pulse(view: &View<'_, Quarantine>, interface: &Interface) -> bool {

@@ -2,7 +2,7 @@
 
 use super::tests::{approve, bench, closed, groups, put};
 use super::*;
-use crate::playbook::sample::{self, group, interface};
+use crate::playbook::sample::{self, Bench, group, interface};
 
 #[test]
 fn what_is_closed_again_in_the_middle_of_a_release_is_given_back_once_more() {
@@ -31,4 +31,59 @@ fn what_is_closed_again_in_the_middle_of_a_release_is_given_back_once_more() {
         assert_eq!(groups(&bench.world, n), BTreeSet::from([group(0)]));
         assert_eq!(bench.record.given_back[&Attribute::Groups(interface(n))], None);
     }
+}
+
+#[test]
+fn a_group_of_our_name_beside_others_stops_nothing_and_is_no_baseline() {
+    // Given: another installation's closed group, put beside the host's own before and after we came.
+    let mut other = sample::former_group();
+    (other.id, other.name, other.operation) = (group(7), "baseline-a".to_owned(), Some("of another".to_owned()));
+    other.rules.clear();
+    for begun in [false, true] {
+        let mut bench = Bench::quarantine(Level::Protected, sample::world(2, 1).with_group(other.clone()));
+        if begun {
+            bench.settle();
+        }
+        put(&mut bench, 1, &[group(0), group(7)]);
+        bench.world.instances.values_mut().for_each(|host| host.protections.stop = false);
+        bench.settle();
+        assert!(bench.world.instances[&sample::instance_id()].protections.stop, "{begun}: protected all the same");
+        bench.spec.level = Level::Isolated;
+        bench.settle();
+        assert!(bench.verdict().ready, "{begun}: {:?}", bench.verdict());
+        assert_eq!(groups(&bench.world, 1), BTreeSet::from([group(7)]), "{begun}");
+        let attribute = Attribute::Groups(interface(1));
+        assert_eq!(bench.record.baseline[&attribute], as_value(&[group(0)]), "{begun}");
+        let foreign = as_value(&[group(0), group(7)]);
+        assert_eq!(
+            bench
+                .facts()
+                .filter(|fact| **fact == Fact::Drift { attribute: attribute.clone(), foreign: foreign.clone() })
+                .count(),
+            1
+        );
+    }
+}
+
+#[test]
+fn who_closes_a_begun_host_stops_its_isolation_and_nothing_else() {
+    let mut late = Bench::quarantine(Level::Protected, sample::world(2, 1));
+    late.settle();
+    let mut other = Bench::quarantine(Level::Isolated, late.world.clone());
+    other.settle();
+    late.world = other.world;
+    late.world.instances.values_mut().for_each(|host| host.protections.stop = false);
+    late.spec.level = Level::Isolated;
+    late.settle();
+    let Some(State::Blocked(refusal)) = late.state("Isolated") else { panic!("{:?}", late.state("Isolated")) };
+    assert_eq!(refusal.reason, Reason::ForeignHold);
+    assert!(late.world.instances[&sample::instance_id()].protections.stop);
+    assert!(late.record.baseline.keys().all(|attribute| !matches!(attribute, Attribute::Groups(_))));
+    // It can be let go as well.
+    late.spec.level = Level::Released;
+    late.settle();
+    approve(&mut late, Action::Release);
+    late.see_out();
+    assert!(late.record.released);
+    assert_eq!(groups(&late.world, 0), BTreeSet::from([closed(&late.world, 0)]), "what is not ours is left");
 }
