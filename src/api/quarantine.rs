@@ -130,7 +130,8 @@ impl std::fmt::Display for Level {
 pub struct Isolation {
     /// Whether, once closed, the groups may for a moment be swapped to an open one and back, which makes AWS forget
     /// connections that were tracked. `Auto`: only where it can help, and never on an interface with a public address.
-    /// `Never`: connections that were open may survive, and the condition FlowsCut says so. Default: `Auto`.
+    /// `Never`: connections that were open may survive. Where no pulse took place that could have helped, the message of the
+    /// condition Ready says so and why; the column FLOWS never says more than `Unknown`. Default: `Auto`.
     #[serde(default)]
     pub pulse: Pulse,
 }

@@ -79,7 +79,7 @@ pub enum OutcomeKind {
     Done,
     /// AWS refused it; it was not applied.
     Failed,
-    /// It never left.
+    /// It never left, or AWS had too much to do and turned it away without a look at it: then with its code.
     NotSent,
     /// The reply was lost; AWS shows that it was applied.
     Adopted,

@@ -4,7 +4,7 @@
 use std::collections::BTreeMap;
 
 use super::chain::{digest_of, operation_id};
-use super::containment::pulse::may_still_open;
+use super::containment::pulse::{NO_REPLY, may_still_open};
 use super::decide::{Plan, Track};
 use super::effect::{Effect, Receipt};
 use super::record::{Entry, Fact, Operation, OperationId, OutcomeKind, Record};
@@ -279,7 +279,7 @@ fn stale_intents<P: Procedure>(view: &View<'_, P>, plan: &Plan<P>) -> Vec<Entry>
                 wanted.contains(&&operation.effect)
             }
         })
-        .map(|(id, operation)| {
+        .flat_map(|(id, operation)| {
             let shown = operation.effect.sets().is_some_and(|(attribute, value)| {
                 if P::releasing(view) && plan.awaiting != Some(Action::Release) {
                     record.baseline.get(&attribute) == Some(&value)
@@ -289,7 +289,16 @@ fn stale_intents<P: Procedure>(view: &View<'_, P>, plan: &Plan<P>) -> Vec<Entry>
                         && (record.verified.contains(&attribute) || plan.facts.contains(&Fact::Verified { attribute }))
                 }
             });
-            outcome(id, if shown { OutcomeKind::Adopted } else { OutcomeKind::Unknown }, None, None)
+            let given_up = match &operation.effect {
+                Effect::OpenForPulse { interface, .. } => Some(Entry::Fact(Fact::GaveUp {
+                    step: operation.step.clone(),
+                    part: interface.to_string(),
+                    reason: NO_REPLY.to_owned(),
+                })),
+                _ => None,
+            };
+            let end = outcome(id, if shown { OutcomeKind::Adopted } else { OutcomeKind::Unknown }, None, None);
+            given_up.into_iter().chain([end])
         })
         .collect()
 }
@@ -321,6 +330,10 @@ pub fn settle(record: &Record, id: &OperationId, first: bool, reply: &Result<Rec
             // a replica that lost the lease and has not noticed may have sent this very intent.
             ErrorClass::Conflict if first && matches!(operation.effect, Effect::CreateSecurityGroup { .. }) => {
                 Some(outcome(id, OutcomeKind::Unknown, None, Some(error.code.clone())))
+            }
+            // Turned away without a look at it: it may come later.
+            ErrorClass::Throttled if operation.effect.opens() => {
+                Some(outcome(id, OutcomeKind::NotSent, None, Some(error.code.clone())))
             }
             // Never sent a second time, so that its end is said. Where AWS could not answer it may still be applied.
             _ if operation.effect.opens() && error.class != ErrorClass::Unavailable => {

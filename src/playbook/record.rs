@@ -86,6 +86,8 @@ pub struct Record {
     pub groups: BTreeMap<String, SecurityGroupId>,
     /// Interfaces on which the pulse was begun: never twice.
     pub pulsed: BTreeSet<InterfaceId>,
+    /// Interfaces on which AWS had no time for the opening of a pulse: how often, and when last.
+    pub throttled: BTreeMap<InterfaceId, (u32, Time)>,
     /// When every interface was closed for the first time.
     pub contained_at: Option<Time>,
     /// Operations that are open, and snapshot sets that may stand.
@@ -219,6 +221,10 @@ impl Record {
             // It never left, so it was not begun.
             (Effect::OpenForPulse { interface, .. }, OutcomeKind::NotSent) => {
                 self.pulsed.remove(interface);
+                if error.is_some() {
+                    let times = self.throttled.get(interface).map_or(0, |(times, _)| *times);
+                    self.throttled.insert(interface.clone(), (times.saturating_add(1), at));
+                }
             }
             (Effect::OpenForPulse { interface, .. }, OutcomeKind::Failed) => {
                 let part = format!("{}/{interface}", operation.step);

@@ -40,13 +40,24 @@ pub(super) fn after_closing(
     interfaces: &[Interface],
     mut turn: Turn<Quarantine>,
 ) -> Turn<Quarantine> {
+    let mut said: Vec<String> = interfaces.iter().filter_map(|interface| refused(view, interface)).collect();
     if let Some(wait) = unanswered(view) {
         turn.again_in = Some(wait);
+        said.push("no pulse that is known of yet: AWS has not answered".to_owned());
     }
-    if view.spec.isolation.pulse == Pulse::Never || view.record.contained_at.is_none() {
-        return turn;
+    if view.record.contained_at.is_none() {
+        return turn.remarking(remark(&said));
     }
-    let mut said: Vec<String> = interfaces.iter().filter_map(|interface| refused(view, interface)).collect();
+    if view.spec.isolation.pulse == Pulse::Never {
+        let closed = |interface: &&Interface| {
+            let groups = Attribute::Groups(interface.id.clone());
+            view.record.applied.contains_key(&groups) && !view.record.pulsed.contains(&interface.id)
+        };
+        if interfaces.iter().any(|interface| closed(&interface)) {
+            said.push("no pulse: spec.isolation.pulse is Never".to_owned());
+        }
+        return turn.remarking(remark(&said));
+    }
     if let Some(failure) = view.seen.former_groups.failure() {
         said.push(format!("no pulse yet: {}", failure.message));
     }
@@ -56,6 +67,12 @@ pub(super) fn after_closing(
         .iter()
         .filter(|interface| !unread && !view.record.pulsed.contains(&interface.id) && helps(view, interface, former))
         .partition(|interface| interface.has_public_address());
+    let (later, due): (Vec<&Interface>, Vec<&Interface>) =
+        due.into_iter().partition(|interface| postponed(view, interface).is_some());
+    for interface in later {
+        turn.again_in = turn.again_in.into_iter().chain(postponed(view, interface)).min();
+        said.push(format!("no pulse yet on {}: AWS had too much to do, and is asked again", interface.id));
+    }
     said.extend(public.into_iter().map(|interface| {
         let addresses = [&interface.public_ips[..], &interface.ipv6[..]].concat().join(", ");
         format!("no pulse on {}: it has the public address {addresses}", interface.id)
@@ -103,10 +120,25 @@ fn remark(said: &[String]) -> Option<String> {
     (!said.is_empty()).then(|| format!("{}; flows that were tracked may survive", said.join("; ")))
 }
 
-/// An opening that AWS refused is not tried again.
+/// Stands for AWS's code where an opening ended without an answer.
+pub const NO_REPLY: &str = "NoReply";
+
+/// An opening that AWS refused is not tried again, and neither is one of which nobody knows.
 fn refused(view: &View<'_, Quarantine>, interface: &Interface) -> Option<String> {
     let code = view.record.given_up.get(&format!("Isolated/{}", interface.id))?;
-    Some(format!("no pulse on {}: AWS refused it ({code})", interface.id))
+    Some(match code.as_str() {
+        NO_REPLY => format!("no pulse on {} that is known of: AWS never answered whether it was opened", interface.id),
+        code => format!("no pulse on {}: AWS refused it ({code})", interface.id),
+    })
+}
+
+/// Seconds until an opening that AWS turned away for want of time is tried again: longer each time, since each try is
+/// written down, and closes what stands closed.
+fn postponed(view: &View<'_, Quarantine>, interface: &Interface) -> Option<u32> {
+    let (times, last) = view.record.throttled.get(&interface.id)?;
+    let wait = view.limits.settle_seconds.saturating_mul(1 << (times.saturating_sub(1)).min(8));
+    let left = last.as_second() + wait.min(view.limits.coalesce_seconds) - view.now.as_second();
+    u32::try_from(left).ok().filter(|left| *left > 0)
 }
 
 /// The open group of a network, as far as it is there.

@@ -163,6 +163,34 @@ fn an_opening_without_an_answer_is_looked_for_every_second_until_it_cannot_come_
         bench.record.operations.values().all(|operation| operation.outcome.is_some()),
         "and then it is unknown for good"
     );
+    let said = remark(&bench);
+    assert!(said.contains("no pulse on eni-00000000 that is known of: AWS never answered"), "{said}");
+    assert!(bench.verdict().ready && bench.verdict().message.contains("may survive"), "{:?}", bench.verdict());
+    assert_eq!(bench.facts().filter(|fact| matches!(fact, Fact::GaveUp { .. })).count(), 2, "once each");
+}
+
+#[test]
+fn an_opening_that_is_throttled_is_tried_again_and_more_slowly_each_time() {
+    let mut bench = bench();
+    until_the_pulse(&mut bench);
+    bench.refusals.insert("ModifyNetworkInterfaceAttribute", ErrorClass::Throttled);
+    let begun = bench.entries.len();
+    for _ in 0..3600 {
+        bench.turn();
+        bench.now = sample::later(bench.now, 1);
+    }
+    // At 0, 92, 275, 640, 1369 and 2826 seconds, on two interfaces.
+    assert_eq!(openings(&bench), 2 * 6);
+    let written = bench.entries.len() - begun;
+    assert!(written < 12 * 6, "an hour of it does not fill the chain: {written}");
+    assert!(all_closed(&bench));
+    let said = remark(&bench);
+    assert!(said.contains("no pulse yet on eni-00000000: AWS had too much to do"), "{said}");
+    bench.refusals.clear();
+    bench.now = sample::later(bench.now, 3600);
+    bench.settle();
+    assert_eq!((openings(&bench), remark(&bench)), (2 * 7, String::new()));
+    assert!(all_closed(&bench));
 }
 
 #[test]
@@ -180,8 +208,13 @@ fn our_open_group_on_an_interface_that_was_never_pulsed_is_a_foreign_change() {
 #[test]
 fn why_there_is_no_pulse_is_said() {
     type Setup = fn(&mut Bench<Quarantine>);
-    let table: [(&str, Setup, &[&str]); 5] = [
+    let table: [(&str, Setup, &[&str]); 6] = [
         ("nothing against it", |_| {}, &[]),
+        (
+            "it is not declared",
+            |b| b.spec.isolation.pulse = Pulse::Never,
+            &["no pulse: spec.isolation.pulse is Never", "may survive"],
+        ),
         (
             "a public address",
             |b| {
@@ -241,7 +274,7 @@ fn a_pulse_that_aws_refuses_is_not_ready_in_silence() {
 
     // The opening itself is refused: it is over, closed, never tried again, and said from then on.
     until_the_pulse(&mut bench);
-    bench.refusals.insert("ModifyNetworkInterfaceAttribute", ErrorClass::Throttled);
+    bench.refusals.insert("ModifyNetworkInterfaceAttribute", ErrorClass::Invalid);
     bench.turn();
     bench.refusals.clear();
     bench.settle();
