@@ -4,8 +4,8 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::{AskEvidence, AskQuarantine};
 use crate::api::evidence_snapshot::EvidenceSnapshotSpec;
-use crate::api::ids::{SecurityGroupId, SnapshotId};
-use crate::api::quarantine::{Pulse, QuarantineSpec};
+use crate::api::ids::{InterfaceId, SecurityGroupId, SnapshotId};
+use crate::api::quarantine::{Level, Pulse, QuarantineSpec};
 use crate::playbook::attribute::{Attribute, Value};
 use crate::playbook::effect::{Effect, GroupRole};
 use crate::playbook::group_name;
@@ -24,8 +24,20 @@ impl AskQuarantine {
             tag_prefix: account.tag_prefix.clone(),
             surroundings: record.metadata && !record.surroundings,
             former_groups: if pulses { unpulsed(record) } else { BTreeSet::new() },
+            held: if spec.level == Level::Released { held(record) } else { BTreeSet::new() },
         }
     }
+}
+
+/// Interfaces that were closed and are not given back yet. One that was detached meanwhile keeps its groups (EC2 guide,
+/// elastic network interfaces), and is not listed with the instance any more.
+fn held(record: &Record) -> BTreeSet<InterfaceId> {
+    let applied = record.applied.keys().filter(|attribute| !record.given_back.contains_key(*attribute));
+    let interfaces = applied.filter_map(|attribute| match attribute {
+        Attribute::Groups(interface) => Some(interface.clone()),
+        _ => None,
+    });
+    interfaces.collect()
 }
 
 /// Groups that interfaces had before, as long as a pulse may still be due on them.

@@ -10,7 +10,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::future::Future;
 
 use crate::api::aws_account::Partition;
-use crate::api::ids::{AccountId, Digest, InstanceId, RegionName, RoleArn, SecurityGroupId, SnapshotId};
+use crate::api::ids::{AccountId, Digest, InstanceId, InterfaceId, RegionName, RoleArn, SecurityGroupId, SnapshotId};
 pub use crate::playbook::effect::operation_tag;
 use crate::playbook::effect::{Effect, Receipt};
 use crate::playbook::record::OperationId;
@@ -56,6 +56,8 @@ pub struct AskQuarantine {
     pub surroundings: bool,
     /// Groups whose rules to read.
     pub former_groups: BTreeSet<SecurityGroupId>,
+    /// Interfaces to look for wherever they are attached: those that are to be given back.
+    pub held: BTreeSet<InterfaceId>,
 }
 
 /// What to look at for an `EvidenceSnapshot`.

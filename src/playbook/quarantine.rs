@@ -32,6 +32,8 @@ pub struct QuarantineSeen {
     pub surroundings: Read<Surroundings>,
     /// Groups that its interfaces had before, with their rules; asked for with the surroundings.
     pub former_groups: Read<Vec<SecurityGroup>>,
+    /// Interfaces that were closed, wherever they are attached by now; asked for while they are given back.
+    pub held: Read<Vec<Interface>>,
     /// Hosts of the same case that are not closed yet: the pulse comes after all of them.
     pub siblings_open: usize,
     /// Whether both halves of a pulse end within what is left of the lease.
@@ -48,6 +50,7 @@ impl QuarantineSeen {
             groups: Read::NotRead,
             surroundings: Read::NotRead,
             former_groups: Read::NotRead,
+            held: Read::NotRead,
             siblings_open: 0,
             pulse_fits: true,
         }

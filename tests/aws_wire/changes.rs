@@ -40,6 +40,7 @@ async fn look(scene: &Scene, instance: &str) -> sequester::playbook::QuarantineS
         tag_prefix: "ops".to_owned(),
         surroundings: false,
         former_groups: BTreeSet::new(),
+        held: BTreeSet::new(),
     };
     scene.aws.observe_quarantine(&scene.place, &ask).await
 }

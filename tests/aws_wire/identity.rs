@@ -22,6 +22,7 @@ fn ask() -> AskQuarantine {
         tag_prefix: "ops".to_owned(),
         surroundings: false,
         former_groups: BTreeSet::new(),
+        held: BTreeSet::new(),
     }
 }
 

@@ -20,6 +20,7 @@ fn ask(instance: &str) -> AskQuarantine {
         tag_prefix: "ops".to_owned(),
         surroundings: false,
         former_groups: BTreeSet::new(),
+        held: BTreeSet::new(),
     }
 }
 
@@ -61,6 +62,7 @@ async fn a_host_with_all_that_is_around_it() {
     let ask = AskQuarantine {
         surroundings: true,
         former_groups: BTreeSet::from([id(&network.web), id("sg-0123456789abcdef0")]),
+        held: BTreeSet::new(),
         ..ask(&instance)
     };
     let before = sequester::clock::now();

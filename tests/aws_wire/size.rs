@@ -17,6 +17,7 @@ async fn calls_are_small_futures() {
         tag_prefix: "ops".to_owned(),
         surroundings: true,
         former_groups: BTreeSet::new(),
+        held: BTreeSet::new(),
     };
     let moment = AskEvidence {
         instance: None,

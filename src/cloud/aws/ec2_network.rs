@@ -9,11 +9,12 @@ use aws_sdk_ec2::types::{
 use super::calls::{Order, Question};
 use super::errors::Fault;
 use super::sessions::Session;
-use super::words::{id, text};
+use super::words::{id, read as answered, text};
 use crate::api::ids::{InstanceId, InterfaceId, SecurityGroupId};
+use crate::clock::now;
 use crate::cloud::error::CloudError;
 use crate::playbook::effect::Receipt;
-use crate::playbook::seen::Interface;
+use crate::playbook::seen::{Interface, Read};
 
 const INTERFACES: Question = ("DescribeNetworkInterfaces", "ec2:DescribeNetworkInterfaces");
 const BRANCHES: Question = ("DescribeTrunkInterfaceAssociations", "ec2:DescribeTrunkInterfaceAssociations");
@@ -52,7 +53,7 @@ fn read(session: &Session, interface: &NetworkInterface) -> Result<Interface, Cl
 }
 
 /// EC2 `DescribeTrunkInterfaceAssociations`, which takes no filter on the trunk, and the interfaces that it names: those are
-/// not listed with the instance. By filter, since one that is gone meanwhile must not hide the others.
+/// not listed with the instance.
 async fn branches(session: &Session, trunks: &BTreeMap<InterfaceId, i32>) -> Result<Vec<Interface>, Fault> {
     let request = session.ec2.describe_trunk_interface_associations().into_paginator().items().send();
     let all = session.ask(BRANCHES, request.try_collect()).await?;
@@ -65,21 +66,35 @@ async fn branches(session: &Session, trunks: &BTreeMap<InterfaceId, i32>) -> Res
             carried.insert(branch, trunk);
         }
     }
-    let names: Vec<&InterfaceId> = carried.keys().collect();
-    let mut found = Vec::with_capacity(names.len());
-    for some in names.chunks(FILTER_VALUES) {
-        let ids = some.iter().map(ToString::to_string).collect();
-        let these = Filter::builder().name("network-interface-id").set_values(Some(ids)).build();
+    let mut found = named(session, carried.keys()).await?;
+    for branch in &mut found {
+        branch.trunk = carried.get(&branch.id).cloned();
+        branch.device_index = branch.trunk.as_ref().and_then(|trunk| trunks.get(trunk)).copied().unwrap_or_default();
+    }
+    Ok(found)
+}
+
+/// EC2 `DescribeNetworkInterfaces` of these, attached or not. By filter, since one that is gone must not hide the others.
+async fn named(session: &Session, ids: impl Iterator<Item = &InterfaceId>) -> Result<Vec<Interface>, Fault> {
+    let ids: Vec<String> = ids.map(ToString::to_string).collect();
+    let mut found = Vec::with_capacity(ids.len());
+    for some in ids.chunks(FILTER_VALUES) {
+        let these = Filter::builder().name("network-interface-id").set_values(Some(some.to_vec())).build();
         let request = session.ec2.describe_network_interfaces().filters(these).into_paginator().items().send();
         for interface in &session.ask(INTERFACES, request.try_collect()).await? {
-            let mut branch = read(session, interface)?;
-            branch.trunk = carried.get(&branch.id).cloned();
-            branch.device_index =
-                branch.trunk.as_ref().and_then(|trunk| trunks.get(trunk)).copied().unwrap_or_default();
-            found.push(branch);
+            found.push(read(session, interface)?);
         }
     }
     Ok(found)
+}
+
+/// Interfaces by id, wherever they are attached.
+pub(super) async fn by_id(session: &Session, ids: &BTreeSet<InterfaceId>) -> Read<Vec<Interface>> {
+    if ids.is_empty() {
+        return Read::NotRead;
+    }
+    let asked_at = now();
+    answered(asked_at, named(session, ids.iter()).await)
 }
 
 fn ours(found: &NetworkInterface) -> Option<Interface> {

@@ -83,11 +83,12 @@ impl Cloud for Aws {
 
     async fn observe_quarantine(&self, place: &Place, ask: &AskQuarantine) -> QuarantineSeen {
         let session = self.sessions.of(&place.access, place.region.as_str()).await;
-        let (instance, protections, groups, former_groups, (interfaces, surroundings)) = tokio::join!(
+        let (instance, protections, groups, former_groups, held, (interfaces, surroundings)) = tokio::join!(
             ec2_instances::instance(&session, &ask.instance),
             ec2_instances::protections(&session, &ask.instance),
             ec2_groups::by_name(&session, &ask.tag_prefix, &ask.group_names),
             ec2_groups::by_id(&session, &ask.tag_prefix, &ask.former_groups),
+            ec2_network::by_id(&session, &ask.held),
             surroundings::look(&session, &ask.instance, ask.surroundings),
         );
         QuarantineSeen {
@@ -97,6 +98,7 @@ impl Cloud for Aws {
             groups,
             surroundings,
             former_groups,
+            held,
             ..QuarantineSeen::nothing()
         }
     }

@@ -24,6 +24,8 @@ impl World {
         let named = |name: &String| ask.group_names.contains(name);
         let groups = self.groups.values().filter(|group| named(&group.name)).cloned().collect();
         let former = self.groups.values().filter(|group| ask.former_groups.contains(&group.id)).cloned().collect();
+        let held = self.interfaces.values().map(|port| &port.interface);
+        let held = held.filter(|interface| ask.held.contains(&interface.id)).cloned().collect();
         QuarantineSeen {
             instance: maybe(now, host.map(|host| host.instance.clone())),
             interfaces: found(now, self.ports(&ask.instance).into_iter().cloned().collect()),
@@ -35,6 +37,7 @@ impl World {
                 Read::NotRead
             },
             former_groups: if ask.former_groups.is_empty() { Read::NotRead } else { found(now, former) },
+            held: if ask.held.is_empty() { Read::NotRead } else { found(now, held) },
             siblings_open: 0,
             pulse_fits: true,
         }

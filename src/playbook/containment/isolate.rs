@@ -239,15 +239,23 @@ fn undo(view: &View<'_, Quarantine>) -> Turn<Quarantine> {
         None if view.record.released || view.record.applied.is_empty() => &[],
         None => return unread(&view.seen.interfaces),
     };
+    let pending = |of: &Attribute| matches!(of, Attribute::Groups(_)) && !view.record.given_back.contains_key(of);
+    let held = match view.seen.held.value() {
+        Some(held) => held.as_slice(),
+        None if view.record.released || !view.record.applied.keys().any(pending) => &[],
+        None => return unread(&view.seen.held),
+    };
+    let ripe = is_ripe(view, &view.seen.interfaces) && is_ripe(view, &view.seen.held);
     let (mut facts, mut stage, mut waits) = (Vec::new(), Vec::new(), 0);
     for attribute in view.record.applied.keys() {
         let Attribute::Groups(id) = attribute else { continue };
-        let interface = interfaces.iter().find(|interface| interface.id == *id);
+        // One that was detached keeps our group, and whoever attaches it anew would wonder.
+        let interface = interfaces.iter().chain(held).find(|interface| interface.id == *id);
         // Left open by the pulse, it is ours all the same.
         let pulsed = interface.is_some_and(|interface| is_pulse(view, interface));
         let ours = view.record.applied.get(attribute).map(|applied| applied.value.clone()).filter(|_| pulsed);
         let current = ours.or_else(|| interface.map(|interface| as_value(&interface.groups)));
-        match attribute::release(view.record, attribute, current.as_ref(), is_ripe(view, &view.seen.interfaces)) {
+        match attribute::release(view.record, attribute, current.as_ref(), ripe) {
             Release::Done(more) => facts.extend(more),
             Release::Wait => waits += 1,
             Release::Restore(Value::Set(groups)) => stage.push(Effect::ReplaceSecurityGroups {

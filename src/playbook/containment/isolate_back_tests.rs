@@ -87,3 +87,41 @@ fn who_closes_a_begun_host_stops_its_isolation_and_nothing_else() {
     assert!(late.record.released);
     assert_eq!(groups(&late.world, 0), BTreeSet::from([closed(&late.world, 0)]), "what is not ours is left");
 }
+
+#[test]
+fn an_interface_that_was_detached_gets_its_groups_back() {
+    // Given: closed, and detached since. Its own groups come back; what somebody changed on it stays, and is reported.
+    let mut bench = bench(3);
+    for n in [1, 2] {
+        bench.world.interfaces.get_mut(&interface(n)).unwrap().attached = None;
+    }
+    put(&mut bench, 2, &[group(5)]);
+    bench.settle();
+    assert_eq!(groups(&bench.world, 1), BTreeSet::from([closed(&bench.world, 0)]), "still held");
+    assert_eq!(groups(&bench.world, 2), BTreeSet::from([group(5)]), "not of this host any more");
+    bench.spec.level = Level::Released;
+    bench.settle();
+    approve(&mut bench, Action::Release);
+    bench.see_out();
+    assert!(bench.record.released);
+    assert_eq!((groups(&bench.world, 0), groups(&bench.world, 1)), ([group(0)].into(), [group(0)].into()));
+    assert_eq!(bench.record.given_back[&Attribute::Groups(interface(1))], None);
+    assert_eq!(bench.record.given_back[&Attribute::Groups(interface(2))].as_deref(), Some(group(5).as_str()));
+
+    // It can't be read: nothing of it is called gone.
+    let mut unread = self::bench(1);
+    unread.world.interfaces.get_mut(&interface(0)).unwrap().attached = None;
+    unread.spec.level = Level::Released;
+    unread.settle();
+    approve(&mut unread, Action::Release);
+    unread.lens = |seen| {
+        let message = "DescribeNetworkInterfaces is throttled".to_owned();
+        seen.held = Read::Failed(ReadFailure { reason: Reason::Throttled, message });
+    };
+    unread.see_out();
+    assert!(!unread.record.released && unread.record.given_back.is_empty());
+    unread.lens = |_| {};
+    unread.see_out();
+    assert!(unread.record.released);
+    assert_eq!(groups(&unread.world, 0), BTreeSet::from([group(0)]));
+}

@@ -308,7 +308,7 @@ fn release_gives_back_each_interface_that_still_has_our_group() {
     bench.spec.level = Level::Released;
     bench.turn();
     put(&mut bench, 1, &[group(0), ours.clone()]);
-    bench.world.interfaces.get_mut(&interface(2)).unwrap().attached = None;
+    bench.world.interfaces.remove(&interface(2));
     // The next look is the first of the release: what was changed since is not repaired any more.
     approve(&mut bench, Action::Release);
     bench.see_out();
