@@ -11,6 +11,7 @@ pub mod closing;
 pub mod containment;
 pub mod contents;
 pub mod decide;
+pub mod denial;
 pub mod drift;
 pub mod effect;
 pub mod entry;

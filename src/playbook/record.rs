@@ -9,6 +9,7 @@ use serde::{Deserialize, Serialize};
 
 use super::Time;
 use super::attribute::{Attribute, Value};
+pub use super::denial::Denial;
 pub use super::drift::Drift;
 use super::effect::{Created, Effect, GroupRole};
 pub use super::entry::{Decision, Entry, Fact, LeftOut, OperationId, OutcomeKind, PublishedPlan};
@@ -38,20 +39,6 @@ pub struct Applied {
     pub value: Value,
     /// The intent that says so.
     pub operation: OperationId,
-}
-
-/// A plan that somebody refused.
-#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase")]
-pub struct Denial {
-    /// The plan.
-    pub plan_hash: Digest,
-    /// Who did, the last that was written down.
-    pub approver: String,
-    /// Uids of the Approvals that say so, and who wrote each. Each stands for as long as it exists, whatever becomes of the
-    /// plan of the case that it was written about.
-    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
-    pub approvals: BTreeMap<String, String>,
 }
 
 /// How long an accepted change is remembered, in seconds: AWS may show the old value for a while, and a resend
@@ -294,14 +281,8 @@ impl Record {
                 self.plans.insert(plan.action, plan.clone());
             }
             Fact::Denied { action, plan_hash, approver, approval } => {
-                let new = Denial {
-                    plan_hash: plan_hash.clone(),
-                    approver: approver.clone(),
-                    approvals: approval.iter().map(|uid| (uid.clone(), approver.clone())).collect(),
-                };
-                let standing = self.denied.remove(action).filter(|denial| denial.plan_hash == *plan_hash);
-                let earlier = standing.into_iter().flat_map(|denial| denial.approvals).collect::<Vec<_>>();
-                self.denied.entry(*action).or_insert(new).approvals.extend(earlier);
+                let standing = self.denied.remove(action);
+                self.denied.insert(*action, Denial::noted(standing, plan_hash, approver, approval.as_deref()));
             }
             Fact::DenyWithdrawn { action, .. } => {
                 self.denied.remove(action);
