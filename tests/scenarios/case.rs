@@ -4,7 +4,7 @@ use crate::chain::Chain;
 use crate::scene::{CLOSED, Scene};
 use crate::support::aws::{REGION, ok, tags};
 use crate::support::identities::Identity;
-use crate::support::stage::{LIMIT, uid};
+use crate::support::stage::{LIMIT, approval_of, uid};
 use crate::support::wait;
 use crate::support::world::{Host, groups_of, run_instance};
 use serde_json::{Value, json};
@@ -72,4 +72,44 @@ async fn one_signature_of_the_case_is_one_for_each_of_its_hosts() {
         assert_eq!(decisions.len(), 1, "{decisions:#?}");
         assert_eq!(decisions[0]["approvals"], json!({"bob": approval.metadata.uid}));
     }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_deny_of_the_case_stands_for_its_host_when_another_host_is_added() {
+    let scene = Scene::guarded("denied-case").await;
+    let instance = run_instance(scene.aws(), &scene.network).await;
+    let second = Host::furnish(scene.aws(), &scene.network, &instance).await;
+    let _controller = scene.controller("one").await;
+    let spec = |hosts: &[&Host]| {
+        let targets: Vec<Value> = hosts.iter().map(|host| target(&scene, host)).collect();
+        json!({"requestedBy": "alice", "title": "Web servers mine coins", "severity": "High", "targets": targets})
+    };
+    let planned = async |count: usize| {
+        let leaves = |found: &Value| found["status"]["plan"]["leaves"].as_array().map_or(0, Vec::len);
+        scene.until("ForensicCase", "case", "a plan of its hosts", |found| leaves(found) == count).await
+    };
+    scene.apply(Identity::Alice, "ForensicCase", "case", spec(&[&scene.host])).await.expect("apply the case");
+    let one = planned(1).await;
+    let mut denial = approval_of(Identity::Carol, "ForensicCase", &one);
+    denial["decision"] = json!("Deny");
+    let denial = scene.approve_with(Identity::Carol, &denial).await.unwrap();
+    let child = format!("case-{}", scene.host.instance);
+    scene.until_reason("Quarantine", &child, "Ready", "Denied").await;
+
+    scene.apply(Identity::Alice, "ForensicCase", "case", spec(&[&scene.host, &second])).await.expect("add a host");
+    planned(2).await;
+    scene.approve(Identity::Bob, "ForensicCase", "case").await.expect("approve the new plan");
+    wait::until(&format!("a closed {}", second.instance), LIMIT, async || {
+        let names = names_of_groups(&scene, &second).await;
+        if names.iter().all(|name| name == CLOSED) { Ok(()) } else { Err(format!("{names:?}")) }
+    })
+    .await;
+    let looks = scene.looks();
+    scene.until_looked(looks + 4).await;
+    assert!(!names_of_groups(&scene, &scene.host).await.contains(&CLOSED.to_owned()), "carol has taken nothing back");
+    scene.until_reason("Quarantine", &child, "Ready", "Denied").await;
+
+    let approvals = scene.api(Identity::Carol, "Approval").await;
+    approvals.delete(&denial.metadata.name.unwrap(), &kube::api::DeleteParams::default()).await.expect("take it back");
+    scene.until_groups(CLOSED).await;
 }
