@@ -262,7 +262,7 @@ impl Gates {
                         plan.denied_by = denied.as_ref().map(|denial| denial.approver.clone());
                     }
                     let known = view.record.denied.get(&action);
-                    for Denial { plan_hash, approvals, .. } in denied {
+                    if let Some(Denial { plan_hash, approvals, .. }) = denied {
                         let written = known.filter(|known| known.plan_hash == plan_hash).map(|known| &known.approvals);
                         let new =
                             approvals.into_iter().filter(|(uid, _)| !written.is_some_and(|of| of.contains_key(uid)));
