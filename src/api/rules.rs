@@ -131,12 +131,15 @@ pub fn level_order(field: &str) -> Rule {
     .reason(kube::core::Reason::FieldValueForbidden)
 }
 
-/// Levels that a later version brings.
+/// A minimum that stands in nobody's way is not lowered.
 #[must_use]
-pub fn level_built(field: &str) -> Rule {
-    Rule::new("self != 'Detached'").message(
-        format!("{field} 'Detached' comes in a later version: this one knows Protected, Isolated and Released")
-            .as_str(),
+pub fn lower_minimum_with_decrement(field: &str) -> Rule {
+    Rule::new("!self.lowerMinimum || !self.replace").message(
+        format!(
+            "{field}.lowerMinimum: true needs {field}.replace: false: a group that replaces the instance keeps its capacity, and \
+             its minimum is in nobody's way"
+        )
+        .as_str(),
     )
 }
 

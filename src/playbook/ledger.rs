@@ -116,7 +116,7 @@ fn draft_of<P: Procedure>(
             }
             stages.push(orders);
         }
-        tracks.push(Track { step: track.step, stages });
+        tracks.push(Track { step: track.step, stages, behind: track.behind });
     }
     Draft { entries, tracks, repeats: again }
 }

@@ -108,6 +108,8 @@ pub struct Record {
     pub foreign_rules: BTreeMap<SecurityGroupId, Drift>,
     /// Groups of ours, by VPC and role.
     pub groups: BTreeMap<String, SecurityGroupId>,
+    /// Whether another instance took the host's place in its Auto Scaling group; none where it never left the place.
+    pub replaced: Option<bool>,
     /// Interfaces on which the pulse was begun: never twice.
     pub pulsed: BTreeSet<InterfaceId>,
     /// When every interface was closed for the first time.
@@ -195,7 +197,8 @@ impl Record {
         if let Some((attribute, value)) = effect.sets().filter(|_| !giving_back) {
             self.applied.insert(attribute, Applied { value, operation: id.clone() });
         }
-        if let Some(action) = super::action_of(step) {
+        // To detach a host opens no gate before its isolation.
+        if let Some(action) = super::action_of(step).filter(|_| step != "Detached") {
             self.in_force.insert(action);
         }
         if makes(effect) {
@@ -232,6 +235,12 @@ impl Record {
         }
         let Some(operation) = self.operations.get_mut(id) else { return };
         operation.outcome = Some(result);
+        if let (Effect::AutoScaling(change), OutcomeKind::Done | OutcomeKind::Adopted) = (&operation.effect, result)
+            && let Some(replaced) = change.replaces()
+        {
+            // What follows, such as detaching from Standby, changes nothing of that.
+            self.replaced.get_or_insert(replaced);
+        }
         match (&operation.effect, result) {
             // It never left, so it was not begun.
             (Effect::OpenForPulse { interface, .. }, OutcomeKind::NotSent) => {
@@ -257,7 +266,7 @@ impl Record {
     fn prune(&mut self, at: Time) {
         self.operations.retain(|_, operation| {
             let made_nothing = matches!(operation.outcome, Some(OutcomeKind::Failed | OutcomeKind::NotSent));
-            let kept = || !operation.effect.is_idempotent() || makes(&operation.effect);
+            let kept = || matches!(operation.effect, Effect::CreateSnapshots { .. }) || makes(&operation.effect);
             let recent = || at.as_second() - operation.at.as_second() < RECENT;
             operation.outcome.is_none() || !made_nothing && (kept() || recent())
         });

@@ -7,6 +7,7 @@ use sequester::api::quarantine::Level;
 use sequester::cloud::AskQuarantine;
 use sequester::cloud::sim::World;
 use sequester::playbook::attribute::{Attribute, Value};
+use sequester::playbook::auto_scaling::{AutoScaling, membership_value, size_value};
 use sequester::playbook::effect::{Effect, GroupRole};
 use sequester::playbook::record::{Record, group_key};
 use sequester::playbook::seen::{Read, SecurityGroup};
@@ -181,6 +182,19 @@ fn current(seen: &QuarantineSeen, attribute: &Attribute) -> Option<Value> {
         Attribute::TerminationProtection => Some(Value::Flag(seen.protections.value()?.termination)),
         Attribute::StopProtection => Some(Value::Flag(seen.protections.value()?.stop)),
         Attribute::ShutdownBehavior => Some(Value::shutdown(seen.protections.value()?.shutdown)),
+        _ => of_group(seen.auto_scaling.value()?, attribute),
+    }
+}
+
+fn of_group(seen: &AutoScaling, attribute: &Attribute) -> Option<Value> {
+    let (member, group) = (seen.membership.as_ref(), seen.group.as_ref());
+    match attribute {
+        Attribute::AutoScalingGroup => Some(membership_value(member.map(|member| member.group.as_str()))),
+        Attribute::LifecycleState => Some(Value::Text(member?.lifecycle_state.clone())),
+        Attribute::ScaleInProtection => Some(Value::Flag(member?.protected_from_scale_in)),
+        Attribute::MinSize(_) => Some(size_value(group?.minimum)),
+        Attribute::DesiredCapacity(_) => Some(size_value(group?.desired)),
+        _ => None,
     }
 }
 
