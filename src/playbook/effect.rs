@@ -259,6 +259,11 @@ impl Effect {
         matches!(self, Self::OpenForPulse { .. })
     }
 
+    /// Whether it keeps something waiting for a while: a repeat is another one, and no resend.
+    pub const fn beats(&self) -> bool {
+        matches!(self, Self::AutoScaling(GroupChange::RecordLifecycleActionHeartbeat { .. }))
+    }
+
     /// Opening and closing.
     pub const REQUESTS_OF_A_PULSE: u32 = 2;
 

@@ -191,7 +191,8 @@ fn standing<P: Procedure>(
         return standing_of(view.record, group, effect);
     }
     // What came into being once and is gone comes into being anew: that is another operation.
-    let makes = matches!(effect, Effect::CreateSecurityGroup { .. });
+    // So is each heartbeat.
+    let makes = matches!(effect, Effect::CreateSecurityGroup { .. }) || effect.beats();
     let same = view
         .record
         .operations

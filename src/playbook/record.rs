@@ -108,6 +108,8 @@ pub struct Record {
     pub foreign_rules: BTreeMap<SecurityGroupId, Drift>,
     /// Groups of ours, by VPC and role.
     pub groups: BTreeMap<String, SecurityGroupId>,
+    /// When the first call to stop its Auto Scaling group was written down.
+    pub stop_begun: Option<Time>,
     /// Whether another instance took the host's place in its Auto Scaling group; none where it never left the place.
     pub replaced: Option<bool>,
     /// Interfaces on which the pulse was begun: never twice.
@@ -200,6 +202,9 @@ impl Record {
         // To detach a host opens no gate before its isolation.
         if let Some(action) = super::action_of(step).filter(|_| step != "Detached") {
             self.in_force.insert(action);
+        }
+        if step == "ReplacementStopped" {
+            self.stop_begun.get_or_insert(at);
         }
         if makes(effect) {
             self.operations.retain(|_, made| made.outcome.is_none() || made.effect != *effect);

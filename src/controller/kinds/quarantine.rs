@@ -216,11 +216,14 @@ fn is_closed(part: &Part) -> bool {
 /// The level that is reached, which may lag behind the declared one.
 fn reached(told: &Told<'_, Quarantine>) -> String {
     let done = |name: &str| told.step(name).and_then(|step| step.state.as_ref()).is_some_and(State::is_settled);
+    // What is in no group needs not be taken out of one: that is no level that it reached.
+    let state = told.step("Detached").and_then(|step| step.state.as_ref());
+    let detached = matches!(state, Some(State::Done(_)));
     let level = if told.record.released {
         Level::Released
     } else if done("Isolated") {
         Level::Isolated
-    } else if done("Detached") {
+    } else if detached || told.spec.level == Level::Detached && done("Detached") {
         Level::Detached
     } else if done("Protected") {
         Level::Protected

@@ -139,8 +139,9 @@ fn capacity_back(view: &View<'_, Quarantine>) -> Part {
         let told = "sets the desired capacity of its Auto Scaling group back";
         return takes(working(view, Reason::InProgress, told).then(vec![Effect::AutoScaling(change)]));
     }
+    let set = scaling::is_accepted(view.record, |change| matches!(change, GroupChange::SetDesiredCapacity { .. }));
     // Old news may show it as it was before the host came back.
-    if !may_send(view, |change| change.exits_standby() || change.attaches()) {
+    if !(set && group.desired == before) && !may_send(view, |change| change.exits_standby() || change.attaches()) {
         return takes(working(view, Reason::Waiting, "waits until AWS shows the capacity of its Auto Scaling group"));
     }
     Part::Over(vec![if group.desired == before {

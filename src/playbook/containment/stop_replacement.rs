@@ -58,15 +58,13 @@ pub(super) enum Wait {
 
 /// How long an isolation that is not begun yet waits for the group.
 pub(super) fn wait(view: &View<'_, Quarantine>) -> Wait {
-    let begun = view.record.applied.keys().any(|attribute| matches!(attribute, Attribute::Groups(_)));
+    // An intent alone says nothing: it is written before its turn to be sent comes.
+    let closed = view.record.verified.iter().any(|attribute| matches!(attribute, Attribute::Groups(_)));
     let terminating = scaling::membership(view).is_some_and(|member| member.phase() == Phase::Terminating);
-    let unanswered = view.record.operations.values().filter(|operation| {
-        operation.step == NAME && !matches!(operation.outcome, Some(OutcomeKind::Done | OutcomeKind::Adopted))
-    });
     let unread = view.record.opened.filter(|_| view.seen.auto_scaling.value().is_none());
-    let since = unanswered.map(|operation| operation.at).chain(unread).min();
+    let since = view.record.stop_begun.or(unread);
     let over = since.is_some_and(|since| view.now.as_second() - since.as_second() >= PATIENCE);
-    if begun || terminating || over || is_stopped(view.record) {
+    if closed || terminating || over || is_stopped(view.record) {
         return Wait::No;
     }
     let turn = next(view);
