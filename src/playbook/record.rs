@@ -209,6 +209,10 @@ impl Record {
         if makes(effect) {
             self.operations.retain(|_, made| made.outcome.is_none() || made.effect != *effect);
         }
+        // Of what moves a host the last call tells from when on a look means anything.
+        if matches!(effect, Effect::AutoScaling(change) if !change.is_idempotent()) {
+            self.operations.retain(|_, old| old.outcome.is_none() || old.effect.operation() != effect.operation());
+        }
         let operation = Operation { step: step.to_owned(), effect: effect.clone(), at, outcome: None };
         self.operations.insert(id.clone(), operation);
     }
@@ -271,7 +275,7 @@ impl Record {
     fn prune(&mut self, at: Time) {
         self.operations.retain(|_, operation| {
             let made_nothing = matches!(operation.outcome, Some(OutcomeKind::Failed | OutcomeKind::NotSent));
-            let kept = || matches!(operation.effect, Effect::CreateSnapshots { .. }) || makes(&operation.effect);
+            let kept = || !operation.effect.is_idempotent() || makes(&operation.effect);
             let recent = || at.as_second() - operation.at.as_second() < RECENT;
             operation.outcome.is_none() || !made_nothing && (kept() || recent())
         });
