@@ -38,8 +38,12 @@ async fn a_group_and_the_place_in_it() {
 
     // Out of its group the sizes are still to be had, for who knows its name.
     let detach = [("AutoScalingGroupName", "fleet"), ("InstanceIds.member.1", &instance)];
-    autoscaling(&scene.admin, "DetachInstances", &[&detach[..], &[("ShouldDecrementDesiredCapacity", "true")]].concat())
-        .await;
+    autoscaling(
+        &scene.admin,
+        "DetachInstances",
+        &[&detach[..], &[("ShouldDecrementDesiredCapacity", "true")]].concat(),
+    )
+    .await;
     let found = seen(&scene, &instance).await;
     assert_eq!((found.membership, found.group), (None, None));
     let ask = AskQuarantine {
@@ -62,7 +66,8 @@ async fn every_change_is_one_call() {
     let (fleet, instance) = fleet(&scene, (1, 2, 4)).await;
     let group = || "fleet".to_owned();
     let host = || id(&instance);
-    let sizes = |minimum, desired| Sizes { minimum, desired, maximum: 4, in_service: usize::try_from(desired).unwrap() };
+    let sizes =
+        |minimum, desired| Sizes { minimum, desired, maximum: 4, in_service: usize::try_from(desired).unwrap() };
     let table = [
         (
             GroupChange::SetInstanceProtection { group: group(), instance: host(), enabled: true },
@@ -84,11 +89,7 @@ async fn every_change_is_one_call() {
         (GroupChange::DetachInstances { group: group(), instance: host(), decrement: false }, None, sizes(1, 1)),
         (GroupChange::UpdateAutoScalingGroup { group: group(), min_size: 0 }, None, sizes(0, 1)),
         (GroupChange::AttachInstances { group: group(), instance: host() }, Some(("InService", false)), sizes(0, 2)),
-        (
-            GroupChange::DetachInstances { group: group(), instance: host(), decrement: true },
-            None,
-            sizes(0, 1),
-        ),
+        (GroupChange::DetachInstances { group: group(), instance: host(), decrement: true }, None, sizes(0, 1)),
     ];
     for (change, standing, expected) in table {
         let effect = Effect::AutoScaling(change.clone());

@@ -64,7 +64,9 @@ impl Kind for Quarantine {
                 }
             }
             Mutation::PulseTwice => lies.record.pulsed.clear(),
-            Mutation::ForgetsReplacement => lies.record.replaced = None,
+            Mutation::ForgetsReplacement if lies.record.decisions.contains_key(&Action::Release) => {
+                lies.record.replaced = None;
+            }
             Mutation::NoGate => lies.account.required.clear(),
             _ => {}
         }
