@@ -89,13 +89,18 @@ fn behind_the_replacer(view: &View<'_, Quarantine>, mut turn: Turn<Quarantine>) 
     match stop_replacement::wait(view) {
         Wait::No => turn,
         Wait::Behind => turn.behind(stop_replacement::NAME),
-        Wait::Longer => {
+        Wait::Longer(reason) => {
             for stage in &mut turn.stages {
                 stage.retain(|effect| matches!(effect, Effect::CreateSecurityGroup { .. }));
             }
             turn.stages.retain(|stage| !stage.is_empty());
             turn.facts.retain(|fact| !matches!(fact, Fact::Baseline { .. }));
-            turn.state = State::working(Reason::Waiting, "waits for a moment for ReplacementStopped");
+            let told = "waits for ReplacementStopped, for a minute at most";
+            if reason.is_of_the_moment() {
+                turn.state = State::working(reason, told);
+                return turn;
+            }
+            turn.state = State::working(Reason::Waiting, told);
             turn.again_in(1)
         }
     }

@@ -52,8 +52,8 @@ pub(super) enum Wait {
     No,
     /// Its calls go out first, in the same turn.
     Behind,
-    /// Not known yet; looked at again.
-    Longer,
+    /// Not known yet, for this reason; looked at again.
+    Longer(Reason),
 }
 
 /// How long an isolation that is not begun yet waits for the group.
@@ -74,7 +74,7 @@ pub(super) fn wait(view: &View<'_, Quarantine>) -> Wait {
             if refusal.reason.is_of_the_moment()
                 || matches!(refusal.reason, Reason::OutcomeUnknown | Reason::NotObserved) =>
         {
-            Wait::Longer
+            Wait::Longer(refusal.reason)
         }
         _ => Wait::No,
     }
@@ -88,6 +88,8 @@ fn is_stopped(record: &Record) -> bool {
 fn next(view: &View<'_, Quarantine>) -> Turn<Quarantine> {
     let Some(seen) = view.seen.auto_scaling.value() else {
         return match view.seen.auto_scaling.failure() {
+            // What may pass is asked again more slowly each time, which is the shell's to say.
+            Some(failure) if failure.reason.is_of_the_moment() => failed(failure),
             Some(failure) => failed(failure).again_in(view.account.recheck_seconds),
             None => unread(&view.seen.auto_scaling),
         };

@@ -185,6 +185,17 @@ fn isolation_waits_while_aws_may_answer_and_no_longer() {
     bench.settle();
     assert!(bench.record.contained_at.is_some(), "a grant that is missing holds nothing up");
     assert_eq!(said(&bench).0, "blocked");
+
+    let mut bench = self::bench(Level::Isolated, (1, 2, 4));
+    bench.lens = |seen| {
+        let failure = ReadFailure { reason: Reason::Throttled, message: "m".to_owned() };
+        seen.auto_scaling = Read::Failed(failure);
+    };
+    bench.settle();
+    assert!(bench.record.contained_at.is_none() && bench.plan().unanswered, "asked again, more slowly each time");
+    bench.now = sample::later(sample::at(0), PATIENCE);
+    bench.settle();
+    assert!(bench.record.contained_at.is_some(), "and not for long");
 }
 
 #[test]
