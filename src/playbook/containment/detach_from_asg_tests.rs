@@ -172,3 +172,34 @@ fn a_stopped_host_is_to_be_started_before_it_goes_back() {
     bench.see_out();
     assert!(bench.record.released);
 }
+
+#[test]
+fn what_was_in_standby_before_takes_nothing_from_the_group() {
+    let mut bench = bench(Level::Detached, (1, 3, 4));
+    bench.spec.auto_scaling.replace = false;
+    let host = bench.world.instances.get_mut(&instance_id()).unwrap();
+    "Standby".clone_into(&mut host.surroundings.auto_scaling.as_mut().unwrap().lifecycle_state);
+    bench.settle();
+    let lowers = |(effect, _): &(Effect, _)| {
+        matches!(effect, Effect::AutoScaling(GroupChange::DetachInstances { decrement: true, .. }))
+    };
+    assert_eq!(sent(&bench), ["SetInstanceProtection", "DetachInstances"]);
+    assert!(!bench.sent.iter().any(lowers), "its capacity was settled when it went into Standby");
+}
+
+#[test]
+fn an_isolation_that_was_approved_is_no_approval_to_detach() {
+    let mut bench = Bench::quarantine(Level::Isolated, sample::world(1, 1));
+    bench.account.required.insert(Action::Isolate, 1);
+    bench.settle();
+    bench.approvals = vec![sample::yes(&bench.record, Action::Isolate)];
+    bench.settle();
+    assert!(bench.record.contained_at.is_some());
+    // Then it comes into a group, of which nobody has read in a plan.
+    let world = std::mem::replace(&mut bench.world, sample::world(0, 0));
+    bench.world = world.with_fleet("web", &instance_id(), (1, 3, 4));
+    bench.settle();
+    assert_eq!(sent(&bench), ["SetInstanceProtection", "EnterStandby"]);
+    assert_eq!(bench.state("Detached"), Some(State::Awaiting(Action::Isolate)));
+    assert!(bench.plan().published.unwrap().lines.join("\n").contains("out of Auto Scaling group web"));
+}
