@@ -114,6 +114,8 @@ scenes! {
     #[ignore = "some seconds: make model"]
     release_by_two of Quarantine: 220_165, reaches FAULTS, REPLICAS, HELD, ASKED, RELEASED;
     #[ignore = "some seconds: make model"]
+    group of Quarantine: 13_781, reaches FAULTS, ASKED, &[Mark::Detached, Mark::BackInGroup, Mark::Released];
+    #[ignore = "some seconds: make model"]
     deletion of Quarantine: 72_189, reaches FAULTS, HELD, DRIFT, ASKED, RELEASED, &[Mark::Deleted];
     one_set of EvidenceSnapshot: 1_329, reaches FAULTS, TAKEN;
     #[ignore = "some seconds: make model"]
@@ -158,6 +160,8 @@ bugs! {
     a_release_that_does_not_compare: ReleaseBlindly in release_with_drift of Quarantine, found by S15;
     a_baseline_that_is_read_again: BaselineAgain in drift of Quarantine, found by S16;
     a_second_pulse: PulseTwice in pulse of Quarantine, found by S20;
+    a_replacement_that_is_forgotten: ForgetsReplacement in group of Quarantine, found by CAPACITY;
+    a_release_of_a_group_that_does_not_wait: ReleaseAtOnce in group of Quarantine, found by S15;
     a_link_in_every_turn: AlwaysWrites in isolation of Quarantine, found by S20;
     not_found_taken_for_gone: NotFoundIsGone in drift of Quarantine, found by S21;
     a_throttle_taken_for_a_failure: ThrottleIsFailure in isolation of Quarantine, found by L1;

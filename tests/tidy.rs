@@ -105,12 +105,13 @@ fn one_file_writes_to_kubernetes_and_one_makes_conditions() {
 
 /// First words of the names of calls that change something.
 const VERBS: &str = "accept add allocate apply associate attach authorize cancel copy create delete deregister detach \
-    disable disassociate enable import lock modify move put reboot register reject release replace reset restore retire \
+    disable disassociate enable enter exit import lock modify move put reboot record register reject release replace reset restore retire \
     revoke run schedule send start stop tag terminate unassign unlock untag update";
 /// All that AWS is ever asked to change.
 const CHANGES: &str = "create_security_group authorize_security_group_ingress authorize_security_group_egress \
     revoke_security_group_ingress revoke_security_group_egress modify_network_interface_attribute \
-    modify_instance_attribute create_snapshots lock_snapshot modify_snapshot_attribute create_grant";
+    modify_instance_attribute create_snapshots lock_snapshot modify_snapshot_attribute create_grant enter_standby \
+    exit_standby detach_instances attach_instances update_auto_scaling_group record_lifecycle_action_heartbeat";
 /// Members of answers that are called like changes.
 const MEMBERS: &str = "delete_on_termination disable_api_termination disable_api_stop lock_state lock_expires_on \
     create_volume_permissions";

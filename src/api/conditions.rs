@@ -21,6 +21,7 @@ pub const STALLED: &str = "Stalled";
 pub const QUARANTINE: &[&str] = &[
     READY,
     "MetadataCaptured",
+    "MinimumLowered",
     "ReplacementStopped",
     "Protected",
     "MemoryCaptured",
@@ -147,6 +148,13 @@ reasons! {
     Denied,
     /// A limit of the AWS account is reached; the message names it.
     QuotaExceeded,
+    /// The Auto Scaling group is at its minimum size, so that its desired capacity can't be lowered; the message names
+    /// group, size and the field to change.
+    AtMinimumSize,
+    /// The Auto Scaling group has no room under its maximum size to take the instance back; the message names both.
+    AtMaximumSize,
+    /// The Auto Scaling group is terminating the instance already, and no call takes that back.
+    TerminatingInGroup,
 
     // Settled, with less than was wished for.
     /// The interface has a public address; the pulse is not sent, since it would open the host to the internet.

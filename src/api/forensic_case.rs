@@ -6,6 +6,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::approval::Action;
+use super::auto_scaling::AutoScaling;
 use super::conditions::{self, Condition};
 use super::evidence_snapshot::{KeyAccess, LockSpec, Moment, ShareWith, default_true};
 use super::ids::Digest;
@@ -105,20 +106,19 @@ impl Severity {
 #[derive(Clone, Copy, Debug, Deserialize, Eq, Hash, JsonSchema, PartialEq, Serialize)]
 #[serde(rename_all = "camelCase", default)]
 pub struct ContainmentSpec {
-    /// The level of every host: `Protected`, `Isolated`, or, to give all of them back, `Released`. Levels only rise,
-    /// until released. Default: `Isolated`.
-    #[schemars(extend("x-kubernetes-validations" = rules::all(&[
-        rules::level_order("spec.containment.level"),
-        rules::level_built("spec.containment.level"),
-    ])))]
+    /// The level of every host: `Protected`, `Detached`, `Isolated`, or, to give all of them back, `Released`. Levels only
+    /// rise, until released. Default: `Isolated`.
+    #[schemars(extend("x-kubernetes-validations" = rules::all(&[rules::level_order("spec.containment.level")])))]
     pub level: Level,
+    /// What becomes of their Auto Scaling groups. Default: `{hold: Standby, replace: true, lowerMinimum: false}`.
+    pub auto_scaling: AutoScaling,
     /// How they are cut from the network. Default: `{pulse: Auto}`.
     pub isolation: Isolation,
 }
 
 impl Default for ContainmentSpec {
     fn default() -> Self {
-        Self { level: Level::Isolated, isolation: Isolation::default() }
+        Self { level: Level::Isolated, auto_scaling: AutoScaling::default(), isolation: Isolation::default() }
     }
 }
 

@@ -10,6 +10,7 @@
 #![allow(clippy::duplicated_attributes, reason = "each printer column says its type")]
 
 pub mod approval;
+pub mod auto_scaling;
 pub mod aws_account;
 pub mod conditions;
 pub mod crds;

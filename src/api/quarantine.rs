@@ -6,6 +6,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::approval::Action;
+use super::auto_scaling::AutoScaling;
 use super::conditions::{self, Condition};
 use super::ids::{Digest, InstanceId, RegionName};
 use super::rules;
@@ -36,10 +37,12 @@ use super::rules;
     printcolumn(name = "ISOLATED", type_ = "string", json_path = ".status.summary.isolated"),
     printcolumn(name = "FLOWS", type_ = "string", json_path = ".status.summary.flows"),
     printcolumn(name = "READY", type_ = "string", json_path = ".status.summary.ready"),
+    printcolumn(name = "AUTO-SCALING", type_ = "string", json_path = ".status.summary.autoScaling", priority = 1),
     printcolumn(name = "AGE", type_ = "date", json_path = ".metadata.creationTimestamp")
 )]
 #[x_kube(validation = rules::optional_immutable("spec.caseRef", "caseRef", ".name", "a Quarantine belongs to one case"))]
 #[x_kube(validation = rules::isolation_until_released("spec.isolation"))]
+#[x_kube(validation = rules::auto_scaling_until_released("spec.autoScaling"))]
 #[serde(rename_all = "camelCase")]
 pub struct QuarantineSpec {
     /// Who asks for it: the user name by which the API server knows you (`kubectl auth whoami`). Required of people, on
@@ -54,13 +57,15 @@ pub struct QuarantineSpec {
     pub target: Target,
 
     /// How far it is held. `Protected`: it cannot be terminated or stopped by accident, and its volumes outlive it.
-    /// `Detached`: taken out of its Auto Scaling group (a later version). `Isolated`: cut from the network as well.
-    /// `Released`: given back, after an Approval by a second person; final. Levels only rise, until released.
-    #[x_kube(
-        validation = rules::level_order("spec.level"),
-        validation = rules::level_built("spec.level")
-    )]
+    /// `Detached`: taken out of its Auto Scaling group as well. `Isolated`: cut from the network as well. `Released`: given
+    /// back, after an Approval by a second person; final. Levels only rise, until released.
+    #[x_kube(validation = rules::level_order("spec.level"))]
     pub level: Level,
+
+    /// What becomes of its Auto Scaling group. Immutable once `spec.level` is `Released`. Default: `{hold: Standby,
+    /// replace: true, lowerMinimum: false}`.
+    #[serde(default)]
+    pub auto_scaling: AutoScaling,
 
     /// How it is cut from the network. Immutable once `spec.level` is `Released`. Default: `{pulse: Auto}`.
     #[serde(default)]
@@ -91,7 +96,7 @@ pub struct Target {
 pub enum Level {
     /// Cannot be terminated or stopped by accident; its volumes outlive it.
     Protected,
-    /// Also out of its Auto Scaling group. A later version; refused by this one.
+    /// Also out of its Auto Scaling group.
     Detached,
     /// Also cut from the network.
     Isolated,
@@ -216,6 +221,11 @@ pub struct QuarantineSummary {
     #[serde(skip_serializing_if = "String::is_empty")]
     #[schemars(length(max = 64))]
     pub level: String,
+    /// Where the instance stands in its Auto Scaling group: the lifecycle state as AWS spells it, such as `Standby`;
+    /// `Detached` where it was taken out; `-` where it is in none.
+    #[serde(skip_serializing_if = "String::is_empty")]
+    #[schemars(length(max = 64))]
+    pub auto_scaling: String,
     /// Interfaces closed of all, such as `2/2`; or the reason why not.
     #[serde(skip_serializing_if = "String::is_empty")]
     #[schemars(length(max = 64))]

@@ -143,12 +143,27 @@ pub fn isolation_until_released(field: &str) -> Rule {
         .reason(kube::core::Reason::FieldValueForbidden)
 }
 
-/// Levels that a later version brings.
+/// On the parent: what becomes of the Auto Scaling group, of a host that is being given back. As for the isolation.
 #[must_use]
-pub fn level_built(field: &str) -> Rule {
-    Rule::new("self != 'Detached'").message(
-        format!("{field} 'Detached' comes in a later version: this one knows Protected, Isolated and Released")
-            .as_str(),
+pub fn auto_scaling_until_released(field: &str) -> Rule {
+    Rule::new("oldSelf.level != 'Released' || self.autoScaling == oldSelf.autoScaling")
+        .message(
+            format!("{field} is immutable once spec.level is 'Released': the release that was asked for covers it")
+                .as_str(),
+        )
+        .field_path(".autoScaling")
+        .reason(kube::core::Reason::FieldValueForbidden)
+}
+
+/// A minimum that stands in nobody's way is not lowered.
+#[must_use]
+pub fn lower_minimum_with_decrement(field: &str) -> Rule {
+    Rule::new("!self.lowerMinimum || !self.replace").message(
+        format!(
+            "{field}.lowerMinimum: true needs {field}.replace: false: a group that replaces the instance keeps its capacity, and \
+             its minimum is in nobody's way"
+        )
+        .as_str(),
     )
 }
 

@@ -7,6 +7,7 @@ use crate::api::evidence_snapshot::EvidenceSnapshotSpec;
 use crate::api::ids::{InterfaceId, SecurityGroupId, SnapshotId};
 use crate::api::quarantine::{Level, Pulse, QuarantineSpec};
 use crate::playbook::attribute::{Attribute, Value};
+use crate::playbook::auto_scaling::former_group;
 use crate::playbook::effect::{Effect, GroupRole};
 use crate::playbook::group_name;
 use crate::playbook::record::{OperationId, Record};
@@ -22,6 +23,7 @@ impl AskQuarantine {
                 .map(|role| group_name(&account.group_prefix, role))
                 .to_vec(),
             tag_prefix: account.tag_prefix.clone(),
+            auto_scaling_group: former_group(record).map(ToOwned::to_owned),
             surroundings: record.metadata && !record.surroundings,
             former_groups: if pulses { unpulsed(record) } else { BTreeSet::new() },
             held: if spec.level == Level::Released { held(record) } else { BTreeSet::new() },

@@ -52,6 +52,8 @@ pub struct AskQuarantine {
     pub group_names: Vec<String>,
     /// Prefix of the tag that carries the operation id: by it our groups are told from others of the same name.
     pub tag_prefix: String,
+    /// The Auto Scaling group that the host was in, to be looked at beside the one that it is in.
+    pub auto_scaling_group: Option<String>,
     /// Whether to read what is around the host too, which takes more calls.
     pub surroundings: bool,
     /// Groups whose rules to read.
@@ -120,12 +122,14 @@ pub const READ_ACTIONS: &[(&str, &[&str])] = &[
             "ec2:DescribeTrunkInterfaceAssociations",
             "ec2:DescribeInstanceAttribute",
             "ec2:DescribeSecurityGroups",
+            "autoscaling:DescribeAutoScalingInstances",
+            "autoscaling:DescribeAutoScalingGroups",
+            "autoscaling:DescribeLifecycleHooks",
         ],
     ),
     (
         "surroundings",
         &[
-            "autoscaling:DescribeAutoScalingInstances",
             "elasticloadbalancing:DescribeLoadBalancers",
             "elasticloadbalancing:DescribeTargetGroups",
             "elasticloadbalancing:DescribeTargetHealth",

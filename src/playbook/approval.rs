@@ -36,7 +36,7 @@ pub struct Candidate {
 /// What a gate says.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Gate {
-    /// Nothing to ask: not required, already decided, or already in force.
+    /// Nothing to ask: not required, or already decided.
     Open,
     /// Approvals open it now.
     Opens(Decision),
@@ -75,7 +75,7 @@ pub fn approvers_needed<P: Procedure>(view: &View<'_, P>, action: Action) -> u8 
 pub fn gate<P: Procedure>(view: &View<'_, P>, action: Action, plan: &PublishedPlan) -> Gate {
     let record = view.record;
     let needed = approvers_needed(view, action);
-    if needed == 0 || (record.in_force.contains(&action) && action != Action::Release) {
+    if needed == 0 {
         return Gate::Open;
     }
     if record.decisions.get(&action).is_some_and(|decision| decision.plan_hash == plan.hash) {

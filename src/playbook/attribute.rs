@@ -27,6 +27,33 @@ pub enum Attribute {
     ShutdownBehavior,
     /// `deleteOnTermination` of a volume.
     DeleteOnTermination(VolumeId),
+    /// The Auto Scaling group that the instance is in.
+    AutoScalingGroup,
+    /// `LifecycleState` in that group.
+    LifecycleState,
+    /// `ProtectedFromScaleIn` in that group.
+    ScaleInProtection,
+    /// `MinSize` of a group.
+    MinSize(String),
+    /// `DesiredCapacity` of a group.
+    DesiredCapacity(String),
+    /// What a group launches instances from. Recorded, never set.
+    LaunchSource(String),
+}
+
+impl Attribute {
+    /// Whether it protects the instance or a volume: what row C2 sets.
+    pub const fn is_protection(&self) -> bool {
+        matches!(
+            self,
+            Self::TerminationProtection | Self::StopProtection | Self::ShutdownBehavior | Self::DeleteOnTermination(_)
+        )
+    }
+
+    /// Whether it is of an Auto Scaling group, or of the place in one.
+    pub const fn is_of_auto_scaling(&self) -> bool {
+        !self.is_protection() && !matches!(self, Self::Groups(_))
+    }
 }
 
 impl fmt::Display for Attribute {
@@ -37,6 +64,12 @@ impl fmt::Display for Attribute {
             Self::StopProtection => f.write_str("disableApiStop"),
             Self::ShutdownBehavior => f.write_str("instanceInitiatedShutdownBehavior"),
             Self::DeleteOnTermination(volume) => write!(f, "deleteOnTermination/{volume}"),
+            Self::AutoScalingGroup => f.write_str("autoScalingGroup"),
+            Self::LifecycleState => f.write_str("lifecycleState"),
+            Self::ScaleInProtection => f.write_str("protectedFromScaleIn"),
+            Self::MinSize(group) => write!(f, "minSize/{group}"),
+            Self::DesiredCapacity(group) => write!(f, "desiredCapacity/{group}"),
+            Self::LaunchSource(group) => write!(f, "launchSource/{group}"),
         }
     }
 }
@@ -62,6 +95,12 @@ impl TryFrom<String> for Attribute {
             Some(("deleteOnTermination", id)) => {
                 VolumeId::parse(id).map(Self::DeleteOnTermination).map_err(|_| unknown())
             }
+            Some(("minSize", group)) => Ok(Self::MinSize(group.to_owned())),
+            Some(("desiredCapacity", group)) => Ok(Self::DesiredCapacity(group.to_owned())),
+            Some(("launchSource", group)) => Ok(Self::LaunchSource(group.to_owned())),
+            None if text == "autoScalingGroup" => Ok(Self::AutoScalingGroup),
+            None if text == "lifecycleState" => Ok(Self::LifecycleState),
+            None if text == "protectedFromScaleIn" => Ok(Self::ScaleInProtection),
             None if text == "disableApiTermination" => Ok(Self::TerminationProtection),
             None if text == "disableApiStop" => Ok(Self::StopProtection),
             None if text == "instanceInitiatedShutdownBehavior" => Ok(Self::ShutdownBehavior),

@@ -44,6 +44,17 @@ pub const ROWS: &[Row] = &[
         condition: "Protected",
         observed_on_aws: None,
     },
+    Row {
+        number: "C3",
+        says: "detach the instance from its Auto Scaling group, with a replacement or a lower desired capacity",
+        does: "scale-in protection and Standby at once, without an Approval; detached at `Detached`, with another instance in its \
+               place or a desired capacity lower by one, within the minimum size, which is lowered by an Approval of its own; what \
+               is terminating already is held up by heartbeats where a lifecycle hook exists; given back at release",
+        kind: "Quarantine",
+        step: "containment/stop_replacement`, `containment/detach_from_asg`, `containment/lower_minimum",
+        condition: "Detached",
+        observed_on_aws: None,
+    },
 ];
 
 /// The document.

@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use super::approval::{Gate, gate};
 use super::attribute::Attribute;
 use super::plan::{self, PlanLine};
-use super::record::{Decision, Denial, Entry, Fact, PublishedPlan};
+use super::record::{Decision, Denial, Entry, Fact, PublishedPlan, Record};
 use super::step::{Part, Procedure, Refusal, State, Step, StepResult, Turn, View};
 use crate::api::approval::Action;
 use crate::api::conditions::Reason;
@@ -17,6 +17,8 @@ pub struct Track<E> {
     pub step: &'static str,
     /// Its stages.
     pub stages: Vec<Vec<E>>,
+    /// The step behind whose track it goes.
+    pub behind: Option<&'static str>,
 }
 
 /// The decision.
@@ -134,9 +136,11 @@ fn run<P: Procedure>(view: &View<'_, P>, releasing: bool) -> Plan<P> {
         plan.outcomes.extend(turn.outcomes);
         plan.again_in = [plan.again_in, turn.again_in].into_iter().flatten().min();
         told[position] = (turn.parts, turn.remark);
-        let held_back = preparing.is_some_and(|first| first != position);
+        let held_back = preparing.is_some_and(|first| first != position) && !turn.leads;
         if !turn.stages.is_empty() && !held_back {
-            plan.tracks.push(Track { step: P::TABLE[position].name, stages: turn.stages });
+            // What only prepares need not wait either.
+            let behind = turn.behind.filter(|_| !turn.prepares);
+            plan.tracks.push(Track { step: P::TABLE[position].name, stages: turn.stages, behind });
         }
     }
     for ((step, state), (parts, remark)) in P::TABLE.iter().zip(states).zip(told) {
@@ -165,9 +169,20 @@ fn forward<P: Procedure>(
     }
     let turn = (step.next)(view);
     Some(match step.needs {
-        Some(action) if !turn.stages.is_empty() => gates.pass(view, action, turn, forward_lines(view, action)),
+        Some(action) if !turn.stages.is_empty() && !is_begun(view.record, step.name, action) => {
+            gates.pass(view, action, turn, forward_lines(view, action))
+        }
         _ => turn,
     })
+}
+
+/// Whether the first change of a gated step was made: from then on repair needs no approval. What only a later version does
+/// under the same action is no repair of what an earlier one did.
+fn is_begun(record: &Record, step: &str, action: Action) -> bool {
+    match step {
+        "Detached" => record.applied.contains_key(&Attribute::AutoScalingGroup),
+        _ => record.in_force.contains(&action),
+    }
 }
 
 /// Releases step by step from the end of the table; a step waits for all that came after it.
@@ -230,7 +245,10 @@ impl Gates {
             _ => None,
         });
         if closed.is_some() {
-            self.awaiting.get_or_insert(action);
+            // Isolation is what a person must hear of first.
+            if self.awaiting.is_none() || action == Action::Isolate {
+                self.awaiting = Some(action);
+            }
             turn.stages.clear();
             turn.prepares = false;
             if action == Action::Release {

@@ -10,6 +10,7 @@ use serde::{Deserialize, Serialize};
 
 use super::Time;
 use super::attribute::{Attribute, Value};
+use super::group_change::GroupChange;
 use super::seen::{Rule, ShutdownBehavior};
 use crate::api::aws_account::LockMode;
 use crate::api::ids::{AccountId, InstanceId, InterfaceId, KeyArn, SecurityGroupId, SnapshotId, VolumeId, VpcId};
@@ -156,6 +157,9 @@ pub enum Effect {
         /// The account that may use the key for copying.
         grantee: AccountId,
     },
+    /// A change of an Auto Scaling group, or of the place in one, named as AWS names the call.
+    #[serde(untagged)]
+    AutoScaling(GroupChange),
 }
 
 /// What AWS answered to an effect that it accepted.
@@ -216,6 +220,7 @@ impl Effect {
             Self::LockSnapshot { .. } => "LockSnapshot",
             Self::ShareSnapshot { .. } | Self::UnshareSnapshot { .. } => "ModifySnapshotAttribute",
             Self::CreateGrant { .. } => "CreateGrant",
+            Self::AutoScaling(change) => change.operation(),
         }
     }
 
@@ -235,18 +240,28 @@ impl Effect {
             Self::LockSnapshot { .. } => &["ec2:LockSnapshot"],
             Self::ShareSnapshot { .. } | Self::UnshareSnapshot { .. } => &["ec2:ModifySnapshotAttribute"],
             Self::CreateGrant { .. } => &["kms:CreateGrant"],
+            Self::AutoScaling(change) => change.iam_actions(),
         }
     }
 
     /// Whether sending it again, under the same intent, can do no harm: it sets something absolutely,
-    /// or has a natural key. The one that has neither must be looked up before it is sent again.
+    /// or has a natural key. What has neither must be looked up before it is sent again.
     pub const fn is_idempotent(&self) -> bool {
-        !matches!(self, Self::CreateSnapshots { .. })
+        match self {
+            Self::CreateSnapshots { .. } => false,
+            Self::AutoScaling(change) => change.is_idempotent(),
+            _ => true,
+        }
     }
 
     /// Whether it opens something for a moment: then what comes after it closes that again, whatever became of this.
     pub const fn opens(&self) -> bool {
         matches!(self, Self::OpenForPulse { .. })
+    }
+
+    /// Whether it keeps something waiting for a while: a repeat is another one, and no resend.
+    pub const fn beats(&self) -> bool {
+        matches!(self, Self::AutoScaling(GroupChange::RecordLifecycleActionHeartbeat { .. }))
     }
 
     /// Opening and closing.
@@ -279,6 +294,7 @@ impl Effect {
             Self::SetDeleteOnTermination { volume, enabled, .. } => {
                 Some((Attribute::DeleteOnTermination(volume.clone()), Value::Flag(*enabled)))
             }
+            Self::AutoScaling(change) => change.sets(),
             _ => None,
         }
     }

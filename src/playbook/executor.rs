@@ -38,6 +38,10 @@ struct Running<E> {
     failed: bool,
     /// The present stage opens something for a moment: the next one closes it.
     opens: bool,
+    /// The step behind whose track it goes.
+    behind: Option<&'static str>,
+    /// Nothing waits for it any more: all was accepted, or only a person can mend what was refused.
+    over: bool,
     stages: std::collections::VecDeque<Vec<Order<E>>>,
 }
 
@@ -98,7 +102,7 @@ fn stands(record: &Record, effect: &Effect) -> Option<OperationId> {
     if let Effect::RevokeRules { group, .. } = effect {
         return record.made(group).cloned();
     }
-    let (attribute, value) = effect.sets()?;
+    let (attribute, value) = effect.sets().filter(|_| effect.is_idempotent())?;
     record.applied.get(&attribute).filter(|applied| applied.value == value).map(|applied| applied.operation.clone())
 }
 
@@ -166,10 +170,37 @@ impl<P: Procedure> Executor<P> {
                 waiting: 0,
                 failed: false,
                 opens: false,
+                behind: track.behind,
+                // What was refused so before goes out again when its time has come.
+                over: self.errors.get(track.step).is_some_and(CloudError::needs_a_person),
                 stages: track.stages.iter().cloned().collect(),
             })
             .collect();
-        (0..self.tracks.len()).flat_map(|position| self.advance(position)).collect()
+        let free: Vec<usize> = (0..self.tracks.len()).filter(|position| !self.waits(*position)).collect();
+        free.into_iter().flat_map(|position| self.advance(position)).collect()
+    }
+
+    /// Whether a track goes behind another one that is not over.
+    fn waits(&self, position: usize) -> bool {
+        let behind = self.tracks.get(position).and_then(|track| track.behind);
+        behind.is_some_and(|step| self.tracks.iter().any(|track| track.step == step && !track.over))
+    }
+
+    /// A track may be over: then those behind it go out.
+    fn follow(&mut self, position: usize, refused: bool) -> Vec<Send<P::Effect>> {
+        let Some(track) = self.tracks.get_mut(position).filter(|track| !track.over) else { return Vec::new() };
+        track.over = refused || !track.failed && track.waiting == 0 && track.stages.is_empty();
+        if !track.over {
+            return Vec::new();
+        }
+        let step = track.step;
+        let mut sends = Vec::new();
+        for next in 0..self.tracks.len() {
+            if self.tracks[next].behind == Some(step) {
+                sends.extend(self.advance(next));
+            }
+        }
+        sends
     }
 
     /// A reply came, or the certainty that none will: what may go out now.
@@ -195,7 +226,10 @@ impl<P: Procedure> Executor<P> {
         }
         let Some(track) = self.tracks.get_mut(sent.track) else { return Vec::new() };
         track.failed |= reply.is_err();
-        self.heard(sent.track)
+        let refused = reply.as_ref().is_err_and(CloudError::needs_a_person);
+        let mut sends = self.heard(sent.track);
+        sends.extend(self.follow(sent.track, refused));
+        sends
     }
 
     /// The lease is about to end: this one is not sent by us, and the chain says so. What may go out now all the same.

@@ -117,7 +117,7 @@ fn draft_of<P: Procedure>(
             }
             stages.push(orders);
         }
-        tracks.push(Track { step: track.step, stages });
+        tracks.push(Track { step: track.step, stages, behind: track.behind });
     }
     Draft { entries, tracks, repeats: again }
 }
@@ -194,7 +194,8 @@ fn standing<P: Procedure>(
         return standing_of(view.record, group, effect);
     }
     // What came into being once and is gone comes into being anew: that is another operation.
-    let makes = matches!(effect, Effect::CreateSecurityGroup { .. });
+    // So is each heartbeat.
+    let makes = matches!(effect, Effect::CreateSecurityGroup { .. }) || effect.beats();
     let same = view
         .record
         .operations

@@ -6,6 +6,7 @@
 pub mod acquisition;
 pub mod approval;
 pub mod attribute;
+pub mod auto_scaling;
 pub mod chain;
 pub mod closing;
 pub mod containment;
@@ -16,6 +17,7 @@ pub mod drift;
 pub mod effect;
 pub mod entry;
 pub mod executor;
+pub mod group_change;
 pub mod ledger;
 pub mod plan;
 pub mod preparation;
@@ -44,13 +46,19 @@ use step::Step;
 /// Moments in time. Whoever decides is told the time; nothing here asks for it.
 pub type Time = jiff::Timestamp;
 
-/// One host, held: rows D7, C2 and C5.
+/// One host, held: rows D7, C2, C3 and C5.
 pub const QUARANTINE: &[Step<Quarantine>] = &[
     // What the host is and what is around it: first, because it changes.
     acquisition::capture_metadata::STEP,
+    // Only where it is declared: room for a group that may not shrink. Needs an approval of its own.
+    containment::lower_minimum::STEP,
+    // Its group neither terminates nor replaces it on its own. Needs no approval.
+    containment::stop_replacement::STEP,
     // Nobody terminates, stops or empties it by accident. Needs no approval.
     containment::protect::STEP,
-    // Cut off on every interface. Waits for nothing before it.
+    // Out of its group.
+    containment::detach_from_asg::STEP,
+    // Cut off on every interface. Goes behind the stop of the replacer, and waits for nothing else before it.
     containment::isolate::STEP,
 ];
 

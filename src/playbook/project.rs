@@ -74,6 +74,10 @@ pub fn verdict<P: Procedure>(plan: &Plan<P>, errors: &BTreeMap<&'static str, Clo
                 return no(&Refusal::new(refusal.reason, message), false);
             }
             Some(State::Awaiting(action)) => return no(&awaits(action), false),
+            // Where there is nothing to act on, nothing falls short.
+            Some(State::Skipped(refusal)) if refusal.reason == Reason::NothingToDo => {
+                skipped.extend(step.remark.iter().map(|remark| format!("{}: {remark}", step.name)));
+            }
             Some(State::Skipped(refusal)) => skipped.push(format!("{}: {}", step.name, refusal.message)),
             Some(State::Done(_)) => {
                 // Done as far as it is declared; what else it tried for is refused, and nobody would see that.

@@ -3,6 +3,7 @@
 use serde_json::{Value as Json, json};
 
 use super::attribute::Attribute;
+use super::auto_scaling::AutoScaling;
 use super::effect::{Created, Effect, GroupRole};
 use super::ledger::ended;
 use super::record::{Entry, Fact, OperationId, OutcomeKind, group_key};
@@ -26,6 +27,8 @@ pub struct QuarantineSeen {
     pub interfaces: Read<Vec<Interface>>,
     /// Its protections.
     pub protections: Read<Protections>,
+    /// Its Auto Scaling group, and its place in it.
+    pub auto_scaling: Read<AutoScaling>,
     /// Groups of our names in the account and Region, whoever made them.
     pub groups: Read<Vec<SecurityGroup>>,
     /// What is around it; asked for once, outside the path to containment.
@@ -47,6 +50,7 @@ impl QuarantineSeen {
             instance: Read::NotRead,
             interfaces: Read::NotRead,
             protections: Read::NotRead,
+            auto_scaling: Read::NotRead,
             groups: Read::NotRead,
             surroundings: Read::NotRead,
             former_groups: Read::NotRead,
@@ -70,7 +74,11 @@ impl Procedure for Quarantine {
 
     fn unreleased(view: &View<'_, Self>) -> Option<QuarantineSpec> {
         let isolated = view.record.in_force.contains(&Action::Isolate);
-        let level = if isolated { Level::Isolated } else { Level::Protected };
+        let level = match view.record.applied.contains_key(&Attribute::AutoScalingGroup) {
+            _ if isolated => Level::Isolated,
+            true => Level::Detached,
+            false => Level::Protected,
+        };
         Some(QuarantineSpec { level, ..view.spec.clone() })
     }
 
@@ -124,7 +132,9 @@ impl Procedure for Quarantine {
     }
 
     fn declared(spec: &QuarantineSpec) -> Json {
-        json!({"target": spec.target, "level": spec.level, "isolation": spec.isolation})
+        json!({
+            "target": spec.target, "level": spec.level, "autoScaling": spec.auto_scaling, "isolation": spec.isolation,
+        })
     }
 
     fn conclude(view: &View<'_, Self>, steps: &[StepResult]) -> Vec<Fact> {

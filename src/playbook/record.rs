@@ -71,6 +71,10 @@ pub struct Record {
     pub foreign_rules: BTreeMap<SecurityGroupId, Drift>,
     /// Groups of ours, by VPC and role.
     pub groups: BTreeMap<String, SecurityGroupId>,
+    /// When the first call to stop its Auto Scaling group was written down.
+    pub stop_begun: Option<Time>,
+    /// Whether another instance took the host's place in its Auto Scaling group; none where it never left the place.
+    pub replaced: Option<bool>,
     /// Interfaces on which the pulse was begun: never twice.
     pub pulsed: BTreeSet<InterfaceId>,
     /// Interfaces on which AWS had no time for the opening of a pulse: how often, and when last.
@@ -167,11 +171,19 @@ impl Record {
         if let Some((attribute, value)) = sets.filter(|_| !giving_back) {
             self.applied.insert(attribute, Applied { value, operation: id.clone() });
         }
-        if let Some(action) = super::action_of(step) {
+        // To detach a host opens no gate before its isolation.
+        if let Some(action) = super::action_of(step).filter(|_| step != "Detached") {
             self.in_force.insert(action);
+        }
+        if step == "ReplacementStopped" {
+            self.stop_begun.get_or_insert(at);
         }
         if makes(effect) {
             self.operations.retain(|_, made| made.outcome.is_none() || made.effect != *effect);
+        }
+        // Of what moves a host the last call tells from when on a look means anything.
+        if matches!(effect, Effect::AutoScaling(change) if !change.is_idempotent()) {
+            self.operations.retain(|_, old| old.outcome.is_none() || old.effect.operation() != effect.operation());
         }
         let operation = Operation { step: step.to_owned(), effect: effect.clone(), at, outcome: None };
         self.operations.insert(id.clone(), operation);
@@ -204,6 +216,12 @@ impl Record {
         }
         let Some(operation) = self.operations.get_mut(id) else { return };
         operation.outcome = Some(result);
+        if let (Effect::AutoScaling(change), OutcomeKind::Done | OutcomeKind::Adopted) = (&operation.effect, result)
+            && let Some(replaced) = change.replaces()
+        {
+            // What follows, such as detaching from Standby, changes nothing of that.
+            self.replaced.get_or_insert(replaced);
+        }
         match (&operation.effect, result) {
             // It never left, so it was not begun.
             (Effect::OpenForPulse { interface, .. }, OutcomeKind::NotSent) => {

@@ -85,7 +85,7 @@ pub(super) fn tracks_beside<E: Change>(entries: &[Entry], tracks: &[Track<E>]) -
             }
             [] => continue,
         };
-        let track = Track { step: track.step, stages };
+        let track = Track { step: track.step, stages, behind: track.behind };
         left = left.saturating_sub(all(&track));
         fitting.push(track);
     }

@@ -273,6 +273,11 @@ pub struct Turn<P: Procedure> {
     pub again_in: Option<u32>,
     /// It only prepares: what other steps would do must not delay the turn that follows.
     pub prepares: bool,
+    /// Others go behind it, so that what only prepares holds nothing of it back.
+    pub leads: bool,
+    /// The step behind whose changes it goes, where both have some: those are sent first, and accepted by AWS or refused
+    /// in a way that only a person can mend.
+    pub behind: Option<&'static str>,
 }
 
 impl<P: Procedure> Turn<P> {
@@ -287,6 +292,8 @@ impl<P: Procedure> Turn<P> {
             remark: None,
             again_in: None,
             prepares: false,
+            leads: false,
+            behind: None,
         }
     }
 
@@ -331,6 +338,20 @@ impl<P: Procedure> Turn<P> {
     #[must_use]
     pub const fn again_in(mut self, seconds: u32) -> Self {
         self.again_in = Some(seconds);
+        self
+    }
+
+    /// Marks the turn as one that others go behind.
+    #[must_use]
+    pub const fn leading(mut self) -> Self {
+        self.leads = true;
+        self
+    }
+
+    /// Goes behind the changes of another step.
+    #[must_use]
+    pub const fn behind(mut self, step: &'static str) -> Self {
+        self.behind = Some(step);
         self
     }
 

@@ -58,7 +58,17 @@ async fn quarantines() {
                 &["spec.level", "\"Destroyed\"", "\"Protected\"", "\"Isolated\"", "\"Released\""],
             ),
             ("/spec/level", Some(json!("isolated")), &["spec.level", "\"isolated\"", "supported values"]),
-            ("/spec/level", Some(json!("Detached")), &["spec.level", "'Detached'", "comes in a later version"]),
+            (
+                "/spec/autoScaling",
+                Some(json!({"hold": "Kill"})),
+                &["spec.autoScaling.hold", "\"Kill\"", "\"Standby\"", "\"ScaleInProtection\"", "\"Leave\""],
+            ),
+            (
+                "/spec/autoScaling",
+                Some(json!({"lowerMinimum": true})),
+                &["spec.autoScaling", "lowerMinimum: true needs autoScaling.replace: false"],
+            ),
+            ("/spec/autoScaling", Some(json!({"minimum": 1})), &["unknown field \"spec.autoScaling.minimum\""]),
             (
                 "/spec/isolation",
                 Some(json!({"pulse": "Sometimes"})),
@@ -224,8 +234,8 @@ async fn cases() {
             ("/spec/severity", Some(json!("Awful")), &["spec.severity", "\"Awful\"", "\"Critical\""]),
             (
                 "/spec/containment",
-                Some(json!({"level": "Detached"})),
-                &["spec.containment.level", "'Detached'", "later version"],
+                Some(json!({"autoScaling": {"lowerMinimum": true}})),
+                &["spec.containment.autoScaling", "lowerMinimum: true needs autoScaling.replace: false"],
             ),
             (
                 "/spec/evidence",

@@ -12,12 +12,12 @@ use sequester::playbook::record::OperationId;
 use sequester::playbook::seen::ShutdownBehavior;
 use std::collections::{BTreeMap, BTreeSet};
 
-async fn attempt(scene: &Scene, operation: &str, effect: &Effect) -> Result<Receipt, CloudError> {
+pub async fn attempt(scene: &Scene, operation: &str, effect: &Effect) -> Result<Receipt, CloudError> {
     scene.aws.perform(&scene.place, &OperationId(operation.to_owned()), effect, &witness()).await
 }
 
 /// Performs, and checks what holds for every change.
-async fn perform(scene: &Scene, operation: &str, effect: &Effect, calls: &[&str]) -> Receipt {
+pub async fn perform(scene: &Scene, operation: &str, effect: &Effect, calls: &[&str]) -> Receipt {
     scene.proxy.clear();
     let receipt = attempt(scene, operation, effect).await.unwrap_or_else(|error| panic!("{error}"));
     let sent = scene.proxy.calls();
@@ -33,11 +33,12 @@ async fn perform(scene: &Scene, operation: &str, effect: &Effect, calls: &[&str]
     receipt
 }
 
-async fn look(scene: &Scene, instance: &str) -> sequester::playbook::QuarantineSeen {
+pub async fn look(scene: &Scene, instance: &str) -> sequester::playbook::QuarantineSeen {
     let ask = AskQuarantine {
         instance: id(instance),
         group_names: vec!["baseline-a".to_owned(), "baseline-b".to_owned()],
         tag_prefix: "ops".to_owned(),
+        auto_scaling_group: None,
         surroundings: false,
         former_groups: BTreeSet::new(),
         held: BTreeSet::new(),

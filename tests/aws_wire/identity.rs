@@ -20,6 +20,7 @@ fn ask() -> AskQuarantine {
         instance: id("i-0123456789abcdef0"),
         group_names: vec!["baseline-a".to_owned()],
         tag_prefix: "ops".to_owned(),
+        auto_scaling_group: None,
         surroundings: false,
         former_groups: BTreeSet::new(),
         held: BTreeSet::new(),

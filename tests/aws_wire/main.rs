@@ -8,6 +8,7 @@ mod support;
 
 mod changes;
 mod failures;
+mod groups;
 mod identity;
 mod reads;
 mod scene;

@@ -18,6 +18,7 @@ fn ask(instance: &str) -> AskQuarantine {
         instance: id(instance),
         group_names: vec!["web".to_owned(), "none".to_owned()],
         tag_prefix: "ops".to_owned(),
+        auto_scaling_group: None,
         surroundings: false,
         former_groups: BTreeSet::new(),
         held: BTreeSet::new(),

@@ -15,6 +15,7 @@ async fn calls_are_small_futures() {
         instance: id("i-0123456789abcdef0"),
         group_names: Vec::new(),
         tag_prefix: "ops".to_owned(),
+        auto_scaling_group: None,
         surroundings: true,
         former_groups: BTreeSet::new(),
         held: BTreeSet::new(),

@@ -65,7 +65,7 @@ impl<P: Kind> Model for System<P> {
                 vec![$(Property::<Self>::always(name::$name, |_, state| state.broken != Some(name::$name)),)+]
             };
         }
-        always!(S1 S3 S4 S5 S6 S8 S9 S10 S13 S14 S15 S16 S20 S21 L1 GATE)
+        always!(S1 S3 S4 S5 S6 S8 S9 S10 S13 S14 S15 S16 S20 S21 L1 CAPACITY GATE)
     }
 }
 

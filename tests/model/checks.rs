@@ -10,6 +10,7 @@ use sequester::cloud::sim::{Exhibit, World};
 use sequester::playbook::attribute::{Attribute, Value};
 use sequester::playbook::chain::Link;
 use sequester::playbook::effect::Effect;
+use sequester::playbook::group_change::GroupChange;
 use sequester::playbook::record::{Entry, OperationId, OutcomeKind, Record};
 use sequester::playbook::seen::ShutdownBehavior;
 
@@ -49,7 +50,8 @@ fn destroys(effect: &Effect, world: &World) -> bool {
         | Effect::CreateSnapshots { .. }
         | Effect::ShareSnapshot { .. }
         | Effect::UnshareSnapshot { .. }
-        | Effect::CreateGrant { .. } => false,
+        | Effect::CreateGrant { .. }
+        | Effect::AutoScaling(_) => false,
     }
 }
 
@@ -63,6 +65,12 @@ fn lets_go(effect: &Effect, world: &World) -> bool {
         Effect::SetTerminationProtection { enabled, .. } | Effect::SetStopProtection { enabled, .. } => !enabled,
         Effect::SetShutdownBehavior { behavior, .. } => *behavior != ShutdownBehavior::Stop,
         Effect::SetDeleteOnTermination { enabled, .. } => *enabled,
+        // Its group may terminate it again.
+        Effect::AutoScaling(change) => match change {
+            GroupChange::SetInstanceProtection { enabled, .. } => !enabled,
+            GroupChange::ExitStandby { .. } | GroupChange::AttachInstances { .. } => true,
+            _ => false,
+        },
         _ => false,
     }
 }

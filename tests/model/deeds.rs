@@ -5,6 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use sequester::api::ids::SecurityGroupId;
 use sequester::cloud::sim::World;
 use sequester::playbook::effect::Effect;
+use sequester::playbook::group_change::GroupChange;
 use sequester::playbook::record::OperationId;
 use sequester::playbook::seen::SnapshotState;
 
@@ -61,6 +62,14 @@ pub const PUBLIC_ADDRESS: Deed = Deed {
         if let Some(port) = world.interfaces.get_mut(&interface(0)) {
             port.interface.public_ips = vec!["203.0.113.7".to_owned()];
         }
+    },
+};
+/// A colleague puts the host back into service.
+pub const BACK_IN_SERVICE: Deed = Deed {
+    words: "a colleague takes the host out of Standby",
+    act: |world| {
+        let effect = GroupChange::ExitStandby { group: "fleet".to_owned(), instance: instance() };
+        let _ = world.apply(&Effect::AutoScaling(effect), &OperationId("colleague".to_owned()));
     },
 };
 /// The attacker takes the tag of the operation off what is locked: in the chain, that is. Before that the tag is all

@@ -33,6 +33,7 @@ pub mod name {
     pub const S16: &str = "S16 the pre-state is recorded first and stays";
     pub const S20: &str = "S20 what is done stays at rest";
     pub const S21: &str = "S21 not found is not gone";
+    pub const CAPACITY: &str = "a group that gives up a host and takes it back is as large as before";
     pub const L1: &str = "L1 a fair run reaches what is declared, or says why not";
     pub const GATE: &str = "an isolation that waits for a person has waited";
 }

@@ -56,6 +56,8 @@ pub enum Mutation {
     PulseTwice,
     /// After a restart the folded state is taken from a status that lost it, and not from the chain.
     StatusAsLog,
+    /// A release forgets that another instance took the host's place.
+    ForgetsReplacement,
     /// Every turn writes something.
     AlwaysWrites,
 }

@@ -7,6 +7,7 @@ use sequester::api::quarantine::Level;
 use sequester::cloud::AskQuarantine;
 use sequester::cloud::sim::World;
 use sequester::playbook::attribute::{Attribute, Value};
+use sequester::playbook::auto_scaling::{AutoScaling, membership_value, size_value};
 use sequester::playbook::effect::{Effect, GroupRole};
 use sequester::playbook::record::{Record, group_key};
 use sequester::playbook::seen::{Read, SecurityGroup};
@@ -63,6 +64,9 @@ impl Kind for Quarantine {
                 }
             }
             Mutation::PulseTwice => lies.record.pulsed.clear(),
+            Mutation::ForgetsReplacement if lies.record.decisions.contains_key(&Action::Release) => {
+                lies.record.replaced = None;
+            }
             Mutation::NoGate => lies.account.required.clear(),
             _ => {}
         }
@@ -90,7 +94,7 @@ impl Kind for Quarantine {
 
     fn rest(rested: &Rested<'_, Self>) -> Broken {
         if rested.record.released {
-            return given_back(rested);
+            return given_back(rested).or_else(|| as_large(rested));
         }
         if !rested.ready && rested.awaiting.is_none() {
             return None;
@@ -99,8 +103,12 @@ impl Kind for Quarantine {
         if host.instance.volumes.iter().any(|volume| volume.delete_on_termination) {
             return Some(name::S14);
         }
-        let level = level(rested.spec.level, rested.awaiting, rested.record);
-        if level == Level::Isolated { closed(rested) } else { None }
+        match level(rested.spec.level, rested.awaiting, rested.record) {
+            Level::Isolated => closed(rested),
+            // The place in the group is another one's.
+            Level::Detached if rested.world.member(&stage::instance()).is_some() => Some(name::S14),
+            _ => None,
+        }
     }
 }
 
@@ -108,6 +116,7 @@ impl Kind for Quarantine {
 fn level(declared: Level, awaiting: Option<Action>, record: &Record) -> Level {
     match awaiting {
         Some(Action::Release) if record.in_force.contains(&Action::Isolate) => Level::Isolated,
+        Some(Action::Release) if record.applied.contains_key(&Attribute::AutoScalingGroup) => Level::Detached,
         Some(_) => Level::Protected,
         None => declared,
     }
@@ -161,7 +170,10 @@ fn gives_back(judged: &Judged<'_, Quarantine>) -> Broken {
     let wrong = |(attribute, value): (Attribute, Value)| {
         let ours = judged.record.applied.get(&attribute).map(|applied| &applied.value);
         let seen = current(judged.seen, &attribute);
-        let is_ours = seen.is_some() && (seen.as_ref() == ours || seen == open);
+        // The capacity is not set by us but by the host that comes back, which is one more.
+        let one_more = matches!(attribute, Attribute::DesiredCapacity(_))
+            && seen == judged.record.baseline.get(&attribute).and_then(number).map(|size| size_value(size + 1));
+        let is_ours = seen.is_some() && (seen.as_ref() == ours || seen == open || one_more);
         !is_ours || judged.record.baseline.get(&attribute) != Some(&value)
     };
     let twice = judged.record.released && changes(judged.plan).next().is_some();
@@ -181,6 +193,19 @@ fn current(seen: &QuarantineSeen, attribute: &Attribute) -> Option<Value> {
         Attribute::TerminationProtection => Some(Value::Flag(seen.protections.value()?.termination)),
         Attribute::StopProtection => Some(Value::Flag(seen.protections.value()?.stop)),
         Attribute::ShutdownBehavior => Some(Value::shutdown(seen.protections.value()?.shutdown)),
+        _ => of_group(seen.auto_scaling.value()?, attribute),
+    }
+}
+
+fn of_group(seen: &AutoScaling, attribute: &Attribute) -> Option<Value> {
+    let (member, group) = (seen.membership.as_ref(), seen.group.as_ref());
+    match attribute {
+        Attribute::AutoScalingGroup => Some(membership_value(member.map(|member| member.group.as_str()))),
+        Attribute::LifecycleState => Some(Value::Text(member?.lifecycle_state.clone())),
+        Attribute::ScaleInProtection => Some(Value::Flag(member?.protected_from_scale_in)),
+        Attribute::MinSize(_) => Some(size_value(group?.minimum)),
+        Attribute::DesiredCapacity(_) => Some(size_value(group?.desired)),
+        _ => None,
     }
 }
 
@@ -202,6 +227,24 @@ fn closed(rested: &Rested<'_, Quarantine>) -> Broken {
     let all = rested.world.ports(&stage::instance());
     let shut = closed.rules.is_empty() && all.iter().all(|i| i.groups == BTreeSet::from([closed.id.clone()]));
     (!shut).then_some(name::S14)
+}
+
+fn number(value: &Value) -> Option<i32> {
+    match value {
+        Value::Text(text) => text.parse().ok(),
+        _ => None,
+    }
+}
+
+/// A group is as large as it was, or somebody else changed it, which is said.
+fn as_large(rested: &Rested<'_, Quarantine>) -> Broken {
+    let sizes = rested.record.baseline.iter().filter(|(of, _)| matches!(of, Attribute::DesiredCapacity(_)));
+    let differs = |(of, before): (&Attribute, &Value)| {
+        let left = rested.record.given_back.get(of).is_some_and(Option::is_some);
+        rested.world.value(&stage::instance(), of).as_ref() != Some(before) && !left
+    };
+    let fleet = rested.world.fleets.values().any(|fleet| fleet.others + 1 != fleet.desired);
+    (sizes.into_iter().any(differs) || fleet).then_some(name::CAPACITY)
 }
 
 /// Each attribute that we set has its baseline, or was left because it was not ours any more, and says so.

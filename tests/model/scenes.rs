@@ -156,6 +156,18 @@ pub fn deletion() -> Scene<QuarantineSpec> {
     }
 }
 
+/// A host leaves its Auto Scaling group and comes back.
+pub fn group() -> Scene<QuarantineSpec> {
+    Scene {
+        name: "out of a group and back",
+        world: stage::world(1, 0, false).with_fleet("fleet", &stage::instance(), (1, 2, 3)),
+        specs: levels(&[Level::Detached, Level::Released], Pulse::Never),
+        budget: Budget { faults: 1, operator: 2, foreign: wide(0, 1), ..NOTHING },
+        foreign: vec![deeds::BACK_IN_SERVICE],
+        ..isolation()
+    }
+}
+
 /// One set, whatever is lost, late or stale.
 pub fn one_set() -> Scene<EvidenceSnapshotSpec> {
     Scene {

@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use sequester::api::approval::Action;
+use sequester::api::auto_scaling::AutoScaling;
 use sequester::api::aws_account::LockMode;
 use sequester::api::conditions::Reason;
 use sequester::api::evidence_snapshot::{EvidenceSnapshotSpec, InstanceSource, KeyAccess, Moment, ShareWith, Source};
@@ -207,6 +208,7 @@ pub fn quarantine(level: Level, pulse: Pulse) -> QuarantineSpec {
         requested_by: Some("alice".to_owned()),
         target: Target { account_ref: "prod".to_owned(), region: region(), instance_id: instance() },
         level,
+        auto_scaling: AutoScaling::default(),
         isolation: Isolation { pulse },
         case_ref: None,
     }

@@ -12,6 +12,7 @@ use sequester::cloud::sim::World;
 use sequester::playbook::Time;
 use sequester::playbook::approval::Candidate;
 use sequester::playbook::chain::{Head, sha256};
+use sequester::playbook::containment::stop_replacement::PATIENCE;
 use sequester::playbook::effect::Effect;
 use sequester::playbook::executor::{Executor, Send};
 use sequester::playbook::record::{Operation, OperationId, OutcomeKind, Record};
@@ -177,6 +178,8 @@ fn times(record: &mut Record, mut each: impl FnMut(&mut Time, i64)) {
             }
             (Effect::CreateSnapshots { .. } | Effect::CreateSecurityGroup { .. }, _)
             | (Effect::OpenForPulse { .. }, None) => W,
+            // Sent again only after a look that is late enough.
+            (effect, _) if !effect.is_idempotent() => W,
             // Repeated until it is accepted, and remembered for a while from then on.
             (_, None) => 0,
             (_, Some(_)) => RECENT,
@@ -186,6 +189,9 @@ fn times(record: &mut Record, mut each: impl FnMut(&mut Time, i64)) {
     let drifts =
         record.drift.values_mut().chain(record.foreign_rules.values_mut()).chain(record.strangers.values_mut());
     drifts.for_each(|drift| each(&mut drift.at, COALESCE));
+    if let Some(at) = &mut record.stop_begun {
+        each(at, PATIENCE);
+    }
     for (action, at) in &mut record.decided_at {
         each(at, if *action == Approved::Release { W } else { 0 });
     }

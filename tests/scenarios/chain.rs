@@ -137,6 +137,7 @@ fn effect_operation(effect: &Value) -> Option<&str> {
         "RevokeRules" => "RevokeSecurityGroup",
         "ReplaceSecurityGroups" | "OpenForPulse" => "ModifyNetworkInterfaceAttribute",
         "ShareSnapshot" | "UnshareSnapshot" => "ModifySnapshotAttribute",
+        same @ ("SetInstanceProtection" | "SetDesiredCapacity") => same,
         set if set.starts_with("Set") => "ModifyInstanceAttribute",
         same => same,
     })

@@ -17,6 +17,7 @@ mod deletion;
 mod enforcement;
 mod evidence;
 mod evidence_kept;
+mod groups;
 mod idle;
 mod pods;
 mod pulse;

@@ -8,6 +8,7 @@ pub mod aws;
 pub mod bed;
 pub mod control_plane;
 pub mod emulator;
+pub mod fleet;
 pub mod http;
 pub mod identities;
 pub mod install;

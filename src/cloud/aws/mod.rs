@@ -83,8 +83,9 @@ impl Cloud for Aws {
 
     async fn observe_quarantine(&self, place: &Place, ask: &AskQuarantine) -> QuarantineSeen {
         let session = self.sessions.of(&place.access, place.region.as_str()).await;
-        let (instance, protections, groups, former_groups, held, (interfaces, surroundings)) = tokio::join!(
+        let (instance, auto_scaling, protections, groups, former_groups, held, (interfaces, surroundings)) = tokio::join!(
             ec2_instances::instance(&session, &ask.instance),
+            autoscaling::look(&session, &ask.instance, ask.auto_scaling_group.as_deref()),
             ec2_instances::protections(&session, &ask.instance),
             ec2_groups::by_name(&session, &ask.tag_prefix, &ask.group_names),
             ec2_groups::by_id(&session, &ask.tag_prefix, &ask.former_groups),
@@ -95,6 +96,7 @@ impl Cloud for Aws {
             instance,
             interfaces,
             protections,
+            auto_scaling,
             groups,
             surroundings,
             former_groups,
@@ -165,6 +167,7 @@ impl Cloud for Aws {
                 ec2_evidence::unshare(order, snapshot, accounts, *public).await
             }
             Effect::CreateGrant { key, name, grantee } => kms::create_grant(order, key, name, grantee).await,
+            Effect::AutoScaling(change) => autoscaling::change(order, change).await,
         }
     }
 }

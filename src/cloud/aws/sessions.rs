@@ -90,6 +90,8 @@ pub(super) struct Session {
     pub(super) kms: aws_sdk_kms::Client,
     /// Asks STS.
     pub(super) sts: aws_sdk_sts::Client,
+    /// Changes Auto Scaling groups: one attempt.
+    pub(super) autoscaling_once: aws_sdk_autoscaling::Client,
     /// Changes EC2: one attempt.
     pub(super) ec2_once: aws_sdk_ec2::Client,
     /// Changes KMS: one attempt.
@@ -224,6 +226,7 @@ impl Sessions {
             sts: aws_sdk_sts::Client::from_conf(
                 aws_sdk_sts::config::Builder::from(&asking).retry_partition(partition("sts")).build(),
             ),
+            autoscaling_once: aws_sdk_autoscaling::Client::new(&once),
             ec2_once: aws_sdk_ec2::Client::new(&once),
             kms_once: aws_sdk_kms::Client::new(&once),
             access: access.clone(),

@@ -15,7 +15,7 @@ use crate::playbook::seen::{
     Direction, InstanceState, KeyManager, Lock, Peer, Rule, SecurityGroup, Snapshot, SnapshotState,
 };
 
-type Done = Result<Vec<Created>, CloudError>;
+pub(super) type Done = Result<Vec<Created>, CloudError>;
 
 impl World {
     /// Makes one change, or refuses it. Not idempotent where AWS is not: each CreateSnapshots that is applied makes a set
@@ -63,6 +63,7 @@ impl World {
                 Vec::new()
             }),
             Effect::CreateGrant { key, name, grantee } => self.grant(&refuse, key, name, grantee),
+            Effect::AutoScaling(change) => self.change_fleet(&refuse, change),
         }?;
         Ok(Receipt { request_id: None, server_date: None, created })
     }
@@ -247,7 +248,7 @@ impl World {
 }
 
 /// Refuses in the name of an operation.
-struct Refuser(&'static str);
+pub(super) struct Refuser(&'static str);
 
 impl Refuser {
     fn because(&self, class: ErrorClass, code: &str, message: &str) -> CloudError {
@@ -260,11 +261,11 @@ impl Refuser {
         }
     }
 
-    fn conflict(&self, code: &str) -> CloudError {
+    pub(super) fn conflict(&self, code: &str) -> CloudError {
         self.because(ErrorClass::Conflict, code, "")
     }
 
-    fn invalid(&self, code: &str, message: &str) -> CloudError {
+    pub(super) fn invalid(&self, code: &str, message: &str) -> CloudError {
         self.because(ErrorClass::Invalid, code, message)
     }
 }

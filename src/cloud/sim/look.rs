@@ -30,6 +30,9 @@ impl World {
             instance: maybe(now, host.map(|host| host.instance.clone())),
             interfaces: found(now, self.ports(&ask.instance).into_iter().cloned().collect()),
             protections: maybe(now, host.map(|host| host.protections.clone())),
+            auto_scaling: host.map_or(Read::Absent { asked_at: now }, |_| {
+                found(now, self.see_fleet(&ask.instance, ask.auto_scaling_group.as_deref()))
+            }),
             groups: found(now, groups),
             surroundings: if ask.surroundings {
                 maybe(now, host.map(|host| host.surroundings.clone()))

@@ -5,6 +5,7 @@
 
 mod apply;
 mod faults;
+mod fleets;
 mod look;
 mod world;
 
@@ -13,6 +14,7 @@ use std::fmt;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 pub use faults::{Fault, Faults, When};
+pub use fleets::Fleet;
 pub use world::{Disk, Exhibit, Host, Port, UNPROTECTED, World};
 
 use super::error::CloudError;

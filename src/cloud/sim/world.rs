@@ -2,8 +2,10 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use super::fleets::Fleet;
 use crate::api::ids::{AccountId, InstanceId, InterfaceId, KeyArn, SecurityGroupId, SnapshotId, VolumeId, VpcId};
 use crate::playbook::attribute::{Attribute, Value};
+use crate::playbook::auto_scaling::{membership_value, size_value};
 use crate::playbook::seen::{
     Instance, Interface, Key, Lock, Protections, SecurityGroup, ShutdownBehavior, Snapshot, SnapshotState, Surroundings,
 };
@@ -25,6 +27,8 @@ pub struct World {
     pub volumes: BTreeMap<VolumeId, Disk>,
     /// Snapshots.
     pub snapshots: BTreeMap<SnapshotId, Exhibit>,
+    /// Auto Scaling groups, by name.
+    pub fleets: BTreeMap<String, Fleet>,
     /// Keys, each with the names of its grants.
     pub keys: BTreeMap<KeyArn, Key>,
     /// How many things came into being: their ids are numbered.
@@ -86,6 +90,7 @@ impl World {
             groups: BTreeMap::new(),
             volumes: BTreeMap::new(),
             snapshots: BTreeMap::new(),
+            fleets: BTreeMap::new(),
             keys: BTreeMap::new(),
             made: 0,
         }
@@ -165,6 +170,12 @@ impl World {
                 let attached = host.instance.volumes.iter().find(|attached| attached.volume == *volume)?;
                 Value::Flag(attached.delete_on_termination)
             }
+            Attribute::AutoScalingGroup => membership_value(self.member(instance).map(|member| member.group.as_str())),
+            Attribute::LifecycleState => Value::Text(self.member(instance)?.lifecycle_state.clone()),
+            Attribute::ScaleInProtection => Value::Flag(self.member(instance)?.protected_from_scale_in),
+            Attribute::MinSize(group) => size_value(self.fleets.get(group)?.minimum),
+            Attribute::DesiredCapacity(group) => size_value(self.fleets.get(group)?.desired),
+            Attribute::LaunchSource(_) => return None,
         })
     }
 

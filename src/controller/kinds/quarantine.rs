@@ -12,6 +12,8 @@ use crate::api::quarantine::{self as api, Level, PartStatus, PlanStatus, Quarant
 use crate::clock::now;
 use crate::cloud::error::CloudError;
 use crate::cloud::{AskQuarantine, Cloud, Place, Witness};
+use crate::playbook::attribute::Attribute;
+use crate::playbook::auto_scaling::AutoScaling;
 use crate::playbook::effect::{Effect, Receipt};
 use crate::playbook::executor::Send as Sending;
 use crate::playbook::record::Record;
@@ -102,6 +104,7 @@ impl Kind for Quarantine {
             account: told.account.id.to_string(),
             region: told.region(),
             level: shown.level,
+            auto_scaling: shown.auto_scaling,
             isolated: shown.isolated,
             flows: shown.flows,
             ready: told.ready(),
@@ -133,6 +136,7 @@ impl Kind for Quarantine {
 #[derive(Debug, PartialEq)]
 struct Shown {
     level: String,
+    auto_scaling: String,
     isolated: String,
     flows: String,
     plan: Option<PlanStatus>,
@@ -148,8 +152,8 @@ impl Shown {
             && let Ok(before) = serde_json::from_value::<QuarantineStatus>(told.standing.clone())
             && !before.summary.level.is_empty()
         {
-            let QuarantineSummary { level, isolated, flows, .. } = before.summary;
-            return Self { level, isolated, flows, plan: before.plan, parts: before.parts };
+            let QuarantineSummary { level, auto_scaling, isolated, flows, .. } = before.summary;
+            return Self { level, auto_scaling, isolated, flows, plan: before.plan, parts: before.parts };
         }
         let isolated = told.step("Isolated");
         let interfaces = isolated.map(|step| step.parts.as_slice()).unwrap_or_default();
@@ -161,11 +165,23 @@ impl Shown {
         });
         Self {
             level: reached(told),
+            auto_scaling: auto_scaling(told),
             isolated: isolation(told, isolated.and_then(|step| step.state.as_ref()), interfaces),
             flows: flows(told, interfaces).to_owned(),
             plan: super::plan_status(told),
             parts: parts.collect(),
         }
+    }
+}
+
+/// Where the host stands in its Auto Scaling group, as AWS spells it.
+fn auto_scaling(told: &Told<'_, Quarantine>) -> String {
+    let taken_out = told.record.applied.contains_key(&Attribute::AutoScalingGroup) && !told.record.released;
+    match told.seen.auto_scaling.value() {
+        None => String::new(),
+        Some(AutoScaling { membership: Some(member), .. }) => member.lifecycle_state.clone(),
+        Some(_) if taken_out => "Detached".to_owned(),
+        Some(_) => "-".to_owned(),
     }
 }
 
@@ -200,10 +216,15 @@ fn is_closed(part: &Part) -> bool {
 /// The level that is reached, which may lag behind the declared one.
 fn reached(told: &Told<'_, Quarantine>) -> String {
     let done = |name: &str| told.step(name).and_then(|step| step.state.as_ref()).is_some_and(State::is_settled);
+    // What is in no group needs not be taken out of one: that is no level that it reached.
+    let state = told.step("Detached").and_then(|step| step.state.as_ref());
+    let detached = matches!(state, Some(State::Done(_)));
     let level = if told.record.released {
         Level::Released
     } else if done("Isolated") {
         Level::Isolated
+    } else if detached || told.spec.level == Level::Detached && done("Detached") {
+        Level::Detached
     } else if done("Protected") {
         Level::Protected
     } else {

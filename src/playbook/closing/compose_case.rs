@@ -72,6 +72,7 @@ pub fn declared(view: &View<'_, ForensicCase>) -> Vec<(String, ChildKind)> {
                 requested_by: view.subject.requested_by.clone(),
                 target: target.clone(),
                 level: view.spec.containment.level,
+                auto_scaling: view.spec.containment.auto_scaling,
                 isolation: view.spec.containment.isolation,
                 case_ref: case_ref.clone(),
             }),
@@ -258,7 +259,8 @@ fn stands(child: &Child, wish: &ChildKind) -> bool {
         (ChildKind::Quarantine(has), ChildKind::Quarantine(wants)) => {
             // A person may have raised the child by itself: levels never fall again.
             let reached = has.level == wants.level || has.level.asks_for(wants.level);
-            has.level == Level::Released || reached && has.isolation == wants.isolation
+            has.level == Level::Released
+                || reached && has.isolation == wants.isolation && has.auto_scaling == wants.auto_scaling
         }
         (ChildKind::Evidence(has), ChildKind::Evidence(wants)) => {
             has.share == wants.share

@@ -10,7 +10,8 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::pulse;
+use super::stop_replacement::{self, Wait};
+use super::{node, pulse};
 use crate::api::approval::Action;
 use crate::api::conditions::Reason;
 use crate::api::quarantine::Level;
@@ -78,7 +79,7 @@ fn next(view: &View<'_, Quarantine>) -> Turn<Quarantine> {
     if let Err(refusal) = foreign_hold(view) {
         return Turn::new(State::Blocked(refusal));
     }
-    let mut turn = closing(view, interfaces);
+    let mut turn = behind_the_replacer(view, closing(view, interfaces));
     turn.outcomes.extend(adoptions(view));
     let vpcs: BTreeSet<_> = interfaces.iter().map(|interface| &interface.vpc).collect();
     if let Some(other) = vpcs.into_iter().find_map(|vpc| stranger(view, vpc, GroupRole::Closed)) {
@@ -86,6 +87,28 @@ fn next(view: &View<'_, Quarantine>) -> Turn<Quarantine> {
         turn.state = State::blocked(Reason::Conflict, told);
     }
     turn
+}
+
+/// A host that is cut off fails its health checks: its group is stopped first. What only prepares goes on meanwhile.
+fn behind_the_replacer(view: &View<'_, Quarantine>, mut turn: Turn<Quarantine>) -> Turn<Quarantine> {
+    match stop_replacement::wait(view) {
+        Wait::No => turn,
+        Wait::Behind => turn.behind(stop_replacement::NAME),
+        Wait::Longer(reason) => {
+            for stage in &mut turn.stages {
+                stage.retain(|effect| matches!(effect, Effect::CreateSecurityGroup { .. }));
+            }
+            turn.stages.retain(|stage| !stage.is_empty());
+            turn.facts.retain(|fact| !matches!(fact, Fact::Baseline { .. }));
+            let told = "waits for ReplacementStopped, for a minute at most";
+            if reason.is_of_the_moment() {
+                turn.state = State::working(reason, told);
+                return turn;
+            }
+            turn.state = State::working(Reason::Waiting, told);
+            turn.again_in(1)
+        }
+    }
 }
 
 /// For a person: somebody else's group stands in the way. AWS lets nobody change the name of a group.
@@ -299,8 +322,8 @@ pub(super) fn settling(view: &View<'_, Quarantine>) -> Turn<Quarantine> {
 /// the plan yet, so that nothing is promised about it.
 const BESIDE: [&str; 2] = [
     "touches beside the host: a closed group (and for the pulse an open one) is made in the VPC if none is there",
-    "leaves the host in its Auto Scaling group and load balancers, if it is in any (this version takes it out of none): once \
-     cut off, its health checks fail, and a group may replace or terminate it, which termination protection does not stop",
+    "leaves the host in load balancers that its Auto Scaling group does not keep, if it is in any (this version takes it out of \
+     none of those)",
 ];
 
 /// Whether a release gives groups back.
@@ -355,6 +378,8 @@ fn preview(view: &View<'_, Quarantine>) -> Vec<PlanLine> {
             "then, where no public address is and it can help, a short open-closed pulse ends tracked flows".to_owned()
         }
     }));
+    // Where it leaves a group, those lines say it.
+    lines.extend(node::risk(view).filter(|_| stop_replacement::group_of(view).is_none()).map(PlanLine::about));
     lines.extend(BESIDE.map(PlanLine::about));
     lines
 }

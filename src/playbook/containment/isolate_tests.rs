@@ -365,8 +365,7 @@ fn the_plan_names_each_interface_and_how_it_is_reached() {
         "eni-00000001",
         "sg-00000f00",
         "reachable from outside by 203.0.113.7",
-        "leaves the host in its Auto Scaling group and load balancers",
-        "a group may replace or terminate it",
+        "leaves the host in load balancers that its Auto Scaling group does not keep",
     ] {
         assert!(lines.contains(word), "{word} in {lines}");
     }

@@ -1,5 +1,10 @@
 //! Keeping the host, and keeping it apart.
 
+pub mod detach_from_asg;
 pub mod isolate;
+pub mod lower_minimum;
+mod node;
 pub mod protect;
 pub mod pulse;
+mod return_to_service;
+pub mod stop_replacement;

@@ -159,7 +159,7 @@ fn undo(view: &View<'_, Quarantine>) -> Turn<Quarantine> {
     let current: Vec<Guard> = instance.map(|instance| guards(view, instance)).unwrap_or_default();
     let unread = instance.is_some() && view.seen.protections.value().is_none();
     let (mut facts, mut stage, mut waits) = (Vec::new(), Vec::new(), 0);
-    for attribute in view.record.applied.keys().filter(|a| !matches!(a, Attribute::Groups(_))) {
+    for attribute in view.record.applied.keys().filter(|attribute| attribute.is_protection()) {
         let seen = current.iter().find(|guard| guard.attribute == *attribute).map(|guard| &guard.current);
         if unread && seen.is_none() {
             return super::isolate::unread(&view.seen.protections);
@@ -184,7 +184,7 @@ fn undo(view: &View<'_, Quarantine>) -> Turn<Quarantine> {
 fn preview(view: &View<'_, Quarantine>) -> Vec<PlanLine> {
     if view.spec.level == Level::Released {
         let instance = &view.spec.target.instance_id;
-        let held = view.record.applied.keys().filter(|attribute| !matches!(attribute, Attribute::Groups(_)));
+        let held = view.record.applied.keys().filter(|attribute| attribute.is_protection());
         let back = held.filter_map(|attribute| {
             let value = view.record.baseline.get(attribute)?;
             Some(format!("set {attribute} of {instance} back to {value}, if our value still stands"))

@@ -14,6 +14,7 @@ use super::seen::{
 };
 use super::step::{Account, Limits, Subject};
 use crate::api::approval::{Action, Decision};
+use crate::api::auto_scaling::AutoScaling;
 use crate::api::aws_account::{LockMode, Partition};
 use crate::api::evidence_snapshot::{EvidenceSnapshotSpec, InstanceSource, KeyAccess, Moment, ShareWith, Source};
 use crate::api::ids::{
@@ -181,6 +182,7 @@ pub fn quarantine_spec(level: Level) -> QuarantineSpec {
         requested_by: Some("alice".to_owned()),
         target: Target { account_ref: "prod".to_owned(), region: region(), instance_id: instance_id() },
         level,
+        auto_scaling: AutoScaling::default(),
         isolation: Isolation { pulse: Pulse::Never },
         case_ref: None,
     }
