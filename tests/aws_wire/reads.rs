@@ -63,7 +63,6 @@ async fn a_host_with_all_that_is_around_it() {
     let ask = AskQuarantine {
         surroundings: true,
         former_groups: BTreeSet::from([id(&network.web), id("sg-0123456789abcdef0")]),
-        held: BTreeSet::new(),
         ..ask(&instance)
     };
     let before = sequester::clock::now();
@@ -274,4 +273,30 @@ async fn without_an_operation_there_is_nothing_to_look_for() {
     let seen = scene.aws.observe_evidence(&scene.place, &ask).await;
     assert_eq!(seen.snapshots.value().map(Vec::len), Some(0));
     assert!(scene.proxy.calls().is_empty());
+}
+
+#[tokio::test]
+async fn an_interface_that_was_detached_is_found_by_its_id() {
+    let scene = Scene::new().await;
+    let network = Network::new(&scene.admin).await;
+    let instance = run_instance(&scene.admin, &network).await;
+    let host = Host::furnish(&scene.admin, &network, &instance).await;
+    let [first, second] = host.interfaces.as_slice() else { panic!("{:?}", host.interfaces) };
+    let described =
+        ok(scene.admin.ec2("DescribeNetworkInterfaces", &[("NetworkInterfaceId.1", second.as_str())]).await);
+    let attachment = tag(&described, "attachmentId").to_owned();
+    ok(scene.admin.ec2("DetachNetworkInterface", &[("AttachmentId", &attachment), ("Force", "true")]).await);
+
+    let held = [first.as_str(), second.as_str(), "eni-0123456789abcdef0"].map(id).into();
+    let seen = scene.aws.observe_quarantine(&scene.place, &AskQuarantine { held, ..ask(&instance) }).await;
+    let ids = |read: &Read<Vec<sequester::playbook::seen::Interface>>| -> BTreeSet<String> {
+        read.value().unwrap_or_else(|| panic!("{read:?}")).iter().map(|interface| interface.id.to_string()).collect()
+    };
+    assert_eq!(ids(&seen.interfaces), [first.clone()].into());
+    assert_eq!(ids(&seen.held), [first.clone(), second.clone()].into(), "one that is gone hides no other");
+    let found = seen.held.value().unwrap().iter().find(|interface| interface.id.as_str() == second).unwrap();
+    assert_eq!(found.groups.iter().map(ToString::to_string).collect::<Vec<_>>(), groups_of(&scene.admin, second).await);
+
+    let nobody = scene.aws.observe_quarantine(&scene.place, &ask(&instance)).await;
+    assert_eq!(nobody.held, Read::NotRead, "and nobody asks where nothing is given back");
 }
