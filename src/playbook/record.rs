@@ -9,6 +9,7 @@ use serde::{Deserialize, Serialize};
 
 use super::Time;
 use super::attribute::{Attribute, Value};
+pub use super::drift::{DRIFT_VALUES, Drift};
 use super::effect::{Created, Effect, GroupRole};
 pub use super::entry::{Decision, Entry, Fact, OperationId, OutcomeKind, PublishedPlan};
 use crate::api::approval::Action;
@@ -37,39 +38,6 @@ pub struct Applied {
     pub value: Value,
     /// The intent that says so.
     pub operation: OperationId,
-}
-
-/// Foreign values that were repaired a short time ago.
-#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase")]
-pub struct Drift {
-    /// The values, at most [`DRIFT_VALUES`]: who flips faster than that is counted, not listed.
-    pub foreign: BTreeSet<Value>,
-    /// When one was first written down.
-    pub at: Time,
-}
-
-/// Foreign values that are listed for one attribute and interval.
-pub const DRIFT_VALUES: usize = 8;
-
-impl Drift {
-    const fn new(at: Time) -> Self {
-        Self { foreign: BTreeSet::new(), at }
-    }
-
-    /// Notes a value that was written down; a new interval begins where it is listed already, or too many are.
-    fn note(&mut self, foreign: &Value, at: Time) {
-        if self.foreign.len() >= DRIFT_VALUES || self.foreign.contains(foreign) {
-            *self = Self::new(at);
-        }
-        self.foreign.insert(foreign.clone());
-    }
-
-    /// Whether a value was written down so short a time ago that it is not worth a record.
-    pub fn is_recent(&self, foreign: &Value, now: Time, coalesce_seconds: i64) -> bool {
-        (self.foreign.contains(foreign) || self.foreign.len() >= DRIFT_VALUES)
-            && now.as_second() - self.at.as_second() < coalesce_seconds
-    }
 }
 
 /// A plan that somebody refused.
@@ -114,6 +82,8 @@ pub struct Record {
     pub replaced: Option<bool>,
     /// Interfaces on which the pulse was begun: never twice.
     pub pulsed: BTreeSet<InterfaceId>,
+    /// When no load balancer had the host registered for the first time.
+    pub deregistered_at: Option<Time>,
     /// When every interface was closed for the first time.
     pub contained_at: Option<Time>,
     /// Operations that are open, and snapshot sets that may stand.
@@ -303,6 +273,9 @@ impl Record {
                 if let Some(drift) = self.drift.get_mut(attribute) {
                     drift.at = at;
                 }
+            }
+            Fact::Deregistered => {
+                self.deregistered_at.get_or_insert(at);
             }
             Fact::Contained | Fact::CaseContained => {
                 self.contained_at.get_or_insert(at);

@@ -41,6 +41,7 @@ pub async fn look(scene: &Scene, instance: &str) -> sequester::playbook::Quarant
         auto_scaling_group: None,
         surroundings: false,
         former_groups: BTreeSet::new(),
+        balancers: None,
     };
     scene.aws.observe_quarantine(&scene.place, &ask).await
 }

@@ -23,6 +23,7 @@ fn ask() -> AskQuarantine {
         auto_scaling_group: None,
         surroundings: false,
         former_groups: BTreeSet::new(),
+        balancers: None,
     }
 }
 

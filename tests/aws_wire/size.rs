@@ -18,6 +18,7 @@ async fn calls_are_small_futures() {
         auto_scaling_group: None,
         surroundings: true,
         former_groups: BTreeSet::new(),
+        balancers: None,
     };
     let moment = AskEvidence {
         instance: None,
