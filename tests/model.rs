@@ -116,6 +116,8 @@ scenes! {
     #[ignore = "some seconds: make model"]
     group of Quarantine: 13_781, reaches FAULTS, ASKED, &[Mark::Detached, Mark::BackInGroup, Mark::Released];
     #[ignore = "some seconds: make model"]
+    balancers of Quarantine: 1, reaches FAULTS, ASKED, &[Mark::Deregistered, Mark::BackWithBalancers, Mark::Foreign, Mark::Released];
+    #[ignore = "some seconds: make model"]
     deletion of Quarantine: 72_189, reaches FAULTS, HELD, DRIFT, ASKED, RELEASED, &[Mark::Deleted];
     one_set of EvidenceSnapshot: 1_329, reaches FAULTS, TAKEN;
     #[ignore = "some seconds: make model"]
@@ -162,6 +164,8 @@ bugs! {
     a_second_pulse: PulseTwice in pulse of Quarantine, found by S20;
     a_replacement_that_is_forgotten: ForgetsReplacement in group of Quarantine, found by CAPACITY;
     a_release_of_a_group_that_does_not_wait: ReleaseAtOnce in group of Quarantine, found by S15;
+    registrations_that_are_not_seen: RegistrationsUnseen in balancers of Quarantine, found by S14;
+    a_release_to_balancers_that_does_not_wait: ReleaseAtOnce in balancers of Quarantine, found by S15;
     a_link_in_every_turn: AlwaysWrites in isolation of Quarantine, found by S20;
     not_found_taken_for_gone: NotFoundIsGone in drift of Quarantine, found by S21;
     a_throttle_taken_for_a_failure: ThrottleIsFailure in isolation of Quarantine, found by L1;

@@ -177,6 +177,19 @@ id!(
     is_role_arn
 );
 id!(
+    /// A target group of an application, network or gateway load balancer, by its ARN.
+    TargetGroupArn, "target group ARN", 200,
+    "^arn:aws(-[a-z]{2,8}){0,3}:elasticloadbalancing:[a-z]{2,4}(-[a-z]{2,12}){1,3}-[0-9]{1,2}:[0-9]{12}:targetgroup/[A-Za-z0-9-]{1,32}/[0-9a-f]{16}$",
+    "a target group ARN is arn:aws:elasticloadbalancing:REGION:ACCOUNT:targetgroup/NAME/ID",
+    is_target_group_arn
+);
+id!(
+    /// A classic load balancer, by its name.
+    LoadBalancerName, "name of a classic load balancer", 32, "^[A-Za-z0-9-]{1,32}$",
+    "the name of a classic load balancer is 1 to 32 letters, digits and hyphens",
+    |v| !v.is_empty() && is_hyphenated(v)
+);
+id!(
     /// A SHA-256 digest: `sha256:` and 64 hexadecimal digits in lower case.
     Digest, "digest", 71, "^sha256:[0-9a-f]{64}$",
     "a digest is sha256: followed by 64 hexadecimal digits in lower case",
@@ -194,6 +207,14 @@ impl KeyArn {
     #[must_use]
     pub fn region(&self) -> &str {
         self.0.split(':').nth(3).unwrap_or_default()
+    }
+}
+
+impl TargetGroupArn {
+    /// Its name and the number that AWS gave it: `web/0123456789abcdef`.
+    #[must_use]
+    pub fn short(&self) -> &str {
+        self.0.split_once(":targetgroup/").map_or(self.0.as_str(), |(_, short)| short)
     }
 }
 
@@ -267,6 +288,21 @@ fn is_key_arn(value: &str) -> bool {
         && is_account(account)
         && key.strip_prefix("key/").is_some_and(|id| {
             (1..=64).contains(&id.len()) && id.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-')
+        })
+}
+
+fn is_hyphenated(value: &str) -> bool {
+    value.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-')
+}
+
+fn is_target_group_arn(value: &str) -> bool {
+    let parts: Vec<&str> = value.split(':').collect();
+    let ["arn", partition, "elasticloadbalancing", region, account, group] = parts.as_slice() else { return false };
+    is_partition(partition)
+        && is_region(region)
+        && is_account(account)
+        && group.strip_prefix("targetgroup/").and_then(|rest| rest.split_once('/')).is_some_and(|(name, id)| {
+            (1..=32).contains(&name.len()) && is_hyphenated(name) && id.len() == 16 && id.bytes().all(is_lower_hex)
         })
 }
 

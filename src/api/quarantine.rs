@@ -57,8 +57,8 @@ pub struct QuarantineSpec {
     pub target: Target,
 
     /// How far it is held. `Protected`: it cannot be terminated or stopped by accident, and its volumes outlive it.
-    /// `Detached`: taken out of its Auto Scaling group as well. `Isolated`: cut from the network as well. `Released`: given
-    /// back, after an Approval by a second person; final. Levels only rise, until released.
+    /// `Detached`: taken out of its Auto Scaling group and its load balancers as well. `Isolated`: cut from the network as
+    /// well. `Released`: given back, after an Approval by a second person; final. Levels only rise, until released.
     #[x_kube(validation = rules::level_order("spec.level"))]
     pub level: Level,
 
@@ -96,7 +96,7 @@ pub struct Target {
 pub enum Level {
     /// Cannot be terminated or stopped by accident; its volumes outlive it.
     Protected,
-    /// Also out of its Auto Scaling group.
+    /// Also out of its Auto Scaling group and its load balancers.
     Detached,
     /// Also cut from the network.
     Isolated,
@@ -181,7 +181,7 @@ pub struct QuarantineStatus {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub plan: Option<PlanStatus>,
 
-    /// State of each network interface and volume. At most 128.
+    /// State of each network interface, volume, target group and classic load balancer. At most 128.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(length(max = 128))]
     pub parts: Vec<PartStatus>,
@@ -262,17 +262,17 @@ pub struct PlanStatus {
     pub approve_with: String,
 }
 
-/// One interface, one volume, or another part that has a state of its own.
+/// One interface, one volume, one target group, or another part that has a state of its own.
 #[derive(Clone, Debug, Deserialize, Eq, Hash, JsonSchema, Ord, PartialEq, PartialOrd, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct PartStatus {
     /// Its id in AWS.
     #[schemars(length(max = 128))]
     pub name: String,
-    /// What it is: `Interface`, `Volume`.
+    /// What it is: `interface`, `volume`, `targetGroup`, `classicLoadBalancer`.
     #[schemars(length(max = 64))]
     pub kind: String,
-    /// One word: `Closed`, `Open`, `Protected`, or a reason.
+    /// One word: `Closed`, `Open`, `Protected`, `Registered`, `Draining`, `Deregistered`, or a reason.
     #[schemars(length(max = 64))]
     pub state: String,
     /// The same in words. Empty where the state says it all.

@@ -2,7 +2,8 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::{AskEvidence, AskQuarantine};
+use super::{AskBalancers, AskEvidence, AskQuarantine, Survey};
+use crate::api::approval::Action;
 use crate::api::evidence_snapshot::EvidenceSnapshotSpec;
 use crate::api::ids::{InterfaceId, SecurityGroupId, SnapshotId};
 use crate::api::quarantine::{Level, Pulse, QuarantineSpec};
@@ -27,6 +28,7 @@ impl AskQuarantine {
             surroundings: record.metadata && !record.surroundings,
             former_groups: if pulses { unpulsed(record) } else { BTreeSet::new() },
             held: if spec.level == Level::Released { held(record) } else { BTreeSet::new() },
+            balancers: AskBalancers::about(spec, account, record),
         }
     }
 }
@@ -40,6 +42,29 @@ fn held(record: &Record) -> BTreeSet<InterfaceId> {
         _ => None,
     });
     interfaces.collect()
+}
+
+impl AskBalancers {
+    /// Those that the chain knows, and all others as long as the host is to be registered with none. Until it was seen so
+    /// once, what is found is what will be given back: then nothing older than the chain will do.
+    fn about(spec: &QuarantineSpec, account: &Account, record: &Record) -> Option<Self> {
+        let mut ask = Self::default();
+        for attribute in record.baseline.keys() {
+            match attribute {
+                Attribute::Targets(group) => ask.groups.extend([group.clone()]),
+                Attribute::ClassicRegistration(balancer) => ask.classic.extend([balancer.clone()]),
+                _ => {}
+            }
+        }
+        let described = record.metadata && !record.surroundings;
+        // Who asks for a release has not got it yet: what is held stays enforced.
+        let held = record.in_force.contains(&Action::Isolate);
+        if spec.level.asks_for(Level::Detached) || held || described {
+            let not_before = record.opened.filter(|_| record.deregistered_at.is_none());
+            ask.survey = Some(Survey { keep_seconds: account.recheck_seconds, not_before });
+        }
+        (ask != Self::default()).then_some(ask)
+    }
 }
 
 /// Groups that interfaces had before, as long as a pulse may still be due on them.

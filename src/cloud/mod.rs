@@ -10,7 +10,11 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::future::Future;
 
 use crate::api::aws_account::Partition;
-use crate::api::ids::{AccountId, Digest, InstanceId, InterfaceId, RegionName, RoleArn, SecurityGroupId, SnapshotId};
+use crate::api::ids::{
+    AccountId, Digest, InstanceId, InterfaceId, LoadBalancerName, RegionName, RoleArn, SecurityGroupId, SnapshotId,
+    TargetGroupArn,
+};
+use crate::playbook::Time;
 pub use crate::playbook::effect::operation_tag;
 use crate::playbook::effect::{Effect, Receipt};
 use crate::playbook::record::OperationId;
@@ -60,6 +64,28 @@ pub struct AskQuarantine {
     pub former_groups: BTreeSet<SecurityGroupId>,
     /// Interfaces to look for wherever they are attached: those that are to be given back.
     pub held: BTreeSet<InterfaceId>,
+    /// Load balancers to look at; none where nothing about them is wanted.
+    pub balancers: Option<AskBalancers>,
+}
+
+/// Which load balancers to look at for a host.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct AskBalancers {
+    /// Target groups that are known to have or to have had it.
+    pub groups: BTreeSet<TargetGroupArn>,
+    /// Classic load balancers that are known to have or to have had it.
+    pub classic: BTreeSet<LoadBalancerName>,
+    /// Whether, and how freshly, to look for others that have it.
+    pub survey: Option<Survey>,
+}
+
+/// A look at every load balancer of an account and Region. It takes many calls, so that those who ask share it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Survey {
+    /// Seconds for which one may be used again.
+    pub keep_seconds: u32,
+    /// It must not be from before this time.
+    pub not_before: Option<Time>,
 }
 
 /// What to look at for an `EvidenceSnapshot`.
@@ -127,14 +153,14 @@ pub const READ_ACTIONS: &[(&str, &[&str])] = &[
             "autoscaling:DescribeLifecycleHooks",
         ],
     ),
+    ("surroundings", &["autoscaling:DescribeAutoScalingInstances", "ec2:GetConsoleOutput", "ec2:GetConsoleScreenshot"]),
     (
-        "surroundings",
+        "balancers",
         &[
+            "elasticloadbalancing:DescribeInstanceHealth",
             "elasticloadbalancing:DescribeLoadBalancers",
             "elasticloadbalancing:DescribeTargetGroups",
             "elasticloadbalancing:DescribeTargetHealth",
-            "ec2:GetConsoleOutput",
-            "ec2:GetConsoleScreenshot",
         ],
     ),
     (

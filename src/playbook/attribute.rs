@@ -11,7 +11,7 @@ use serde::{Deserialize, Serialize};
 
 use super::record::{Fact, Record};
 use super::seen::ShutdownBehavior;
-use crate::api::ids::{InterfaceId, VolumeId};
+use crate::api::ids::{InterfaceId, LoadBalancerName, TargetGroupArn, VolumeId};
 
 /// One thing with one writer.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -27,6 +27,10 @@ pub enum Attribute {
     ShutdownBehavior,
     /// `deleteOnTermination` of a volume.
     DeleteOnTermination(VolumeId),
+    /// What of the host is registered with a target group.
+    Targets(TargetGroupArn),
+    /// Whether the host is registered with a classic load balancer.
+    ClassicRegistration(LoadBalancerName),
     /// The Auto Scaling group that the instance is in.
     AutoScalingGroup,
     /// `LifecycleState` in that group.
@@ -52,7 +56,12 @@ impl Attribute {
 
     /// Whether it is of an Auto Scaling group, or of the place in one.
     pub const fn is_of_auto_scaling(&self) -> bool {
-        !self.is_protection() && !matches!(self, Self::Groups(_))
+        !self.is_protection() && !self.is_registration() && !matches!(self, Self::Groups(_))
+    }
+
+    /// Whether it is a registration with a load balancer.
+    pub const fn is_registration(&self) -> bool {
+        matches!(self, Self::Targets(_) | Self::ClassicRegistration(_))
     }
 }
 
@@ -64,6 +73,8 @@ impl fmt::Display for Attribute {
             Self::StopProtection => f.write_str("disableApiStop"),
             Self::ShutdownBehavior => f.write_str("instanceInitiatedShutdownBehavior"),
             Self::DeleteOnTermination(volume) => write!(f, "deleteOnTermination/{volume}"),
+            Self::Targets(group) => write!(f, "targets/{group}"),
+            Self::ClassicRegistration(balancer) => write!(f, "classicRegistration/{balancer}"),
             Self::AutoScalingGroup => f.write_str("autoScalingGroup"),
             Self::LifecycleState => f.write_str("lifecycleState"),
             Self::ScaleInProtection => f.write_str("protectedFromScaleIn"),
@@ -94,6 +105,10 @@ impl TryFrom<String> for Attribute {
             Some(("groups", id)) => InterfaceId::parse(id).map(Self::Groups).map_err(|_| unknown()),
             Some(("deleteOnTermination", id)) => {
                 VolumeId::parse(id).map(Self::DeleteOnTermination).map_err(|_| unknown())
+            }
+            Some(("targets", arn)) => TargetGroupArn::parse(arn).map(Self::Targets).map_err(|_| unknown()),
+            Some(("classicRegistration", name)) => {
+                LoadBalancerName::parse(name).map(Self::ClassicRegistration).map_err(|_| unknown())
             }
             Some(("minSize", group)) => Ok(Self::MinSize(group.to_owned())),
             Some(("desiredCapacity", group)) => Ok(Self::DesiredCapacity(group.to_owned())),

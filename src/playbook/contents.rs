@@ -55,6 +55,17 @@ pub const ROWS: &[Row] = &[
         condition: "Detached",
         observed_on_aws: None,
     },
+    Row {
+        number: "C4",
+        says: "deregister the instance from its load balancers",
+        does: "out of classic load balancers, and of every target group that has it by instance id or by an address of any \
+               interface, IPv4 and IPv6; settled when AWS has accepted it, and that it drains is said; registered again is taken \
+               back and recorded; given back at release as it was registered, where nobody else did",
+        kind: "Quarantine",
+        step: "containment/deregister_from_load_balancers",
+        condition: "Deregistered",
+        observed_on_aws: None,
+    },
 ];
 
 /// The document.

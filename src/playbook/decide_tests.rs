@@ -56,6 +56,7 @@ fn a_step_that_is_not_declared_says_nothing() {
         ("ReplacementStopped", "skipped"),
         ("Protected", "done"),
         ("Detached", "-"),
+        ("Deregistered", "-"),
         ("Isolated", "-"),
     ];
     assert_eq!(states(&bench.plan()), expected);
@@ -79,7 +80,7 @@ fn a_closed_gate_takes_the_changes_of_its_own_steps_alone() {
     bench.account.required.insert(Action::Isolate, 1);
     let plan = bench.plan();
     assert_eq!(tracks(&plan), ["Protected"]);
-    assert_eq!((plan.awaiting, states(&plan)[5]), (Some(Action::Isolate), ("Isolated", "awaiting")));
+    assert_eq!((plan.awaiting, states(&plan)[6]), (Some(Action::Isolate), ("Isolated", "awaiting")));
     let published = plan.published.clone().unwrap();
     assert!(plan.facts.contains(&Fact::PlanPublished(published)), "published at once");
     let baselines = plan.facts.iter().filter(|f| matches!(f, Fact::Baseline { attribute: Attribute::Groups(_), .. }));
@@ -94,7 +95,11 @@ fn a_release_runs_backwards_behind_one_gate() {
     let plan = bench.plan();
     assert_eq!(plan.awaiting, Some(Action::Release));
     let held: Vec<_> = states(&plan).into_iter().filter(|(_, state)| *state == "done").collect();
-    assert_eq!(held, [("MetadataCaptured", "done"), ("Protected", "done"), ("Isolated", "done")], "until then");
+    assert_eq!(
+        held,
+        [("MetadataCaptured", "done"), ("Protected", "done"), ("Deregistered", "done"), ("Isolated", "done")],
+        "until then"
+    );
     assert!(plan.tracks.is_empty());
     bench.turn();
     assert_eq!(

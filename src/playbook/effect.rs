@@ -10,10 +10,14 @@ use serde::{Deserialize, Serialize};
 
 use super::Time;
 use super::attribute::{Attribute, Value};
+use super::balancers::{self, Target};
 use super::group_change::GroupChange;
 use super::seen::{Rule, ShutdownBehavior};
 use crate::api::aws_account::LockMode;
-use crate::api::ids::{AccountId, InstanceId, InterfaceId, KeyArn, SecurityGroupId, SnapshotId, VolumeId, VpcId};
+use crate::api::ids::{
+    AccountId, InstanceId, InterfaceId, KeyArn, LoadBalancerName, SecurityGroupId, SnapshotId, TargetGroupArn,
+    VolumeId, VpcId,
+};
 
 /// Key of the tag that carries the operation id of what was created.
 pub fn operation_tag(prefix: &str) -> String {
@@ -105,6 +109,34 @@ pub enum Effect {
         device: String,
         /// Whether the volume goes with the instance.
         enabled: bool,
+    },
+    /// Elastic Load Balancing `DeregisterTargets`. What is not registered is no error, so that a resend is harmless.
+    DeregisterTargets {
+        /// The target group.
+        target_group: TargetGroupArn,
+        /// Registrations of the host.
+        targets: BTreeSet<Target>,
+    },
+    /// Elastic Load Balancing `RegisterTargets`: a registration that stands is the same registration.
+    RegisterTargets {
+        /// The target group.
+        target_group: TargetGroupArn,
+        /// Registrations of the host.
+        targets: BTreeSet<Target>,
+    },
+    /// Elastic Load Balancing `DeregisterInstancesFromLoadBalancer`, of a classic load balancer.
+    DeregisterInstance {
+        /// The load balancer.
+        load_balancer: LoadBalancerName,
+        /// The instance.
+        instance: InstanceId,
+    },
+    /// Elastic Load Balancing `RegisterInstancesWithLoadBalancer`, of a classic load balancer.
+    RegisterInstance {
+        /// The load balancer.
+        load_balancer: LoadBalancerName,
+        /// The instance.
+        instance: InstanceId,
     },
     /// EC2 `CreateSnapshots`: one crash-consistent set. It has no client token.
     CreateSnapshots {
@@ -216,6 +248,10 @@ impl Effect {
             | Self::SetStopProtection { .. }
             | Self::SetShutdownBehavior { .. }
             | Self::SetDeleteOnTermination { .. } => "ModifyInstanceAttribute",
+            Self::DeregisterTargets { .. } => "DeregisterTargets",
+            Self::RegisterTargets { .. } => "RegisterTargets",
+            Self::DeregisterInstance { .. } => "DeregisterInstancesFromLoadBalancer",
+            Self::RegisterInstance { .. } => "RegisterInstancesWithLoadBalancer",
             Self::CreateSnapshots { .. } => "CreateSnapshots",
             Self::LockSnapshot { .. } => "LockSnapshot",
             Self::ShareSnapshot { .. } | Self::UnshareSnapshot { .. } => "ModifySnapshotAttribute",
@@ -225,7 +261,7 @@ impl Effect {
     }
 
     /// The IAM actions that AWS checks: the call's own, and the dependent ones that no call shows
-    /// (Service Authorization Reference, actions of EC2 and KMS).
+    /// (Service Authorization Reference, actions of EC2, Elastic Load Balancing and KMS).
     pub const fn iam_actions(&self) -> &'static [&'static str] {
         match self {
             Self::CreateSecurityGroup { .. } => &["ec2:CreateSecurityGroup", "ec2:CreateTags"],
@@ -236,6 +272,10 @@ impl Effect {
             | Self::SetStopProtection { .. }
             | Self::SetShutdownBehavior { .. }
             | Self::SetDeleteOnTermination { .. } => &["ec2:ModifyInstanceAttribute"],
+            Self::DeregisterTargets { .. } => &["elasticloadbalancing:DeregisterTargets"],
+            Self::RegisterTargets { .. } => &["elasticloadbalancing:RegisterTargets"],
+            Self::DeregisterInstance { .. } => &["elasticloadbalancing:DeregisterInstancesFromLoadBalancer"],
+            Self::RegisterInstance { .. } => &["elasticloadbalancing:RegisterInstancesWithLoadBalancer"],
             Self::CreateSnapshots { .. } => &["ec2:CreateSnapshots", "ec2:CreateTags"],
             Self::LockSnapshot { .. } => &["ec2:LockSnapshot"],
             Self::ShareSnapshot { .. } | Self::UnshareSnapshot { .. } => &["ec2:ModifySnapshotAttribute"],
@@ -293,6 +333,18 @@ impl Effect {
             }
             Self::SetDeleteOnTermination { volume, enabled, .. } => {
                 Some((Attribute::DeleteOnTermination(volume.clone()), Value::Flag(*enabled)))
+            }
+            Self::DeregisterTargets { target_group, .. } => {
+                Some((Attribute::Targets(target_group.clone()), balancers::as_value([])))
+            }
+            Self::RegisterTargets { target_group, targets } => {
+                Some((Attribute::Targets(target_group.clone()), balancers::as_value(targets)))
+            }
+            Self::DeregisterInstance { load_balancer, .. } => {
+                Some((Attribute::ClassicRegistration(load_balancer.clone()), Value::Flag(false)))
+            }
+            Self::RegisterInstance { load_balancer, .. } => {
+                Some((Attribute::ClassicRegistration(load_balancer.clone()), Value::Flag(true)))
             }
             Self::AutoScaling(change) => change.sets(),
             _ => None,

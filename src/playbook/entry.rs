@@ -153,6 +153,9 @@ pub enum Fact {
         /// The rules, in words.
         rules: Vec<String>,
     },
+    /// No load balancer has the host registered any more, and AWS shows it. What is registered from then on is somebody
+    /// else's change.
+    Deregistered,
     /// Every interface is closed and AWS shows it.
     Contained,
     /// A plan that waits for a person.

@@ -7,6 +7,7 @@ pub mod acquisition;
 pub mod approval;
 pub mod attribute;
 pub mod auto_scaling;
+pub mod balancers;
 pub mod chain;
 pub mod closing;
 pub mod containment;
@@ -46,7 +47,7 @@ use step::Step;
 /// Moments in time. Whoever decides is told the time; nothing here asks for it.
 pub type Time = jiff::Timestamp;
 
-/// One host, held: rows D7, C2, C3 and C5.
+/// One host, held: rows D7, C2, C3, C4 and C5.
 pub const QUARANTINE: &[Step<Quarantine>] = &[
     // What the host is and what is around it: first, because it changes.
     acquisition::capture_metadata::STEP,
@@ -58,6 +59,8 @@ pub const QUARANTINE: &[Step<Quarantine>] = &[
     containment::protect::STEP,
     // Out of its group.
     containment::detach_from_asg::STEP,
+    // Taken out of every load balancer. Nothing waits for it: draining may take an hour.
+    containment::deregister_from_load_balancers::STEP,
     // Cut off on every interface. Goes behind the stop of the replacer, and waits for nothing else before it.
     containment::isolate::STEP,
 ];

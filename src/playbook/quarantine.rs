@@ -4,12 +4,12 @@ use serde_json::{Value as Json, json};
 
 use super::attribute::Attribute;
 use super::auto_scaling::AutoScaling;
+use super::balancers::Balancers;
 use super::effect::{Created, Effect, GroupRole};
 use super::ledger::ended;
 use super::record::{Entry, Fact, OperationId, OutcomeKind, group_key};
 use super::seen::{Instance, InstanceState, Interface, Protections, Read, SecurityGroup, Surroundings};
 use super::step::{Holder, Procedure, Refusal, State, Step, StepResult, View};
-use crate::api::approval::Action;
 use crate::api::conditions::Reason;
 use crate::api::ids::{SecurityGroupId, VpcId};
 use crate::api::quarantine::{Level, QuarantineSpec};
@@ -37,6 +37,8 @@ pub struct QuarantineSeen {
     pub former_groups: Read<Vec<SecurityGroup>>,
     /// Interfaces that were closed, wherever they are attached by now; asked for while they are given back.
     pub held: Read<Vec<Interface>>,
+    /// Load balancers that have it, or had it.
+    pub balancers: Read<Balancers>,
     /// Hosts of the same case that are not closed yet: the pulse comes after all of them.
     pub siblings_open: usize,
     /// Whether both halves of a pulse end within what is left of the lease.
@@ -55,6 +57,7 @@ impl QuarantineSeen {
             surroundings: Read::NotRead,
             former_groups: Read::NotRead,
             held: Read::NotRead,
+            balancers: Read::NotRead,
             siblings_open: 0,
             pulse_fits: true,
         }
@@ -73,11 +76,16 @@ impl Procedure for Quarantine {
     }
 
     fn unreleased(view: &View<'_, Self>) -> Option<QuarantineSpec> {
-        let isolated = view.record.in_force.contains(&Action::Isolate);
-        let level = match view.record.applied.contains_key(&Attribute::AutoScalingGroup) {
-            _ if isolated => Level::Isolated,
-            true => Level::Detached,
-            false => Level::Protected,
+        let record = view.record;
+        let isolates = record.applied.keys().any(|attribute| matches!(attribute, Attribute::Groups(_)))
+            || record.operations.values().any(|operation| operation.step == "Isolated");
+        let detaches = |attribute: &Attribute| *attribute == Attribute::AutoScalingGroup || attribute.is_registration();
+        let level = if isolates {
+            Level::Isolated
+        } else if record.applied.keys().any(detaches) {
+            Level::Detached
+        } else {
+            Level::Protected
         };
         Some(QuarantineSpec { level, ..view.spec.clone() })
     }

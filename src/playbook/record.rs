@@ -79,6 +79,8 @@ pub struct Record {
     pub pulsed: BTreeSet<InterfaceId>,
     /// Interfaces on which AWS had no time for the opening of a pulse: how often, and when last.
     pub throttled: BTreeMap<InterfaceId, (u32, Time)>,
+    /// When no load balancer had the host registered for the first time.
+    pub deregistered_at: Option<Time>,
     /// When every interface was closed for the first time.
     pub contained_at: Option<Time>,
     /// Operations that are open, and snapshot sets that may stand.
@@ -291,6 +293,9 @@ impl Record {
                 if let Some(drift) = self.drift.get_mut(attribute) {
                     drift.at = at;
                 }
+            }
+            Fact::Deregistered => {
+                self.deregistered_at.get_or_insert(at);
             }
             Fact::Contained | Fact::CaseContained => {
                 self.contained_at.get_or_insert(at);

@@ -42,6 +42,7 @@ pub async fn look(scene: &Scene, instance: &str) -> sequester::playbook::Quarant
         surroundings: false,
         former_groups: BTreeSet::new(),
         held: BTreeSet::new(),
+        balancers: None,
     };
     scene.aws.observe_quarantine(&scene.place, &ask).await
 }

@@ -24,6 +24,7 @@ fn ask() -> AskQuarantine {
         surroundings: false,
         former_groups: BTreeSet::new(),
         held: BTreeSet::new(),
+        balancers: None,
     }
 }
 

@@ -6,6 +6,7 @@
 #[path = "../support/mod.rs"]
 mod support;
 
+mod balancers;
 mod changes;
 mod failures;
 mod groups;

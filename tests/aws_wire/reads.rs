@@ -7,11 +7,16 @@ use crate::support::world::{Host, Network, groups_of, run_instance};
 use sequester::api::aws_account::LockMode;
 use sequester::api::conditions::Reason;
 use sequester::api::ids::{InstanceId, KeyArn, SnapshotId};
-use sequester::cloud::{AskEvidence, AskQuarantine, Cloud};
+use sequester::cloud::{AskBalancers, AskEvidence, AskQuarantine, Cloud, Survey};
 use sequester::playbook::containment::pulse::everything;
 use sequester::playbook::record::OperationId;
 use sequester::playbook::seen::{Blob, InstanceState, KeyManager, Peer, Read, ShutdownBehavior};
 use std::collections::{BTreeMap, BTreeSet};
+
+/// Every load balancer.
+fn all() -> AskBalancers {
+    AskBalancers { survey: Some(Survey { keep_seconds: 0, not_before: None }), ..AskBalancers::default() }
+}
 
 fn ask(instance: &str) -> AskQuarantine {
     AskQuarantine {
@@ -22,6 +27,7 @@ fn ask(instance: &str) -> AskQuarantine {
         surroundings: false,
         former_groups: BTreeSet::new(),
         held: BTreeSet::new(),
+        balancers: Some(all()),
     }
 }
 

@@ -19,6 +19,7 @@ async fn calls_are_small_futures() {
         surroundings: true,
         former_groups: BTreeSet::new(),
         held: BTreeSet::new(),
+        balancers: None,
     };
     let moment = AskEvidence {
         instance: None,

@@ -51,6 +51,10 @@ fn destroys(effect: &Effect, world: &World) -> bool {
         | Effect::ShareSnapshot { .. }
         | Effect::UnshareSnapshot { .. }
         | Effect::CreateGrant { .. }
+        | Effect::DeregisterTargets { .. }
+        | Effect::RegisterTargets { .. }
+        | Effect::DeregisterInstance { .. }
+        | Effect::RegisterInstance { .. }
         | Effect::AutoScaling(_) => false,
     }
 }

@@ -9,7 +9,7 @@ use sequester::playbook::group_change::GroupChange;
 use sequester::playbook::record::OperationId;
 use sequester::playbook::seen::SnapshotState;
 
-use super::stage::{group, https, instance, interface, stranger, vpc};
+use super::stage::{group, https, instance, interface, stranger, target, vpc};
 
 /// A change by somebody else, or by AWS itself.
 #[derive(Clone, Copy)]
@@ -52,6 +52,18 @@ pub const DELETE_GROUP: Deed = Deed {
                 put(world, n, &[group(0)]);
             }
             world.groups.retain(|_, group| group.name != "baseline-a");
+        }
+    },
+};
+/// Somebody registers the host with both of its load balancers.
+pub const REGISTER: Deed = Deed {
+    words: "somebody registers the host with its load balancers",
+    act: |world| {
+        for group in world.target_groups.values_mut() {
+            group.registered.insert(target(), true);
+        }
+        for instances in world.classic_load_balancers.values_mut() {
+            instances.insert(instance());
         }
     },
 };

@@ -55,6 +55,8 @@ marks! {
     Protected: "a volume was protected",
     PlanPublished: "a plan was published",
     Decided: "an approval opened a gate",
+    Deregistered: "no load balancer had the host",
+    BackWithBalancers: "the host was back with its load balancers",
     Detached: "the host was out of its Auto Scaling group",
     BackInGroup: "the host was back in its Auto Scaling group",
     GroupsBack: "groups were given back",

@@ -50,6 +50,8 @@ pub enum Mutation {
     RulesUnseen,
     /// Once contained, interfaces are not looked at any more.
     DriftUnseen,
+    /// Once registered nowhere, load balancers are not looked at any more.
+    RegistrationsUnseen,
     /// The pulse does not look for a public address.
     PulseInPublic,
     /// The pulse forgets where it was begun.

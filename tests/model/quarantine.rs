@@ -8,6 +8,7 @@ use sequester::cloud::AskQuarantine;
 use sequester::cloud::sim::World;
 use sequester::playbook::attribute::{Attribute, Value};
 use sequester::playbook::auto_scaling::{AutoScaling, membership_value, size_value};
+use sequester::playbook::balancers;
 use sequester::playbook::effect::{Effect, GroupRole};
 use sequester::playbook::record::{Record, group_key};
 use sequester::playbook::seen::{Read, SecurityGroup};
@@ -63,6 +64,11 @@ impl Kind for Quarantine {
                     interface.public_ips.clear();
                 }
             }
+            Mutation::RegistrationsUnseen if lies.record.deregistered_at.is_some() => {
+                let Read::Found { value, .. } = &mut lies.seen.balancers else { return };
+                value.groups.values_mut().flatten().for_each(|group| group.registered.clear());
+                value.classic.values_mut().flatten().for_each(|balancer| balancer.registered = false);
+            }
             Mutation::PulseTwice => lies.record.pulsed.clear(),
             Mutation::ForgetsReplacement if lies.record.decisions.contains_key(&Action::Release) => {
                 lies.record.replaced = None;
@@ -103,7 +109,11 @@ impl Kind for Quarantine {
         if host.instance.volumes.iter().any(|volume| volume.delete_on_termination) {
             return Some(name::S14);
         }
-        match level(rested.spec.level, rested.awaiting, rested.record) {
+        let level = level(rested.spec.level, rested.awaiting, rested.record);
+        if level.asks_for(Level::Detached) && is_registered(rested.world) {
+            return Some(name::S14);
+        }
+        match level {
             Level::Isolated => closed(rested),
             // The place in the group is another one's.
             Level::Detached if rested.world.member(&stage::instance()).is_some() => Some(name::S14),
@@ -115,11 +125,28 @@ impl Kind for Quarantine {
 /// What is to be enforced: who waits before a gate keeps what was there before it.
 fn level(declared: Level, awaiting: Option<Action>, record: &Record) -> Level {
     match awaiting {
-        Some(Action::Release) if record.in_force.contains(&Action::Isolate) => Level::Isolated,
-        Some(Action::Release) if record.applied.contains_key(&Attribute::AutoScalingGroup) => Level::Detached,
+        Some(Action::Release) if isolates(record) => Level::Isolated,
+        Some(Action::Release)
+            if record.applied.keys().any(|of| *of == Attribute::AutoScalingGroup || of.is_registration()) =>
+        {
+            Level::Detached
+        }
         Some(_) => Level::Protected,
         None => declared,
     }
+}
+
+fn isolates(record: &Record) -> bool {
+    record.applied.keys().any(|attribute| matches!(attribute, Attribute::Groups(_)))
+        || record.operations.values().any(|operation| operation.step == "Isolated")
+}
+
+fn is_registered(world: &World) -> bool {
+    let by_id = |group: &sequester::cloud::sim::Registrations| {
+        group.registered.keys().any(|target| target.id == stage::instance().as_str())
+    };
+    world.target_groups.values().any(by_id)
+        || world.classic_load_balancers.values().any(|instances| instances.contains(&stage::instance()))
 }
 
 fn named<'a>(judged: &'a Judged<'_, Quarantine>, name: &str) -> Option<&'a SecurityGroup> {
@@ -189,6 +216,13 @@ fn current(seen: &QuarantineSeen, attribute: &Attribute) -> Option<Value> {
         Attribute::DeleteOnTermination(id) => {
             let volumes = &seen.instance.value()?.volumes;
             Some(Value::Flag(volumes.iter().find(|volume| volume.volume == *id)?.delete_on_termination))
+        }
+        Attribute::Targets(arn) => {
+            let group = seen.balancers.value()?.groups.get(arn)?.as_ref()?;
+            Some(balancers::as_value(&group.registered))
+        }
+        Attribute::ClassicRegistration(name) => {
+            Some(Value::Flag(seen.balancers.value()?.classic.get(name)?.as_ref()?.registered))
         }
         Attribute::TerminationProtection => Some(Value::Flag(seen.protections.value()?.termination)),
         Attribute::StopProtection => Some(Value::Flag(seen.protections.value()?.stop)),

@@ -168,6 +168,18 @@ pub fn group() -> Scene<QuarantineSpec> {
     }
 }
 
+/// A host leaves its load balancers and comes back.
+pub fn balancers() -> Scene<QuarantineSpec> {
+    Scene {
+        name: "out of load balancers and back",
+        world: stage::balanced(stage::world(1, 0, false)),
+        specs: levels(&[Level::Detached, Level::Released], Pulse::Never),
+        budget: Budget { faults: 1, operator: 2, foreign: wide(1, 2), ..NOTHING },
+        foreign: vec![deeds::REGISTER],
+        ..isolation()
+    }
+}
+
 /// One set, whatever is lost, late or stale.
 pub fn one_set() -> Scene<EvidenceSnapshotSpec> {
     Scene {

@@ -7,9 +7,13 @@ use sequester::api::auto_scaling::AutoScaling;
 use sequester::api::aws_account::LockMode;
 use sequester::api::conditions::Reason;
 use sequester::api::evidence_snapshot::{EvidenceSnapshotSpec, InstanceSource, KeyAccess, Moment, ShareWith, Source};
-use sequester::api::ids::{AccountId, InstanceId, InterfaceId, KeyArn, RegionName, SecurityGroupId, VolumeId, VpcId};
+use sequester::api::ids::{
+    AccountId, InstanceId, InterfaceId, KeyArn, LoadBalancerName, RegionName, SecurityGroupId, TargetGroupArn,
+    VolumeId, VpcId,
+};
 use sequester::api::quarantine::{Isolation, Level, Pulse, QuarantineSpec, Target};
-use sequester::cloud::sim::World;
+use sequester::cloud::sim::{Registrations, World};
+use sequester::playbook::balancers;
 use sequester::playbook::chain::ObjectRef;
 use sequester::playbook::record::Record;
 use sequester::playbook::seen::{
@@ -148,6 +152,19 @@ pub fn world(interfaces: u8, volumes: u8, bare: bool) -> World {
     let world =
         World::new(prod()).with_instance(host, protections).with_group(named(0, "web")).with_group(named(1, "theirs"));
     (0..interfaces).fold(world, |world, n| world.with_interface(&instance(), port(n)))
+}
+
+pub fn target() -> balancers::Target {
+    "i-00000001 80".parse().unwrap()
+}
+
+/// The same host behind a target group and a classic load balancer.
+pub fn balanced(mut world: World) -> World {
+    let arn = "arn:aws:elasticloadbalancing:eu-west-1:111122223333:targetgroup/web/0123456789abcdef";
+    let group = Registrations { registered: BTreeMap::from([(target(), true)]), draining: BTreeSet::new() };
+    world.target_groups.insert(TargetGroupArn::parse(arn).unwrap(), group);
+    world.classic_load_balancers.insert(LoadBalancerName::parse("old").unwrap(), BTreeSet::from([instance()]));
+    world
 }
 
 /// The same host with its first volume under a customer's key.

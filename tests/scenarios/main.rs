@@ -10,6 +10,7 @@ mod scene;
 
 mod accounts;
 mod approvals;
+mod balancers;
 mod case;
 mod crash;
 mod custody;

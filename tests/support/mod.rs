@@ -5,6 +5,7 @@
 #![allow(clippy::must_use_candidate, clippy::missing_panics_doc, reason = "nobody but tests reads this")]
 
 pub mod aws;
+pub mod balancers;
 pub mod bed;
 pub mod control_plane;
 pub mod emulator;

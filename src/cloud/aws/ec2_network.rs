@@ -131,6 +131,30 @@ fn reachable_by(association: &NetworkInterfaceAssociation) -> impl Iterator<Item
         .map(|ip| text(Some(ip), ADDRESS))
 }
 
+/// Those of the private IPv4 addresses that interfaces of others have, in whichever network of the account and Region.
+pub(super) async fn addresses_of_others(
+    session: &Session,
+    ours: &[Interface],
+    addresses: &BTreeSet<&str>,
+) -> Result<BTreeSet<String>, Fault> {
+    let mut taken = BTreeSet::new();
+    let addresses: Vec<&str> = addresses.iter().copied().collect();
+    // AWS takes 200 values a filter (EC2 guide, filtering).
+    for some in addresses.chunks(FILTER_VALUES) {
+        let values = some.iter().map(ToString::to_string).collect();
+        let filter = Filter::builder().name("addresses.private-ip-address").set_values(Some(values)).build();
+        let request = session.ec2.describe_network_interfaces().filters(filter).into_paginator().items().send();
+        let found = session.ask(INTERFACES, request.try_collect()).await?;
+        let is_ours = |found: &NetworkInterface| {
+            ours.iter().any(|interface| found.network_interface_id() == Some(interface.id.as_str()))
+        };
+        let others = found.iter().filter(|found| !is_ours(found)).flat_map(|found| found.private_ip_addresses());
+        let all = others.filter_map(|address| address.private_ip_address());
+        taken.extend(all.filter(|address| some.contains(address)).map(ToOwned::to_owned));
+    }
+    Ok(taken)
+}
+
 /// EC2 `ModifyNetworkInterfaceAttribute`: these groups and no others.
 pub(super) async fn set_groups<'g>(
     order: &Order<'_>,

@@ -2,78 +2,165 @@
 
 use std::collections::BTreeSet;
 
-use aws_sdk_elasticloadbalancingv2::types::{TargetGroup, TargetTypeEnum};
+use aws_sdk_elasticloadbalancingv2::types::{TargetDescription, TargetHealthStateEnum, TargetTypeEnum};
 
-use super::calls::Question;
+use super::calls::{Order, Question};
 use super::errors::Fault;
 use super::sessions::Session;
-use super::words::{side_by_side, some_text, text};
-use crate::api::ids::InstanceId;
-use crate::playbook::seen::{Interface, TargetRegistration};
+use super::words::{some_text, text};
+use crate::api::ids::TargetGroupArn;
+use crate::cloud::error::CloudError;
+use crate::playbook::balancers::Target;
+use crate::playbook::effect::Receipt;
 
 const GROUPS: Question = ("DescribeTargetGroups", "elasticloadbalancing:DescribeTargetGroups");
 const HEALTH: Question = ("DescribeTargetHealth", "elasticloadbalancing:DescribeTargetHealth");
 
-/// Groups asked at the same time: the whole account has 40 calls and 10 a second (ELB, request throttling).
-const AT_ONCE: usize = 4;
+/// A target group that may have hosts.
+#[derive(Clone, Debug)]
+pub(super) struct Group {
+    pub(super) arn: TargetGroupArn,
+    /// Its network: an address is unique in one.
+    pub(super) vpc: String,
+    /// The load balancers that send to it, by type and name.
+    pub(super) load_balancers: Vec<String>,
+}
 
-/// Where the instance is registered, by its id or by one of its addresses: a target is one or the other, IPv6 and
-/// secondary addresses included (Elastic Load Balancing reference, `TargetDescription`). An address is unique in its
-/// network only, so the zone of the registration is kept with it.
-pub(super) async fn registrations(
-    session: &Session,
-    instance: &InstanceId,
-    interfaces: &[Interface],
-) -> Result<Vec<TargetRegistration>, Fault> {
+/// A target and how it stands.
+#[derive(Clone, Debug)]
+pub(super) struct Registered {
+    pub(super) target: Target,
+    pub(super) state: Standing,
+}
+
+/// How a target stands.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Standing {
+    /// Registered and healthy.
+    Healthy,
+    /// Registered.
+    Other,
+    /// Deregistered; its connections may last for a while.
+    Draining,
+}
+
+/// All of the Region but those of functions and of load balancers, which are no hosts. AWS answers with pages of up to 400
+/// (Elastic Load Balancing reference, `DescribeTargetGroups`).
+pub(super) async fn groups(session: &Session) -> Result<Vec<Group>, Fault> {
     let request = session.elb_v2.describe_target_groups().into_paginator().items().send();
-    let groups = session.ask(GROUPS, request.try_collect()).await?;
-    let names: BTreeSet<&str> = interfaces
-        .iter()
-        .flat_map(|interface| interface.private_ips.iter().chain(&interface.ipv6))
-        .map(String::as_str)
-        .chain([instance.as_str()])
-        .collect();
-    let asked = groups
-        .iter()
-        .filter(|group| may_hold(group, interfaces))
-        .filter_map(TargetGroup::target_group_arn)
-        .map(|group| registered(session, group, &names))
-        .collect();
-    let answers = side_by_side(AT_ONCE, asked).await;
-    let mut found = Vec::new();
-    for answer in answers {
-        match answer {
-            // Deleted between the two questions.
-            Err(Fault::Absent) => {}
-            other => found.extend(other?),
-        }
-    }
-    found.sort();
-    Ok(found)
-}
-
-/// Instances are registered in the group's own VPC; functions and load balancers are no hosts.
-fn may_hold(group: &TargetGroup, interfaces: &[Interface]) -> bool {
-    match group.target_type() {
-        Some(TargetTypeEnum::Lambda | TargetTypeEnum::Alb) => false,
-        Some(TargetTypeEnum::Instance) => {
-            interfaces.is_empty() || interfaces.iter().any(|interface| group.vpc_id() == Some(interface.vpc.as_str()))
-        }
-        _ => true,
-    }
-}
-
-async fn registered(session: &Session, group: &str, names: &BTreeSet<&str>) -> Result<Vec<TargetRegistration>, Fault> {
-    let request = session.elb_v2.describe_target_health().target_group_arn(group);
-    let answer = session.ask(HEALTH, request.send()).await?;
-    let targets = answer.target_health_descriptions().iter().filter_map(|described| described.target());
-    Ok(targets
-        .filter(|target| target.id().is_some_and(|id| names.contains(id)))
-        .map(|target| TargetRegistration {
-            target_group: text(Some(group), 256),
-            target: text(target.id(), 64),
-            port: target.port(),
-            zone: some_text(target.availability_zone(), 64),
+    let all = session.ask(GROUPS, request.try_collect()).await?;
+    let hosts =
+        all.iter().filter(|group| !matches!(group.target_type(), Some(TargetTypeEnum::Lambda | TargetTypeEnum::Alb)));
+    let ours = |group: &aws_sdk_elasticloadbalancingv2::types::TargetGroup| {
+        Some(Group {
+            arn: group.target_group_arn().and_then(|arn| TargetGroupArn::parse(arn).ok())?,
+            vpc: text(group.vpc_id(), 64),
+            load_balancers: group.load_balancer_arns().iter().map(|arn| short(arn)).collect(),
         })
-        .collect())
+    };
+    // One that is left out would be one that has the host still.
+    let read: Option<Vec<_>> = hosts.map(ours).collect();
+    read.ok_or_else(|| session.puzzled(GROUPS, "a target group with an ARN of another form").into())
+}
+
+/// `app/web` of `arn:…:loadbalancer/app/web/0123456789abcdef`.
+fn short(arn: &str) -> String {
+    let name = arn.split_once(":loadbalancer/").map_or(arn, |(_, name)| name);
+    text(Some(name.rsplit_once('/').map_or(name, |(name, _)| name)), 64)
+}
+
+/// All that a group has registered or lets end: one answer without pages (Elastic Load Balancing reference,
+/// `DescribeTargetHealth`).
+pub(super) async fn targets(session: &Session, group: &TargetGroupArn) -> Result<Vec<Registered>, Fault> {
+    let request = session.elb_v2.describe_target_health().target_group_arn(group.as_str());
+    let answer = session.ask(HEALTH, request.send()).await?;
+    let targets = answer.target_health_descriptions().iter().filter_map(|described| {
+        let target = ours(described.target()?)?;
+        let state = match described.target_health().and_then(|health| health.state()) {
+            Some(TargetHealthStateEnum::Draining) => Standing::Draining,
+            Some(TargetHealthStateEnum::Healthy) => Standing::Healthy,
+            // `unhealthy.draining` too: registered, and unhealthy (Network Load Balancers guide, health checks).
+            _ => Standing::Other,
+        };
+        Some(Registered { target, state })
+    });
+    Ok(targets.collect())
+}
+
+fn ours(found: &TargetDescription) -> Option<Target> {
+    Some(Target {
+        id: some_text(found.id(), 64)?,
+        port: found.port().and_then(|port| u16::try_from(port).ok()),
+        zone: some_text(found.availability_zone(), 64),
+        server_id: some_text(found.quic_server_id(), 32),
+    })
+}
+
+/// As AWS takes it: a zone is not supported for an instance (Elastic Load Balancing reference, `TargetDescription`).
+fn theirs(target: &Target) -> TargetDescription {
+    TargetDescription::builder()
+        .id(&target.id)
+        .set_port(target.port.map(i32::from))
+        .set_availability_zone(target.zone.clone().filter(|_| !target.is_instance()))
+        .set_quic_server_id(target.server_id.clone())
+        .build()
+}
+
+/// `DeregisterTargets`: each with its port, since a group may have a host on several.
+pub(super) async fn deregister(
+    order: &Order<'_>,
+    group: &TargetGroupArn,
+    targets: &BTreeSet<Target>,
+) -> Result<Receipt, CloudError> {
+    let mark = order.mark();
+    let request = order
+        .session
+        .elb_v2_once
+        .deregister_targets()
+        .target_group_arn(group.as_str())
+        .set_targets(Some(targets.iter().map(theirs).collect()))
+        .customize()
+        .interceptor(mark.clone());
+    Ok(order.send("DeregisterTargets", &mark, request.send()).await?.1)
+}
+
+/// `RegisterTargets`.
+pub(super) async fn register(
+    order: &Order<'_>,
+    group: &TargetGroupArn,
+    targets: &BTreeSet<Target>,
+) -> Result<Receipt, CloudError> {
+    let mark = order.mark();
+    let request = order
+        .session
+        .elb_v2_once
+        .register_targets()
+        .target_group_arn(group.as_str())
+        .set_targets(Some(targets.iter().map(theirs).collect()))
+        .customize()
+        .interceptor(mark.clone());
+    Ok(order.send("RegisterTargets", &mark, request.send()).await?.1)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_target_goes_back_to_aws_as_it_came() {
+        for (text, zone) in [("10.0.0.5 80 all", Some("all")), ("i-0123456789abcdef0 80 eu-west-1a", None)] {
+            let target: Target = text.parse().unwrap();
+            let sent = theirs(&target);
+            assert_eq!((sent.id(), sent.port(), sent.availability_zone()), (Some(target.id.as_str()), Some(80), zone));
+        }
+        let quic: Target = "10.0.0.5 443 eu-west-1a 0x0123456789abcdef".parse().unwrap();
+        assert_eq!(ours(&theirs(&quic)), Some(quic));
+    }
+
+    #[test]
+    fn load_balancers_are_named_by_type_and_name() {
+        let arn = "arn:aws:elasticloadbalancing:eu-west-1:111122223333:loadbalancer/net/edge/0123456789abcdef";
+        assert_eq!(short(arn), "net/edge");
+        assert_eq!(short("edge"), "edge");
+    }
 }

@@ -5,6 +5,7 @@
 
 mod accounts;
 mod autoscaling;
+mod balancers;
 mod calls;
 mod ec2_console;
 mod ec2_evidence;
@@ -83,14 +84,14 @@ impl Cloud for Aws {
 
     async fn observe_quarantine(&self, place: &Place, ask: &AskQuarantine) -> QuarantineSeen {
         let session = self.sessions.of(&place.access, place.region.as_str()).await;
-        let (instance, auto_scaling, protections, groups, former_groups, held, (interfaces, surroundings)) = tokio::join!(
+        let (instance, auto_scaling, protections, groups, former_groups, held, (interfaces, balancers, surroundings)) = tokio::join!(
             ec2_instances::instance(&session, &ask.instance),
             autoscaling::look(&session, &ask.instance, ask.auto_scaling_group.as_deref()),
             ec2_instances::protections(&session, &ask.instance),
             ec2_groups::by_name(&session, &ask.tag_prefix, &ask.group_names),
             ec2_groups::by_id(&session, &ask.tag_prefix, &ask.former_groups),
             ec2_network::by_id(&session, &ask.held),
-            surroundings::look(&session, &ask.instance, ask.surroundings),
+            surroundings::look(&session, &ask.instance, ask.balancers.as_ref(), ask.surroundings),
         );
         QuarantineSeen {
             instance,
@@ -101,6 +102,7 @@ impl Cloud for Aws {
             surroundings,
             former_groups,
             held,
+            balancers,
             ..QuarantineSeen::nothing()
         }
     }
@@ -155,6 +157,16 @@ impl Cloud for Aws {
             }
             Effect::SetDeleteOnTermination { instance, device, enabled, .. } => {
                 ec2_instances::set_delete_on_termination(order, instance, device, *enabled).await
+            }
+            Effect::DeregisterTargets { target_group, targets } => {
+                elb_v2::deregister(order, target_group, targets).await
+            }
+            Effect::RegisterTargets { target_group, targets } => elb_v2::register(order, target_group, targets).await,
+            Effect::DeregisterInstance { load_balancer, instance } => {
+                elb_classic::deregister(order, load_balancer, instance).await
+            }
+            Effect::RegisterInstance { load_balancer, instance } => {
+                elb_classic::register(order, load_balancer, instance).await
             }
             Effect::CreateSnapshots { instance, exclude, exclude_root, description, tags, tag_prefix, .. } => {
                 let set =

@@ -35,6 +35,7 @@ use aws_smithy_runtime_api::client::http::SharedHttpClient;
 use tokio::sync::OnceCell;
 
 use super::AwsSettings;
+use super::balancers::Surveys;
 use super::own_credentials::OwnCredentials;
 use crate::api::aws_account::Partition;
 use crate::cloud::Access;
@@ -94,6 +95,12 @@ pub(super) struct Session {
     pub(super) autoscaling_once: aws_sdk_autoscaling::Client,
     /// Changes EC2: one attempt.
     pub(super) ec2_once: aws_sdk_ec2::Client,
+    /// Changes classic load balancers: one attempt.
+    pub(super) elb_classic_once: aws_sdk_elasticloadbalancing::Client,
+    /// Changes target groups: one attempt.
+    pub(super) elb_v2_once: aws_sdk_elasticloadbalancingv2::Client,
+    /// What was seen of all load balancers.
+    pub(super) surveys: Surveys,
     /// Changes KMS: one attempt.
     pub(super) kms_once: aws_sdk_kms::Client,
     /// AWS takes its credentials no more.
@@ -228,6 +235,9 @@ impl Sessions {
             ),
             autoscaling_once: aws_sdk_autoscaling::Client::new(&once),
             ec2_once: aws_sdk_ec2::Client::new(&once),
+            elb_classic_once: aws_sdk_elasticloadbalancing::Client::new(&once),
+            elb_v2_once: aws_sdk_elasticloadbalancingv2::Client::new(&once),
+            surveys: Surveys::default(),
             kms_once: aws_sdk_kms::Client::new(&once),
             access: access.clone(),
             ended: AtomicBool::new(false),

@@ -1,52 +1,66 @@
 //! What is around a host, put together: one read of the playbook, many calls.
 
+use std::sync::Arc;
+
 use super::errors::Fault;
 use super::sessions::Session;
 use super::words::read;
-use super::{autoscaling, ec2_console, ec2_network, elb_classic, elb_v2};
+use super::{autoscaling, balancers, ec2_console, ec2_network};
 use crate::api::ids::InstanceId;
 use crate::clock::now;
+use crate::cloud::AskBalancers;
 use crate::cloud::error::{CloudError, ErrorClass};
+use crate::playbook::balancers::Balancers;
 use crate::playbook::seen::{Interface, Read, Surroundings};
 
-/// The interfaces, and what is around them where it is asked for. Targets of load balancers can be addresses, so they
-/// wait for the interfaces; all else goes out at once.
+/// The interfaces, the load balancers that have the host, and what else is around it, each where it is asked for. Targets of
+/// load balancers can be addresses, so they wait for the interfaces; all else goes out at once.
 pub(super) async fn look(
-    session: &Session,
+    session: &Arc<Session>,
     instance: &InstanceId,
+    ask: Option<&AskBalancers>,
     wanted: bool,
-) -> (Read<Vec<Interface>>, Read<Surroundings>) {
+) -> (Read<Vec<Interface>>, Read<Balancers>, Read<Surroundings>) {
     let asked_at = now();
-    if !wanted {
-        return (read(asked_at, ec2_network::interfaces(session, instance).await), Read::NotRead);
-    }
-    let targets = async {
+    let balancers = async {
         let interfaces = ec2_network::interfaces(session, instance).await;
-        let targets = match &interfaces {
-            Ok(interfaces) => elb_v2::registrations(session, instance, interfaces).await,
-            Err(fault) => Err(fault.clone()),
+        let balancers = match (ask, &interfaces) {
+            (None, _) => Ok(None),
+            (Some(ask), Ok(interfaces)) => balancers::look(session, instance, interfaces, ask, asked_at).await,
+            (Some(_), Err(fault)) => Err(fault.clone()),
         };
-        (interfaces, targets)
+        (interfaces, balancers)
     };
-    let ((interfaces, targets), membership, classic, blobs) = tokio::join!(
-        targets,
-        autoscaling::membership(session, instance),
-        elb_classic::with(session, instance),
-        ec2_console::blobs(session, instance),
-    );
-    let surroundings = match (membership, classic, targets, blobs) {
-        (Ok(auto_scaling), Ok(classic_load_balancers), Ok(target_groups), Ok(blobs)) => {
-            Ok(Surroundings { auto_scaling, classic_load_balancers, target_groups, blobs })
-        }
-        (membership, classic, targets, blobs) => {
-            Err(gravest([membership.err(), classic.err(), targets.err(), blobs.err()]))
+    let around = async {
+        let both =
+            async || tokio::join!(autoscaling::membership(session, instance), ec2_console::blobs(session, instance));
+        if wanted { Some(both().await) } else { None }
+    };
+    let ((interfaces, balancers), around) = tokio::join!(balancers, around);
+    let surroundings = match (around, &balancers) {
+        (None, _) => Read::NotRead,
+        (Some((Ok(auto_scaling), Ok(blobs))), Ok(found)) => match found.as_ref().filter(|found| found.whole) {
+            Some(found) => {
+                let classic_load_balancers = found.classic_names();
+                let (target_groups, more_target_groups) = found.registrations();
+                let value =
+                    Surroundings { auto_scaling, classic_load_balancers, target_groups, more_target_groups, blobs };
+                Read::Found { asked_at, value }
+            }
+            // All load balancers are being looked at.
+            None => Read::NotRead,
+        },
+        (Some((membership, blobs)), balancers) => {
+            let faults = [membership.err(), balancers.as_ref().err().cloned(), blobs.err()];
+            read(asked_at, Err(gravest(faults)))
         }
     };
-    (read(asked_at, interfaces), read(asked_at, surroundings))
+    let balancers = balancers.transpose().map_or(Read::NotRead, |balancers| read(asked_at, balancers));
+    (read(asked_at, interfaces), balancers, surroundings)
 }
 
 /// What a person must grant comes first: all that is missing, so that it is granted once.
-fn gravest(faults: [Option<Fault>; 4]) -> Fault {
+pub(super) fn gravest(faults: impl IntoIterator<Item = Option<Fault>>) -> Fault {
     let mut worst: Option<CloudError> = None;
     for fault in faults.into_iter().flatten() {
         let Fault::Failed(error) = fault else { continue };

@@ -53,6 +53,20 @@ impl World {
             Effect::SetDeleteOnTermination { instance, volume, device, enabled } => {
                 self.keep_volume(&refuse, instance, volume, device, *enabled)
             }
+            Effect::DeregisterTargets { target_group, targets } => self.deregister(&refuse, target_group, targets),
+            Effect::RegisterTargets { target_group, targets } => self.register(&refuse, target_group, targets),
+            Effect::DeregisterInstance { load_balancer, instance } => {
+                self.classic(&refuse, load_balancer).map(|instances| {
+                    instances.remove(instance);
+                    Vec::new()
+                })
+            }
+            Effect::RegisterInstance { load_balancer, instance } => {
+                self.running(&refuse, "InvalidInstance", instance).and_then(|()| {
+                    self.classic(&refuse, load_balancer)?.insert(instance.clone());
+                    Ok(Vec::new())
+                })
+            }
             Effect::CreateSnapshots { .. } => self.create_snapshots(&refuse, effect, operation),
             Effect::LockSnapshot { snapshot, mode, until } => self.lock(&refuse, snapshot, *mode, *until),
             Effect::ShareSnapshot { snapshot, accounts } => self.share(&refuse, snapshot, accounts),

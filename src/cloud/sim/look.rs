@@ -35,12 +35,16 @@ impl World {
             }),
             groups: found(now, groups),
             surroundings: if ask.surroundings {
-                maybe(now, host.map(|host| host.surroundings.clone()))
+                maybe(now, host.map(|host| self.around(&ask.instance, host.surroundings.clone())))
             } else {
                 Read::NotRead
             },
             former_groups: if ask.former_groups.is_empty() { Read::NotRead } else { found(now, former) },
             held: if ask.held.is_empty() { Read::NotRead } else { found(now, held) },
+            balancers: ask
+                .balancers
+                .as_ref()
+                .map_or(Read::NotRead, |wanted| found(now, self.see_balancers(&ask.instance, wanted))),
             siblings_open: 0,
             pulse_fits: true,
         }

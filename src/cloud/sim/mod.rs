@@ -4,6 +4,7 @@
 //! for the time or waits: the clock is given, and what is late comes when the caller delivers it.
 
 mod apply;
+mod balancers;
 mod faults;
 mod fleets;
 mod look;
@@ -13,6 +14,7 @@ use std::collections::VecDeque;
 use std::fmt;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
+pub use balancers::Registrations;
 pub use faults::{Fault, Faults, When};
 pub use fleets::Fleet;
 pub use world::{Disk, Exhibit, Host, Port, UNPROTECTED, World};

@@ -2,10 +2,15 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use super::balancers::Registrations;
 use super::fleets::Fleet;
-use crate::api::ids::{AccountId, InstanceId, InterfaceId, KeyArn, SecurityGroupId, SnapshotId, VolumeId, VpcId};
+use crate::api::ids::{
+    AccountId, InstanceId, InterfaceId, KeyArn, LoadBalancerName, SecurityGroupId, SnapshotId, TargetGroupArn,
+    VolumeId, VpcId,
+};
 use crate::playbook::attribute::{Attribute, Value};
 use crate::playbook::auto_scaling::{membership_value, size_value};
+use crate::playbook::balancers;
 use crate::playbook::seen::{
     Instance, Interface, Key, Lock, Protections, SecurityGroup, ShutdownBehavior, Snapshot, SnapshotState, Surroundings,
 };
@@ -27,6 +32,10 @@ pub struct World {
     pub volumes: BTreeMap<VolumeId, Disk>,
     /// Snapshots.
     pub snapshots: BTreeMap<SnapshotId, Exhibit>,
+    /// Target groups.
+    pub target_groups: BTreeMap<TargetGroupArn, Registrations>,
+    /// Classic load balancers, each with its instances.
+    pub classic_load_balancers: BTreeMap<LoadBalancerName, BTreeSet<InstanceId>>,
     /// Auto Scaling groups, by name.
     pub fleets: BTreeMap<String, Fleet>,
     /// Keys, each with the names of its grants.
@@ -90,6 +99,8 @@ impl World {
             groups: BTreeMap::new(),
             volumes: BTreeMap::new(),
             snapshots: BTreeMap::new(),
+            target_groups: BTreeMap::new(),
+            classic_load_balancers: BTreeMap::new(),
             fleets: BTreeMap::new(),
             keys: BTreeMap::new(),
             made: 0,
@@ -169,6 +180,14 @@ impl World {
             Attribute::DeleteOnTermination(volume) => {
                 let attached = host.instance.volumes.iter().find(|attached| attached.volume == *volume)?;
                 Value::Flag(attached.delete_on_termination)
+            }
+            Attribute::Targets(group) => {
+                let names = self.names_of(instance);
+                let registered = &self.target_groups.get(group)?.registered;
+                balancers::as_value(registered.keys().filter(|target| names.contains(&target.id)))
+            }
+            Attribute::ClassicRegistration(name) => {
+                Value::Flag(self.classic_load_balancers.get(name)?.contains(instance))
             }
             Attribute::AutoScalingGroup => membership_value(self.member(instance).map(|member| member.group.as_str())),
             Attribute::LifecycleState => Value::Text(self.member(instance)?.lifecycle_state.clone()),

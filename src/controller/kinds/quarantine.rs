@@ -67,7 +67,10 @@ impl Kind for Quarantine {
     ) -> QuarantineSeen {
         let Some(place) = place.filter(|_| !record.released) else { return QuarantineSeen::nothing() };
         let mut ask = AskQuarantine::about(&object.spec, account, record);
-        ask.surroundings &= !hurries(object, record);
+        if hurries(object, account, record) {
+            ask.surroundings = false;
+            ask.balancers = None;
+        }
         let mut seen = ctx.cloud.observe_quarantine(place, &ask).await;
         seen.siblings_open = siblings_open(ctx, object);
         seen.pulse_fits = ctx.fence.has_time_for(Effect::REQUESTS_OF_A_PULSE);
@@ -235,10 +238,11 @@ fn reached(told: &Told<'_, Quarantine>) -> String {
 
 /// Whether the host is on its way to isolation, with nothing to wait for: then what only more calls tell is read after
 /// it. Bounded, so that a host that can't be isolated is described all the same.
-fn hurries(object: &api::Quarantine, record: &Record) -> bool {
+fn hurries(object: &api::Quarantine, account: &Account, record: &Record) -> bool {
     const SECONDS: i64 = 15;
     let young = record.opened.is_some_and(|opened| now().as_second() - opened.as_second() < SECONDS);
-    let awaits = record.plans.contains_key(&Action::Isolate) && !record.decisions.contains_key(&Action::Isolate);
+    // A person decides before anything else is done, by a plan that names what is around the host.
+    let awaits = account.required.contains_key(&Action::Isolate) && !record.decisions.contains_key(&Action::Isolate);
     object.spec.level == Level::Isolated && record.contained_at.is_none() && young && !awaits
 }
 

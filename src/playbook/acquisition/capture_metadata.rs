@@ -66,7 +66,7 @@ fn next(view: &View<'_, Quarantine>) -> Turn<Quarantine> {
         Read::NotRead | Read::Absent { .. } => {
             Turn::new(State::working(Reason::InProgress, "reads groups, load balancers and console"))
                 .noting(facts)
-                .again_in(0)
+                .again_in(u32::from(view.record.metadata))
         }
     }
 }

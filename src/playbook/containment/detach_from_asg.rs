@@ -46,6 +46,9 @@ fn next(view: &View<'_, Quarantine>) -> Turn<Quarantine> {
             "the namespace is no longer allowed by the AwsAccount; what is held stays held, nothing more is begun",
         ));
     }
+    if let Some(waits) = super::isolate::plan_waits(view) {
+        return waits;
+    }
     let phase = seen.membership.as_ref().map(AutoScalingMembership::phase);
     let mut turn = match &seen.membership {
         None => outside(view, ours),

@@ -62,12 +62,37 @@ pub(super) fn as_value<'a>(groups: impl IntoIterator<Item = &'a crate::api::ids:
     Value::Set(groups.into_iter().map(ToString::to_string).collect())
 }
 
-fn next(view: &View<'_, Quarantine>) -> Turn<Quarantine> {
-    if !view.account.namespace_allowed && !view.record.in_force.contains(&Action::Isolate) {
-        return Turn::new(State::blocked(
+/// Whether nothing that isolates may begin any more.
+pub(super) fn begins_nothing(view: &View<'_, Quarantine>) -> Option<Turn<Quarantine>> {
+    let refused = !view.account.namespace_allowed && !view.record.in_force.contains(&Action::Isolate);
+    refused.then(|| {
+        Turn::new(State::blocked(
             Reason::NamespaceNotAllowed,
             "the namespace is no longer allowed by the AwsAccount; what is held stays held, nothing more is begun",
-        ));
+        ))
+    })
+}
+
+/// Whether nobody can say yet what a plan would touch: a plan that is published stays as it is, so that it is published
+/// when the load balancers were looked at, or that took too long.
+pub(super) fn plan_waits(view: &View<'_, Quarantine>) -> Option<Turn<Quarantine>> {
+    const SECONDS: i64 = 15;
+    let record = view.record;
+    let asked = view.account.required.contains_key(&Action::Isolate)
+        && !record.plans.contains_key(&Action::Isolate)
+        && !record.in_force.contains(&Action::Isolate);
+    let young = record.opened.is_none_or(|opened| view.now.as_second() - opened.as_second() < SECONDS);
+    let waits = asked && young && view.seen.balancers == Read::NotRead;
+    let told = "looks for load balancers, so that the plan can name them";
+    waits.then(|| Turn::new(State::working(Reason::Waiting, told)).again_in(1))
+}
+
+fn next(view: &View<'_, Quarantine>) -> Turn<Quarantine> {
+    if let Some(refused) = begins_nothing(view) {
+        return refused;
+    }
+    if let Some(waits) = plan_waits(view) {
+        return waits;
     }
     let Some(interfaces) = view.seen.interfaces.value() else { return unread(&view.seen.interfaces) };
     if view.seen.groups.value().is_none() {
@@ -250,12 +275,14 @@ fn closed_message(interfaces: &[Interface]) -> String {
     format!("{} of {} interfaces closed, both ways, IPv4 and IPv6", interfaces.len(), interfaces.len())
 }
 
+/// Whether there is no host any more.
+pub(super) fn is_gone(view: &View<'_, Quarantine>) -> bool {
+    let ends = |state| matches!(state, InstanceState::Terminated | InstanceState::ShuttingDown);
+    view.seen.instance.value().is_none_or(|instance| ends(instance.state))
+}
+
 fn undo(view: &View<'_, Quarantine>) -> Turn<Quarantine> {
-    let gone = view
-        .seen
-        .instance
-        .value()
-        .is_none_or(|instance| matches!(instance.state, InstanceState::Terminated | InstanceState::ShuttingDown));
+    let gone = is_gone(view);
     let interfaces = match view.seen.interfaces.value() {
         Some(interfaces) => interfaces.as_slice(),
         None if gone => &[],
@@ -318,13 +345,9 @@ pub(super) fn settling(view: &View<'_, Quarantine>) -> Turn<Quarantine> {
     .again_in(view.limits.poll_seconds)
 }
 
-/// What an isolation touches beside the host, and what it leaves to be touched by others. What is around the host is not in
-/// the plan yet, so that nothing is promised about it.
-const BESIDE: [&str; 2] = [
-    "touches beside the host: a closed group (and for the pulse an open one) is made in the VPC if none is there",
-    "leaves the host in load balancers that its Auto Scaling group does not keep, if it is in any (this version takes it out of \
-     none of those)",
-];
+/// What an isolation touches beside the host and what others have of it, which the steps before it name.
+const BESIDE: &str =
+    "touches beside the host: a closed group (and for the pulse an open one) is made in the VPC if none is there";
 
 /// Whether a release gives groups back.
 pub(super) fn reopens(view: &View<'_, Quarantine>) -> bool {
@@ -380,7 +403,7 @@ fn preview(view: &View<'_, Quarantine>) -> Vec<PlanLine> {
     }));
     // Where it leaves a group, those lines say it.
     lines.extend(node::risk(view).filter(|_| stop_replacement::group_of(view).is_none()).map(PlanLine::about));
-    lines.extend(BESIDE.map(PlanLine::about));
+    lines.push(PlanLine::about(BESIDE));
     lines
 }
 
