@@ -124,8 +124,9 @@ pub fn assert_witnessed(calls: &[Call], chains: &[Chain], kubernetes: Option<&Pr
 /// Whether an entry is the intent of a call: the same operation on the same thing.
 fn means(entry: &Value, call: &Call) -> bool {
     let effect = &entry["effect"];
-    let named =
-        ["interface", "snapshot", "group", "vpc", "key", "instance"].into_iter().find_map(|name| effect[name].as_str());
+    let named = ["interface", "snapshot", "targetGroup", "group", "vpc", "key", "instance"]
+        .into_iter()
+        .find_map(|name| effect[name].as_str());
     let same = effect_operation(effect).is_some_and(|operation| call.operation.starts_with(operation));
     entry["entry"] == "intent" && same && named.is_some_and(|id| call.parameters.values().any(|value| value == id))
 }
