@@ -158,7 +158,7 @@ pub(super) fn baselines(view: &View<'_, Quarantine>, moves: bool) -> Vec<Fact> {
 }
 
 /// The newest call of this kind, and what is known of it.
-fn last<'a>(record: &'a Record, is: fn(&GroupChange) -> bool) -> Option<(&'a OperationId, &'a Operation)> {
+fn last(record: &Record, is: fn(&GroupChange) -> bool) -> Option<(&OperationId, &Operation)> {
     let of_kind = |operation: &Operation| matches!(&operation.effect, Effect::AutoScaling(change) if is(change));
     record.operations.iter().filter(|(_, operation)| of_kind(operation)).max_by_key(|(_, operation)| operation.at)
 }
@@ -172,11 +172,10 @@ pub(super) fn is_accepted(record: &Record, is: fn(&GroupChange) -> bool) -> bool
 /// Whether a call without a token may be sent: never before, or refused, or so long ago that a look which was asked after
 /// that tells. Sent blindly it could lower the desired capacity twice.
 pub(super) fn may_send(view: &View<'_, Quarantine>, is: fn(&GroupChange) -> bool) -> bool {
-    match last(view.record, is) {
-        None => true,
-        Some((_, Operation { outcome: Some(OutcomeKind::Failed | OutcomeKind::NotSent), .. })) => true,
-        Some((_, operation)) => is_late_enough(view, operation.at),
-    }
+    last(view.record, is).is_none_or(|(_, operation)| {
+        let refused = matches!(operation.outcome, Some(OutcomeKind::Failed | OutcomeKind::NotSent));
+        refused || is_late_enough(view, operation.at)
+    })
 }
 
 fn is_late_enough(view: &View<'_, Quarantine>, since: Time) -> bool {
@@ -197,11 +196,8 @@ pub(super) fn outcomes(
     });
     open.filter_map(|(id, operation)| {
         let over = !wanted && is_late_enough(view, operation.at);
-        match shown {
-            true => Some(ended(id, OutcomeKind::Adopted, Vec::new())),
-            false if over => Some(ended(id, OutcomeKind::Unknown, Vec::new())),
-            false => None,
-        }
+        let result = if shown { OutcomeKind::Adopted } else { OutcomeKind::Unknown };
+        (shown || over).then(|| ended(id, result, Vec::new()))
     })
     .collect()
 }

@@ -138,21 +138,17 @@ fn undo(view: &View<'_, Quarantine>) -> Turn<Quarantine> {
     let member = scaling::membership(view);
     let attached = member.is_some_and(|member| member.phase() != Phase::Detaching);
     let current = (!gone).then(|| membership_value(member.map(|member| member.group.as_str())));
-    let mut turn = match member.map(AutoScalingMembership::phase) {
-        Some(Phase::Detaching) => {
-            let told = "waits until it is out of its Auto Scaling group, before it goes back";
-            Turn::new(State::working(Reason::Waiting, told)).again_in(view.limits.poll_seconds)
-        }
-        _ => {
-            let ripe = is_ripe(view, &view.seen.auto_scaling) || gone && is_ripe(view, &view.seen.instance);
-            match attribute::release(view.record, &Attribute::AutoScalingGroup, current.as_ref(), ripe) {
-                Release::Done(facts) => {
-                    Turn::new(given_back("back in its Auto Scaling group, if we took it out")).noting(facts)
-                }
-                Release::Wait => settling(view),
-                Release::Restore(Value::Set(groups)) => attach(view, groups.first().map_or("", String::as_str)),
-                Release::Restore(_) => settling(view),
+    let mut turn = if member.map(AutoScalingMembership::phase) == Some(Phase::Detaching) {
+        let told = "waits until it is out of its Auto Scaling group, before it goes back";
+        Turn::new(State::working(Reason::Waiting, told)).again_in(view.limits.poll_seconds)
+    } else {
+        let ripe = is_ripe(view, &view.seen.auto_scaling) || gone && is_ripe(view, &view.seen.instance);
+        match attribute::release(view.record, &Attribute::AutoScalingGroup, current.as_ref(), ripe) {
+            Release::Done(facts) => {
+                Turn::new(given_back("back in its Auto Scaling group, if we took it out")).noting(facts)
             }
+            Release::Restore(Value::Set(groups)) => attach(view, groups.first().map_or("", String::as_str)),
+            Release::Wait | Release::Restore(_) => settling(view),
         }
     };
     turn.outcomes.extend(scaling::outcomes(view, GroupChange::attaches, attached, !attached));

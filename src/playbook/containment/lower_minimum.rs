@@ -105,12 +105,11 @@ fn undo(view: &View<'_, Quarantine>) -> Turn<Quarantine> {
     match attribute::release(view.record, attribute, current.as_ref(), ripe) {
         Release::Done(facts) => Turn::new(given_back("the minimum size given back")).noting(facts),
         Release::Wait => settling(view),
-        Release::Restore(Value::Text(size)) => match size.parse() {
-            Ok(size) => Turn::new(State::working(Reason::InProgress, "gives the minimum size of its group back"))
-                .then(vec![lower(name, size)]),
-            Err(_) => settling(view),
-        },
-        Release::Restore(_) => settling(view),
+        Release::Restore(_) => {
+            let former = scaling::size_before(view.record, attribute).map(|size| lower(name, size));
+            Turn::new(State::working(Reason::InProgress, "gives the minimum size of its group back"))
+                .then(former.into_iter().collect())
+        }
     }
 }
 

@@ -126,10 +126,8 @@ fn capacity_back(view: &View<'_, Quarantine>) -> Part {
         return over();
     }
     let Some(group) = scaling::group(view).filter(|group| group.name == name) else {
-        return match ripe(view) {
-            true => Part::Over(vec![Fact::LeftAsFound { attribute, value: None }]),
-            false => takes(settling(view)),
-        };
+        let left = || Part::Over(vec![Fact::LeftAsFound { attribute, value: None }]);
+        return if ripe(view) { left() } else { takes(settling(view)) };
     };
     // Whoever took it out of Standby or back into the group raised the capacity by one; else nobody did.
     let back =
@@ -141,7 +139,8 @@ fn capacity_back(view: &View<'_, Quarantine>) -> Part {
     }
     let set = scaling::is_accepted(view.record, |change| matches!(change, GroupChange::SetDesiredCapacity { .. }));
     // Old news may show it as it was before the host came back.
-    if !(set && group.desired == before) && !may_send(view, |change| change.exits_standby() || change.attaches()) {
+    let told = set && group.desired == before || may_send(view, |change| change.exits_standby() || change.attaches());
+    if !told {
         return takes(working(view, Reason::Waiting, "waits until AWS shows the capacity of its Auto Scaling group"));
     }
     Part::Over(vec![if group.desired == before {
