@@ -277,7 +277,13 @@ async fn what_is_left_out_has_the_documented_default() {
     let world = World::new().await;
     let case = accepted("case", world.create(ALICE, world.case("miner")).await);
     assert_eq!(case["spec"]["severity"], "High");
-    assert_eq!(case["spec"]["containment"], json!({"level": "Isolated", "isolation": {"pulse": "Auto"}}));
+    assert_eq!(
+        case["spec"]["containment"],
+        json!({
+            "level": "Isolated", "isolation": {"pulse": "Auto"},
+            "autoScaling": {"hold": "Standby", "replace": true, "lowerMinimum": false},
+        })
+    );
     assert_eq!(
         case["spec"]["evidence"],
         json!({"moments": ["AtOnce", "AfterIsolation"], "keyAccess": "Grant", "legalHold": true})
