@@ -116,7 +116,7 @@ scenes! {
     #[ignore = "some seconds: make model"]
     group of Quarantine: 13_781, reaches FAULTS, ASKED, &[Mark::Detached, Mark::BackInGroup, Mark::Released];
     #[ignore = "some seconds: make model"]
-    balancers of Quarantine: 1, reaches FAULTS, ASKED, &[Mark::Deregistered, Mark::BackWithBalancers, Mark::Foreign, Mark::Released];
+    balancers of Quarantine: 97_811, reaches FAULTS, ASKED, &[Mark::Deregistered, Mark::BackWithBalancers, Mark::Foreign, Mark::Released];
     #[ignore = "some seconds: make model"]
     deletion of Quarantine: 72_189, reaches FAULTS, HELD, DRIFT, ASKED, RELEASED, &[Mark::Deleted];
     one_set of EvidenceSnapshot: 1_329, reaches FAULTS, TAKEN;

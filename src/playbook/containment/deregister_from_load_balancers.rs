@@ -247,7 +247,6 @@ fn give_back(
     };
     match (released, attribute) {
         (Release::Done(facts), _) => work.facts.extend(facts),
-        (Release::Wait, _) => work.waits += 1,
         (Release::Restore(_), Attribute::Targets(arn)) if !back.is_empty() => {
             let drains = draining(seen, arn);
             let (later, now): (BTreeSet<_>, BTreeSet<_>) =
@@ -265,7 +264,7 @@ fn give_back(
         (Release::Restore(_), _) if ripe => {
             work.facts.push(Fact::LeftAsFound { attribute: attribute.clone(), value: current });
         }
-        (Release::Restore(_), _) => work.waits += 1,
+        (Release::Wait | Release::Restore(_), _) => work.waits += 1,
     }
 }
 
