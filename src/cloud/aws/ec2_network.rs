@@ -66,7 +66,7 @@ async fn branches(session: &Session, trunks: &BTreeMap<InterfaceId, i32>) -> Res
             carried.insert(branch, trunk);
         }
     }
-    let mut found = named(session, carried.keys()).await?;
+    let mut found = named(session, carried.keys().collect()).await?;
     for branch in &mut found {
         branch.trunk = carried.get(&branch.id).cloned();
         branch.device_index = branch.trunk.as_ref().and_then(|trunk| trunks.get(trunk)).copied().unwrap_or_default();
@@ -75,11 +75,11 @@ async fn branches(session: &Session, trunks: &BTreeMap<InterfaceId, i32>) -> Res
 }
 
 /// EC2 `DescribeNetworkInterfaces` of these, attached or not. By filter, since one that is gone must not hide the others.
-async fn named(session: &Session, ids: impl Iterator<Item = &InterfaceId>) -> Result<Vec<Interface>, Fault> {
-    let ids: Vec<String> = ids.map(ToString::to_string).collect();
+async fn named(session: &Session, ids: Vec<&InterfaceId>) -> Result<Vec<Interface>, Fault> {
     let mut found = Vec::with_capacity(ids.len());
     for some in ids.chunks(FILTER_VALUES) {
-        let these = Filter::builder().name("network-interface-id").set_values(Some(some.to_vec())).build();
+        let ids = some.iter().map(ToString::to_string).collect();
+        let these = Filter::builder().name("network-interface-id").set_values(Some(ids)).build();
         let request = session.ec2.describe_network_interfaces().filters(these).into_paginator().items().send();
         for interface in &session.ask(INTERFACES, request.try_collect()).await? {
             found.push(read(session, interface)?);
@@ -94,7 +94,7 @@ pub(super) async fn by_id(session: &Session, ids: &BTreeSet<InterfaceId>) -> Rea
         return Read::NotRead;
     }
     let asked_at = now();
-    answered(asked_at, named(session, ids.iter()).await)
+    answered(asked_at, named(session, ids.iter().collect()).await)
 }
 
 fn ours(found: &NetworkInterface) -> Option<Interface> {
