@@ -18,24 +18,30 @@ def _one_of(value, allowed):
     return value
 
 
+def _message(body, name):
+    message = body[name]
+    if message is not None and not isinstance(message, str):
+        raise ValueError(f"{name} must be the message or null")
+    return message
+
+
 def snapshot(body, identifier):
-    """Forces a state, with the message that DescribeSnapshots then shows."""
-    _only(body, "state", "message")
-    state = _one_of(body.get("state"), SNAPSHOT_STATES)
+    """Forces a state, with the message that DescribeSnapshots then shows; or makes what comes later fail."""
+    _only(body, "state", "message", "tiering_fails")
     found = find.snapshot(identifier)
-    found.force(state, body.get("message"))
+    if "state" in body or "message" in body:
+        found.force(_one_of(body.get("state"), SNAPSHOT_STATES), body.get("message"))
+    if "tiering_fails" in body:  # the next archival or restore of it
+        found.tiering_fails = _message(body, "tiering_fails")
     return {"snapshot": found.id, "state": found.status, "message": found.state_message}
 
 
 def volume(body, identifier):
     """Makes every later snapshot of the volume end in error once its pending time is over; null stops that."""
     _only(body, "snapshots_fail")
-    message = body["snapshots_fail"]
-    if message is not None and not isinstance(message, str):
-        raise ValueError("snapshots_fail must be the message or null")
     found = find.volume(identifier)
-    found.snapshots_fail = message
-    return {"volume": found.id, "snapshots_fail": message}
+    found.snapshots_fail = _message(body, "snapshots_fail")
+    return {"volume": found.id, "snapshots_fail": found.snapshots_fail}
 
 
 def instance(body, identifier):

@@ -7,11 +7,26 @@ from bed.base import refuse
 
 
 def public(snapshot):
-    return "all" in snapshot.create_volume_permission_groups
+    return not archived(snapshot) and "all" in snapshot.create_volume_permission_groups
 
 
 def shared_with(snapshot, account):
-    return account in snapshot.create_volume_permission_userids
+    return not archived(snapshot) and account in snapshot.create_volume_permission_userids
+
+
+def archived(snapshot):
+    return snapshot.storage_tier == "archive"
+
+
+def usable(snapshot):
+    """Refuses a snapshot that can't be used at the moment."""
+    if snapshot.status != "completed":
+        # https://docs.aws.amazon.com/AWSEC2/latest/APIReference/errors-overview.html (IncorrectState)
+        refuse("IncorrectState", f"Snapshot is in invalid state - {snapshot.status}")
+    if archived(snapshot):
+        # https://docs.aws.amazon.com/ebs/latest/userguide/snapshot-archive-considerations.html
+        # An archived snapshot must be restored before a volume is made of it, or it is copied or shared.
+        refuse("IncorrectState", f"The snapshot '{snapshot.id}' is archived. Restore it to the standard tier first.")
 
 
 def visible(backend):

@@ -35,6 +35,11 @@ KNOWN = {
     "heartbeat_scale": _seconds("MOTO_HEARTBEAT_SCALE", "1"),
     # how long after an instance of a group began to fail its health checks it counts as unhealthy
     "health_check_seconds": _seconds("MOTO_HEALTH_CHECK_SECONDS", "0"),
+    # how long it takes to archive a snapshot, and to restore it (AWS: up to 72 hours)
+    "archive_seconds": _seconds("MOTO_ARCHIVE_SECONDS", "0"),
+    "restore_seconds": _seconds("MOTO_RESTORE_SECONDS", "0"),
+    # how long a day of a temporary restore is (AWS: 86400)
+    "restore_day_seconds": _seconds("MOTO_RESTORE_DAY_SECONDS", "86400"),
 }
 
 _values = {}

@@ -40,6 +40,7 @@ ALL = (
     "snapshot_sets",
     "snapshot_copies",
     "snapshot_locks",
+    "snapshot_tiers",
     "snapshot_sharing",
     "target_groups",
     "classic_balancers",

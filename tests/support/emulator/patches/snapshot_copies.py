@@ -30,8 +30,7 @@ def copy_snapshot(self):
     encrypted = bool(source.encrypted or wanted or backend.ebs_encryption_by_default)
     if key and not encrypted:
         refuse("InvalidParameterDependency", "The parameter KmsKeyId requires the parameter Encrypted to be set.")
-    if source.status != "completed":
-        refuse("IncorrectState", f"Snapshot is in invalid state - {source.status}")
+    ebs.usable(source)
     if sum(one.transfer_type is not None and one.status == "pending" for one in backend.snapshots.values()) \
             >= MOST_AT_ONCE:
         refuse("ResourceLimitExceeded", f"Too many snapshot copies in progress. The limit is {MOST_AT_ONCE} for this"

@@ -66,7 +66,11 @@ def changes(self):
 # Encrypted snapshots can't be made public; those encrypted with the AWS managed key can't be shared at all.
 # https://docs.aws.amazon.com/ebs/latest/userguide/block-public-access-snapshots.html
 # With block public access on, no snapshot can be newly made public.
+# https://docs.aws.amazon.com/ebs/latest/userguide/snapshot-archive-considerations.html
+# Archived snapshots can't be shared.
 def shareable(backend, snapshot, add):
+    if add and ebs.archived(snapshot):
+        refuse("IncorrectState", f"The snapshot '{snapshot.id}' is archived. Restore it to the standard tier first.")
     public = any(kind == "Group" for kind, _ in add)
     if public and snapshot.encrypted:
         refuse("OperationNotPermitted", "Encrypted snapshots can't be made public")
@@ -86,6 +90,7 @@ def describe_snapshot_attribute(self):
         return ActionResult({"SnapshotId": snapshot.id, "ProductCodes": []})
     if attribute != ATTRIBUTE:
         refuse("InvalidParameterValue", f"Value ({attribute}) for parameter attribute is invalid.")
+    ebs.archived(snapshot)  # an archival that has ended in the meantime took the permissions away
     permissions = [{"Group": group} for group in sorted(snapshot.create_volume_permission_groups)]
     permissions += [{"UserId": user} for user in sorted(snapshot.create_volume_permission_userids)]
     return ActionResult({"SnapshotId": snapshot.id, "CreateVolumePermissions": permissions})

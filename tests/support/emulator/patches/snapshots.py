@@ -82,7 +82,8 @@ def shown(snapshot, account):
         "State": snapshot.status, "StateMessage": snapshot.state_message, "StartTime": snapshot.start_time,
         "CompletionTime": snapshot.completion_time, "Progress": snapshot.progress, "OwnerId": snapshot.owner_id,
         "Description": snapshot.description or "", "Encrypted": snapshot.encrypted, "KmsKeyId": snapshot.kms_key_id,
-        "StorageTier": snapshot.storage_tier, "TransferType": snapshot.transfer_type,
+        "StorageTier": snapshot.storage_tier, "RestoreExpiryTime": snapshot.restore_expiry_time,
+        "TransferType": snapshot.transfer_type,
         "Tags": tag_list(snapshot) if own else [],
     }
 

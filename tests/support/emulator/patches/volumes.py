@@ -18,8 +18,7 @@ from bed.base import adds, page, refuse, wraps
 def create_volume(former, self, size, zone_name, snapshot_id=None, encrypted=False, kms_key_id=None, **others):
     snapshot = ebs.seen(self, snapshot_id) if snapshot_id else None
     if snapshot is not None:
-        if snapshot.status != "completed":
-            refuse("IncorrectState", f"Snapshot is in invalid state - {snapshot.status}")
+        ebs.usable(snapshot)
         size = snapshot.volume_size if size is None else int(size)
         if size < snapshot.volume_size:
             refuse("InvalidParameterValue", f"Volume of {size}GiB is too small for snapshot '{snapshot.id}', expect"
