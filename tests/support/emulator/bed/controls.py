@@ -1,6 +1,6 @@
 """Control endpoints for what AWS does by itself: snapshots that fail, instances that change."""
 
-from bed import find
+from bed import find, settings
 
 SNAPSHOT_STATES = ("pending", "completed", "error", "recoverable", "recovering")
 INSTANCE_STATES = {"pending": 0, "running": 16, "shutting-down": 32, "terminated": 48, "stopping": 64, "stopped": 80}
@@ -27,10 +27,14 @@ def _message(body, name):
 
 def snapshot(body, identifier):
     """Forces a state, with the message that DescribeSnapshots then shows; or makes what comes later fail."""
-    _only(body, "state", "message", "tiering_fails")
+    _only(body, "state", "message", "pending_seconds", "copies_fail", "tiering_fails")
     found = find.snapshot(identifier)
     if "state" in body or "message" in body:
         found.force(_one_of(body.get("state"), SNAPSHOT_STATES), body.get("message"))
+    if "pending_seconds" in body:  # how long from its start, in place of what was set when it was made
+        found.pending_seconds = settings.number("pending_seconds", body["pending_seconds"])
+    if "copies_fail" in body:  # later copies of it end in error once their pending time is over; null stops that
+        found.copies_fail = _message(body, "copies_fail")
     if "tiering_fails" in body:  # the next archival or restore of it
         found.tiering_fails = _message(body, "tiering_fails")
     return {"snapshot": found.id, "state": found.status, "message": found.state_message}
@@ -38,10 +42,15 @@ def snapshot(body, identifier):
 
 def volume(body, identifier):
     """Makes every later snapshot of the volume end in error once its pending time is over; null stops that."""
-    _only(body, "snapshots_fail")
+    _only(body, "snapshots_fail", "snapshot_seconds")
     found = find.volume(identifier)
-    found.snapshots_fail = _message(body, "snapshots_fail")
-    return {"volume": found.id, "snapshots_fail": found.snapshots_fail}
+    if "snapshots_fail" in body:
+        found.snapshots_fail = _message(body, "snapshots_fail")
+    if "snapshot_seconds" in body:  # how long they stay pending; null: as the account's setting says
+        seconds = body["snapshot_seconds"]
+        found.snapshot_seconds = None if seconds is None else settings.number("snapshot_seconds", seconds)
+    return {"volume": found.id, "snapshots_fail": getattr(found, "snapshots_fail", None),
+            "snapshot_seconds": getattr(found, "snapshot_seconds", None)}
 
 
 def instance(body, identifier):

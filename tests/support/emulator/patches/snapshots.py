@@ -14,16 +14,19 @@ from bed.base import adds, page, refuse, tag_list, wraps
 # https://docs.aws.amazon.com/AWSEC2/latest/APIReference/API_CreateSnapshot.html
 # https://docs.aws.amazon.com/ebs/latest/userguide/ebs-creating-snapshot.html
 # A snapshot is made asynchronously: it is pending until everything is copied, then completed. A snapshot of an
-# encrypted volume is encrypted with the same key. It keeps the size that the volume had.
+# encrypted volume is encrypted with the same key and data key. It keeps the size that the volume had.
 @wraps(Snapshot, "__init__")
 def init(former, self, ec2_backend, snapshot_id, volume, description, *args, **kwargs):
     self.forced = None
     former(self, ec2_backend, snapshot_id, volume, description, *args, **kwargs)
     self.volume_id, self.volume_size = volume.id, volume.size
     self.kms_key_id = self.kms_key_id or (volume.kms_key_id if self.encrypted else None)
-    self.pending_seconds = 0 if self.from_ami else settings.get(ec2_backend.account_id, "snapshot_seconds")
+    seconds = getattr(volume, "snapshot_seconds", None)
+    self.pending_seconds = (0 if self.from_ami else seconds if seconds is not None
+                            else settings.get(ec2_backend.account_id, "snapshot_seconds"))
     self.failure = getattr(volume, "snapshots_fail", None)
-    self.transfer_type = None
+    self.transfer_type = self.completion_minutes = None
+    self.data_key = volume.data_key if self.encrypted else None
 
 
 def finished(self):
@@ -83,8 +86,8 @@ def shown(snapshot, account):
         "CompletionTime": snapshot.completion_time, "Progress": snapshot.progress, "OwnerId": snapshot.owner_id,
         "Description": snapshot.description or "", "Encrypted": snapshot.encrypted, "KmsKeyId": snapshot.kms_key_id,
         "StorageTier": snapshot.storage_tier, "RestoreExpiryTime": snapshot.restore_expiry_time,
-        "TransferType": snapshot.transfer_type,
-        "Tags": tag_list(snapshot) if own else [],
+        "TransferType": snapshot.transfer_type, "CompletionDurationMinutes": snapshot.completion_minutes,
+        "DataEncryptionKeyId": snapshot.data_key, "Tags": tag_list(snapshot) if own else [],
     }
 
 
@@ -171,7 +174,7 @@ def create_snapshot(former, self, volume_id, description, owner_id=None, from_am
 def create(former, self):
     snapshot = former(self).result
     return ActionResult({**shown(snapshot, self.current_account), "State": "pending", "Progress": "",
-                         "StateMessage": None, "CompletionTime": None})
+                         "StateMessage": None, "CompletionTime": None, "DataEncryptionKeyId": None})
 
 
 # https://docs.aws.amazon.com/AWSEC2/latest/APIReference/API_DeleteSnapshot.html (one's own, not those of AMIs)

@@ -77,6 +77,19 @@ class Snapshots(SnapshotTest):
         bed(f"volumes/{volume}", {"snapshots_fail": None})
         self.assertEqual(self.shown(self.ec2.create_snapshot(VolumeId=volume)["SnapshotId"])["State"], "completed")
 
+    def test_each_volume_takes_its_time(self):
+        """https://docs.aws.amazon.com/AWSEC2/latest/APIReference/API_CreateSnapshots.html
+        https://docs.aws.amazon.com/ebs/latest/userguide/ebs-creating-snapshot.html: a snapshot "remains in the pending
+        state until all of data has been transferred", which differs by volume: here as the bed is set."""
+        slow, fast = self.volume(), self.volume()
+        bed(f"volumes/{slow}", {"snapshot_seconds": 600})
+        made = [self.ec2.create_snapshot(VolumeId=one)["SnapshotId"] for one in (slow, fast)]
+        self.assertEqual([self.shown(one)["State"] for one in made], ["pending", "completed"])
+        bed(f"snapshots/{made[0]}", {"pending_seconds": 0})
+        bed(f"volumes/{slow}", {"snapshot_seconds": None})
+        made.append(self.ec2.create_snapshot(VolumeId=slow)["SnapshotId"])
+        self.assertEqual([self.shown(one)["State"] for one in made], ["completed"] * 3)
+
     def test_owners_filters_pages(self):
         """https://docs.aws.amazon.com/AWSEC2/latest/APIReference/API_DescribeSnapshots.html
         OwnerIds self keeps one's own; filters by tag, volume and state; MaxResults from 5 on, not with ids."""

@@ -32,6 +32,7 @@ MODULES = {
     "autoscaling_hooks": "autoscaling_lifecycle", "autoscaling_health": "autoscaling_lifecycle",
     "network_acls": "network_acls", "iam_roles": "iam_roles",
     "target_groups": "load_balancers", "classic_balancers": "load_balancers", "balancer_attributes": "load_balancers",
+    "snapshot_copies": "snapshot_copies", "snapshot_locks": "snapshot_locks",
     "snapshot_tiers": "snapshot_tiers", "snapshot_sharing": "snapshot_sharing", "autoscaling": "autoscaling",
 }
 
