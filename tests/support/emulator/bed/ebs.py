@@ -6,8 +6,16 @@ from bed import find, keys
 from bed.base import refuse
 
 
+def block_of_public_access(backend):
+    """Per account and Region: block-all-sharing, block-new-sharing or unblocked."""
+    return backend.__dict__.get("bed_block_public_access", "unblocked")
+
+
 def public(snapshot):
-    return not archived(snapshot) and "all" in snapshot.create_volume_permission_groups
+    # https://docs.aws.amazon.com/AWSEC2/latest/APIReference/API_EnableSnapshotBlockPublicAccess.html
+    # With block-all-sharing those that are shared publicly already are treated as private; the attribute stays.
+    return (not archived(snapshot) and "all" in snapshot.create_volume_permission_groups
+            and block_of_public_access(snapshot.ec2_backend) != "block-all-sharing")
 
 
 def shared_with(snapshot, account):
@@ -48,6 +56,11 @@ def lookup(backend, identifier):
         if snapshot is not None and (public(snapshot) or shared_with(snapshot, backend.account_id)):
             return snapshot
     return None
+
+
+def known(backend, identifier):
+    """Whether some account has a snapshot with this id in the backend's Region."""
+    return any(identifier in other.snapshots for other in find.backends(backend.region_name))
 
 
 def seen(backend, identifier):

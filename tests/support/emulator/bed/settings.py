@@ -35,6 +35,8 @@ KNOWN = {
     "heartbeat_scale": _seconds("MOTO_HEARTBEAT_SCALE", "1"),
     # how long after an instance of a group began to fail its health checks it counts as unhealthy
     "health_check_seconds": _seconds("MOTO_HEALTH_CHECK_SECONDS", "0"),
+    # how long an hour of the cooling-off period of a lock is (AWS: 3600)
+    "cool_off_hour_seconds": _seconds("MOTO_COOL_OFF_HOUR_SECONDS", "3600"),
     # whether the copy of an encrypted snapshot to another Region needs a PresignedUrl (1), as the reference once said
     "presigned_url_required": _seconds("MOTO_PRESIGNED_URL_REQUIRED", "0"),
     # how long it takes to archive a snapshot, and to restore it (AWS: up to 72 hours)

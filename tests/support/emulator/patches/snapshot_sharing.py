@@ -74,7 +74,7 @@ def shareable(backend, snapshot, add):
     public = any(kind == "Group" for kind, _ in add)
     if public and snapshot.encrypted:
         refuse("OperationNotPermitted", "Encrypted snapshots can't be made public")
-    if public and state(backend) != "unblocked":
+    if public and ebs.block_of_public_access(backend) != "unblocked":
         refuse("OperationNotPermitted", "Public sharing of snapshots is blocked in this account and Region")
     if add and snapshot.encrypted and keys.aws_managed(backend.account_id, backend.region_name, snapshot.kms_key_id):
         refuse("OperationNotPermitted", "Encrypted snapshots with EBS default key cannot be shared")
@@ -111,10 +111,6 @@ def reset_snapshot_attribute(self):
 # https://docs.aws.amazon.com/AWSEC2/latest/APIReference/API_EnableSnapshotBlockPublicAccess.html, Disable…, and
 # https://docs.aws.amazon.com/AWSEC2/latest/APIReference/API_GetSnapshotBlockPublicAccessState.html
 # Per account and Region: block-all-sharing, block-new-sharing or unblocked.
-def state(backend):
-    return backend.__dict__.get("bed_block_public_access", "unblocked")
-
-
 @adds(EC2Response)
 def enable_snapshot_block_public_access(self):
     wanted = self._get_param("State")
@@ -135,4 +131,4 @@ def disable_snapshot_block_public_access(self):
 @adds(EC2Response)
 def get_snapshot_block_public_access_state(self):
     self.error_on_dryrun()
-    return ActionResult({"State": state(self.ec2_backend), "ManagedBy": "account"})
+    return ActionResult({"State": ebs.block_of_public_access(self.ec2_backend), "ManagedBy": "account"})

@@ -101,7 +101,9 @@ def get_filter_value(former, self, name, method_name=None):
 # https://docs.aws.amazon.com/AWSEC2/latest/APIReference/API_DescribeSnapshots.html
 # Shown are public snapshots, one's own, and those of others with explicit permission. OwnerIds keeps those of the
 # named accounts, self or amazon. RestorableByUserIds keeps those that the named accounts have explicit permission
-# for (self: one's own too; all: public ones). Pages of 5 to 1000, not together with snapshot ids.
+# for (self: one's own too; all: public ones; "AWS account IDs (if you own the snapshots)"). "If you specify a
+# snapshot ID for which you do not have access, it is not included in the returned results"; an id that no snapshot
+# has is an error. Pages of 5 to 1000, not together with snapshot ids.
 @adds(EC2Response)
 def describe_snapshots(self):
     backend, account = self.ec2_backend, self.current_account
@@ -112,7 +114,7 @@ def describe_snapshots(self):
         refuse("InvalidParameterCombination",
                "The parameter snapshotSet cannot be used with the parameter maxResults")
     self.error_on_dryrun()
-    found = [ebs.seen(backend, identifier) for identifier in ids] if ids else candidates(backend, owners)
+    found = named(backend, ids) if ids else candidates(backend, owners)
     if owners:
         names = {account if owner == "self" else owner for owner in owners}
         found = [one for one in found if one.owner_id in names or "amazon" in names and one.from_ami]
@@ -121,6 +123,11 @@ def describe_snapshots(self):
     found = [one for one in found if kept(one, filters, account)]
     found, token = page(self, found)
     return ActionResult({"Snapshots": [shown(one, account) for one in found], "NextToken": token})
+
+
+def named(backend, ids):
+    found = [ebs.lookup(backend, one) if ebs.known(backend, one) else ebs.seen(backend, one) for one in ids]
+    return [one for one in found if one is not None]
 
 
 def candidates(backend, owners):
@@ -134,7 +141,7 @@ def restorable_by(snapshot, who, account):
         return ebs.public(snapshot)
     if who == "self":
         return snapshot.owner_id == account or ebs.shared_with(snapshot, account)
-    return ebs.shared_with(snapshot, who)
+    return snapshot.owner_id == account and ebs.shared_with(snapshot, who)
 
 
 def kept(snapshot, filters, account):
