@@ -110,7 +110,7 @@ class Snapshots(SnapshotTest):
 
     def test_snapshots_at_once(self):
         """https://docs.aws.amazon.com/ebs/latest/userguide/ebs-resource-quotas.html
-        Of one volume at most five snapshots are pending: ConcurrentSnapshotLimitExceeded.
+        Of one volume at most five snapshots are pending, of a st1 or sc1 volume one: ConcurrentSnapshotLimitExceeded.
         https://docs.aws.amazon.com/AWSEC2/latest/APIReference/errors-overview.html
         SnapshotCreationPerVolumeRateExceeded when one follows another too soon, where the bed is set so."""
         self.pending()
@@ -118,6 +118,10 @@ class Snapshots(SnapshotTest):
         for _ in range(5):
             self.ec2.create_snapshot(VolumeId=volume)
         self.refused("ConcurrentSnapshotLimitExceeded", self.ec2.create_snapshot, 400, VolumeId=volume)
+        for kind in ("st1", "sc1"):
+            volume = self.volume(VolumeType=kind, Size=125)
+            self.ec2.create_snapshot(VolumeId=volume)
+            self.refused("ConcurrentSnapshotLimitExceeded", self.ec2.create_snapshot, 400, VolumeId=volume)
         bed("settings", {"account": self.account, "snapshot_interval_seconds": 15})
         self.addCleanup(bed, "settings", {"account": self.account, "snapshot_interval_seconds": 0})
         volume = self.volume()
@@ -164,6 +168,17 @@ class Sets(SnapshotTest):
         self.refused("InvalidParameterValue", self.ec2.create_snapshots, 400, InstanceSpecification={
             "InstanceId": instance, "ExcludeBootVolume": True,
             "ExcludeDataVolumeIds": [volumes["/dev/sdf"], volumes["/dev/sdg"]]})
+
+    def test_instance_store(self):
+        """https://docs.aws.amazon.com/AWSEC2/latest/UserGuide/block-device-mapping-concepts.html
+        "When you view the block device mapping for your instance, you can see only the EBS volumes, not the instance
+        store volumes." https://docs.aws.amazon.com/AWSEC2/latest/APIReference/API_CreateSnapshots.html: snapshots
+        are of "specified EBS volumes"."""
+        made = self.launch(BlockDeviceMappings=[{"DeviceName": "/dev/sdb", "VirtualName": "ephemeral0"},
+                                                {"DeviceName": "/dev/sdf", "Ebs": {"VolumeSize": 2}}])
+        volumes = {one["DeviceName"]: one["Ebs"]["VolumeId"] for one in made["BlockDeviceMappings"]}
+        self.assertEqual(set(volumes), {"/dev/xvda", "/dev/sdf"})
+        self.assertEqual({one["VolumeId"] for one in self.take(made["InstanceId"])}, set(volumes.values()))
 
     def test_copied_tags(self):
         """https://docs.aws.amazon.com/AWSEC2/latest/APIReference/API_CreateSnapshots.html (CopyTagsFromSource)
