@@ -48,7 +48,8 @@ class Move:
 
     @property
     def expires(self):
-        """When a temporary restore ends. https://docs.aws.amazon.com/ebs/latest/userguide/modify-temp-restore-period.html"""
+        """When a temporary restore ends."""
+        # https://docs.aws.amazon.com/ebs/latest/userguide/modify-temp-restore-period.html
         if self.days is None or self.in_progress or self.failure:
             return None
         return self.ends + datetime.timedelta(seconds=self.days * self.day)

@@ -8,7 +8,10 @@ from moto.ec2.models.elastic_block_store import EBSBackend, Snapshot
 from moto.ec2.responses import EC2Response
 
 from bed import ebs, settings
-from bed.base import adds, page, refuse, tag_list, wraps
+from bed.base import adds, page, refuse, wraps
+
+#: https://docs.aws.amazon.com/ebs/latest/userguide/ebs-resource-quotas.html (pending snapshots per account)
+MOST_PENDING = 100
 
 
 # https://docs.aws.amazon.com/AWSEC2/latest/APIReference/API_CreateSnapshot.html
@@ -76,10 +79,26 @@ Snapshot.force = force
 Snapshot.volume_id = Snapshot.volume_size = None  # moto looks them up in the volume, which may change or end
 
 
-def shown(snapshot, account):
-    """A snapshot in the form of an answer. Tags are those of the owner, and only the owner's to see."""
-    # https://docs.aws.amazon.com/ebs/latest/userguide/ebs-modifying-snapshot-permissions.html
-    own = snapshot.ec2_backend.account_id == account
+# https://docs.aws.amazon.com/AWSEC2/latest/UserGuide/Using_Tags.html
+# "When you tag public or shared resources, the tags you assign are available only to your AWS account": each account
+# sees its own tags of a shared snapshot.
+class Seen:
+    """A snapshot as an account sees it, for filters."""
+
+    def __init__(self, snapshot, backend):
+        self.snapshot, self.tags = snapshot, backend.tags.get(snapshot.id, {})
+
+    def get_filter_value(self, name, method_name=None):
+        if name.startswith("tag:"):
+            return self.tags.get(name[4:])
+        if name in ("tag-key", "tag-value"):
+            return list(self.tags if name == "tag-key" else self.tags.values())
+        return self.snapshot.get_filter_value(name, method_name)
+
+
+def shown(snapshot, backend):
+    """A snapshot in the form of an answer to the account of the backend."""
+    tags = backend.tags.get(snapshot.id, {})
     return {
         "SnapshotId": snapshot.id, "VolumeId": snapshot.volume_id, "VolumeSize": snapshot.volume_size,
         "State": snapshot.status, "StateMessage": snapshot.state_message, "StartTime": snapshot.start_time,
@@ -87,7 +106,7 @@ def shown(snapshot, account):
         "Description": snapshot.description or "", "Encrypted": snapshot.encrypted, "KmsKeyId": snapshot.kms_key_id,
         "StorageTier": snapshot.storage_tier, "RestoreExpiryTime": snapshot.restore_expiry_time,
         "TransferType": snapshot.transfer_type, "CompletionDurationMinutes": snapshot.completion_minutes,
-        "DataEncryptionKeyId": snapshot.data_key, "Tags": tag_list(snapshot) if own else [],
+        "DataEncryptionKeyId": snapshot.data_key, "Tags": [{"Key": key, "Value": value} for key, value in tags.items()],
     }
 
 
@@ -120,9 +139,9 @@ def describe_snapshots(self):
         found = [one for one in found if one.owner_id in names or "amazon" in names and one.from_ami]
     if restorable:
         found = [one for one in found if any(restorable_by(one, who, account) for who in restorable)]
-    found = [one for one in found if kept(one, filters, account)]
+    found = [one for one in found if kept(Seen(one, backend), filters)]
     found, token = page(self, found)
-    return ActionResult({"Snapshots": [shown(one, account) for one in found], "NextToken": token})
+    return ActionResult({"Snapshots": [shown(one, backend) for one in found], "NextToken": token})
 
 
 def named(backend, ids):
@@ -144,25 +163,27 @@ def restorable_by(snapshot, who, account):
     return snapshot.owner_id == account and ebs.shared_with(snapshot, who)
 
 
-def kept(snapshot, filters, account):
+def kept(seen, filters):
     from moto.ec2.utils import is_filter_matching
 
-    foreign = snapshot.ec2_backend.account_id != account
-    return all(not (foreign and name.startswith("tag")) and is_filter_matching(snapshot, name, wanted)
-               for name, wanted in filters.items())
+    return all(is_filter_matching(seen, name, wanted) for name, wanted in filters.items())
 
 
 # https://docs.aws.amazon.com/ebs/latest/userguide/ebs-resource-quotas.html
 # At most 5 snapshots of a volume are pending at once, 1 of a st1 or sc1 volume: ConcurrentSnapshotLimitExceeded.
+# At most 100 of an account are pending: PendingSnapshotLimitExceeded.
 # https://docs.aws.amazon.com/AWSEC2/latest/APIReference/errors-overview.html
 # SnapshotCreationPerVolumeRateExceeded: wait 15 seconds between concurrent snapshots of a volume. (Only where the
 # bed's setting says so: it is 0 unless set.)
 def room(backend, volume):
-    pending = [one for one in backend.snapshots.values()
-               if one.from_ami is None and one.volume is volume and one.status == "pending" and not one.transfer_type]
+    of_account = [one for one in backend.snapshots.values()
+                  if one.from_ami is None and not one.transfer_type and one.status == "pending"]
+    pending = [one for one in of_account if one.volume is volume]
     if len(pending) >= (1 if volume.volume_type in ("st1", "sc1") else 5):
         refuse("ConcurrentSnapshotLimitExceeded",
                f"Maximum allowed in-progress snapshots for a single volume exceeded: {volume.id}")
+    if len(of_account) >= MOST_PENDING:
+        refuse("PendingSnapshotLimitExceeded", f"At most {MOST_PENDING} snapshots can be pending at once.")
     interval = settings.get(backend.account_id, "snapshot_interval_seconds")
     if any((utcnow() - one.start_time).total_seconds() < interval for one in pending):
         refuse("SnapshotCreationPerVolumeRateExceeded", "The maximum per volume CreateSnapshot request rate has been"
@@ -180,7 +201,7 @@ def create_snapshot(former, self, volume_id, description, owner_id=None, from_am
 @wraps(EC2Response, "create_snapshot")
 def create(former, self):
     snapshot = former(self).result
-    return ActionResult({**shown(snapshot, self.current_account), "State": "pending", "Progress": "",
+    return ActionResult({**shown(snapshot, self.ec2_backend), "State": "pending", "Progress": "",
                          "StateMessage": None, "CompletionTime": None, "DataEncryptionKeyId": None})
 
 

@@ -17,8 +17,9 @@ Volume.data_key = None
 # https://docs.aws.amazon.com/ebs/latest/userguide/encryption-examples.html
 # A volume of an encrypted snapshot is encrypted: of one's own snapshot under the same key, of a shared one under
 # the account's default key, unless a key is named. With encryption by default every new volume is encrypted. A key
-# is only named with encryption. https://docs.aws.amazon.com/AWSEC2/latest/APIReference/API_Snapshot.html: data keys
-# "are inherited by volumes created from snapshots, and vice versa" (here under the same key only). The size is at least the snapshot's; the snapshot must be completed.
+# is only named with encryption. The size is at least the snapshot's; the snapshot must be completed.
+# https://docs.aws.amazon.com/AWSEC2/latest/APIReference/API_Snapshot.html (DataEncryptionKeyId)
+# Data keys "are inherited by volumes created from snapshots, and vice versa" (here under the same key only).
 @wraps(EBSBackend, "create_volume")
 def create_volume(former, self, size, zone_name, snapshot_id=None, encrypted=False, kms_key_id=None, **others):
     snapshot = ebs.seen(self, snapshot_id) if snapshot_id else None

@@ -77,7 +77,8 @@ class Presigned(CopyTest):
                           ("region", self.url(made, region=FAR)), ("action", self.url(made, Action="CopyImage")),
                           ("destination", self.url(made, DestinationRegion="us-west-2")),
                           ("host", self.url(made, host=f"https://ec2.{FAR}.amazonaws.com")),
-                          ("time", self.url(made, expires=0)), ("changed", good.replace("Version=2016", "Version=2015")),
+                          ("time", self.url(made, expires=0)),
+                          ("changed", good.replace("Version=2016", "Version=2015")),
                           ("signature", good[:-1] + ("0" if good[-1] != "0" else "1"))):
             with self.subTest(name):
                 copy = self.copy(made, self.far, PresignedUrl=url)

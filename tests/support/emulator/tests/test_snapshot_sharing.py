@@ -1,7 +1,7 @@
 """Snapshots across accounts: permissions, what others see, copies."""
 
 from tests.harness import REGION, account, bed, client, wait_until
-from tests.test_snapshots import SnapshotTest
+from tests.test_snapshots import TAGS, SnapshotTest
 
 PERMISSION = "createVolumePermission"
 COPY_OPERATIONS = ["DescribeKey", "CreateGrant", "Decrypt", "ReEncryptFrom", "GenerateDataKeyWithoutPlaintext"]
@@ -139,6 +139,22 @@ class Sharing(SharingTest):
         for call in (self.theirs.describe_snapshot_attribute, self.theirs.reset_snapshot_attribute):
             self.refused("AuthFailure", call, 400, SnapshotId=made, Attribute=PERMISSION)
             self.refused("InvalidSnapshot.NotFound", call, 400, SnapshotId=secret, Attribute=PERMISSION)
+
+    def test_each_account_has_its_own_tags(self):
+        """https://docs.aws.amazon.com/AWSEC2/latest/UserGuide/Using_Tags.html
+        "When you tag public or shared resources, the tags you assign are available only to your AWS account; no other
+        AWS account will have access to those tags." """
+        made, secret = self.snapshot(TagSpecifications=TAGS)["SnapshotId"], self.snapshot()["SnapshotId"]
+        self.share(made, self.other)
+        tags = [{"Key": "seen", "Value": "yes"}]
+        self.theirs.create_tags(Resources=[made], Tags=tags)
+        self.refused("InvalidSnapshot.NotFound", self.theirs.create_tags, 400, Resources=[secret], Tags=tags)
+        shown = self.theirs.describe_snapshots(SnapshotIds=[made])["Snapshots"][0]
+        self.assertEqual((shown["Tags"], self.shown(made)["Tags"]), (tags, TAGS[0]["Tags"]))
+        for ec2, name, values, found in ((self.theirs, "tag:seen", ["yes"], 1), (self.theirs, "tag-key", ["case"], 0),
+                                         (self.ec2, "tag:seen", ["yes"], 0), (self.ec2, "tag-key", ["case"], 1)):
+            filters = [{"Name": name, "Values": values}, {"Name": "snapshot-id", "Values": [made]}]
+            self.assertEqual(len(ec2.describe_snapshots(Filters=filters)["Snapshots"]), found, (name, values))
 
     def test_visible_only_when_shared(self):
         """https://docs.aws.amazon.com/AWSEC2/latest/APIReference/API_DescribeSnapshots.html

@@ -1,6 +1,6 @@
 """Snapshots of volumes, and sets of them."""
 
-from tests.harness import AwsTest, bed, wait_until
+from tests.harness import AwsTest, account, bed, client, wait_until
 
 TAGS = [{"ResourceType": "snapshot", "Tags": [{"Key": "case", "Value": "7"}]}]
 
@@ -127,6 +127,22 @@ class Snapshots(SnapshotTest):
         volume = self.volume()
         self.ec2.create_snapshot(VolumeId=volume)
         self.refused("SnapshotCreationPerVolumeRateExceeded", self.ec2.create_snapshot, 400, VolumeId=volume)
+
+
+    def test_snapshots_of_an_account_at_once(self):
+        """https://docs.aws.amazon.com/ebs/latest/userguide/ebs-resource-quotas.html
+        Pending snapshots per account: 100.
+        https://docs.aws.amazon.com/AWSEC2/latest/APIReference/errors-overview.html (PendingSnapshotLimitExceeded)
+        "You've reached the limit on the number of Amazon EBS snapshots that you can have in the pending state." """
+        number = account()
+        ec2 = client("ec2", number)
+        bed("settings", {"account": number, "snapshot_seconds": 600})
+        volumes = [ec2.create_volume(AvailabilityZone="eu-west-1a", Size=1)["VolumeId"] for _ in range(21)]
+        for volume in volumes[:20]:
+            made = [ec2.create_snapshot(VolumeId=volume)["SnapshotId"] for _ in range(5)]
+        self.refused("PendingSnapshotLimitExceeded", ec2.create_snapshot, 400, VolumeId=volumes[20])
+        self.complete(made[0])
+        ec2.create_snapshot(VolumeId=volumes[20])
 
 
 class Sets(SnapshotTest):

@@ -20,7 +20,8 @@ import patches  # noqa: E402
 MODULES = {
     "requests": "requests", "credentials": "requests", "regions": "requests", "times": "requests",
     "filters": "names", "ids": "names", "tags": "names", "dry_run": "names", "kms_keys": "kms", "kms_access": "kms",
-    "kms_grants": "kms", "kms_policies": "kms_policies", "kms_consistency": "kms_consistency", "sts": "sts", "security_groups": "security_groups",
+    "kms_grants": "kms", "kms_policies": "kms_policies", "kms_consistency": "kms_consistency",
+    "sts": "sts", "security_groups": "security_groups",
     "security_group_rules": "security_groups", "network_interfaces": "interfaces",
     "addresses": "interfaces", "interface_attributes": "interfaces", "elastic_ips": "interfaces", "volumes": "volumes",
     "volume_attachments": "volumes", "instances": "instances", "instance_launch": "instances",
