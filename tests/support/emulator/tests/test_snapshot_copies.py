@@ -1,5 +1,6 @@
 """CopySnapshot: presigned URLs, limits, late failures, lineage."""
 
+import json
 import urllib.parse
 
 import boto3
@@ -173,6 +174,62 @@ class Copying(CopyTest):
         managed = client("kms", self.account, region=FAR).describe_key(KeyId="alias/aws/ebs")["KeyMetadata"]["Arn"]
         self.assertEqual(default, managed)
 
+    def shared(self, key):
+        made = self.encrypted(key)
+        self.share(made, self.other)
+        return made
+
+    def test_what_a_grant_must_hold(self):
+        """https://docs.aws.amazon.com/ebs/latest/userguide/share-kms-key.html
+        The receiving account needs every one of the operations on the source's key; without, "the snapshot copy
+        receives the 'Given key ID is not accessible' status message" (ebs-copy-snapshot.html)."""
+        source, target = self.key(), self.key(self.other)
+        made = self.shared(source)
+        for missing in (*COPY_OPERATIONS, None):
+            with self.subTest(missing=missing):
+                grant = self.kms.create_grant(
+                    KeyId=source, GranteePrincipal=f"arn:aws:iam::{self.other}:root",
+                    Operations=[one for one in COPY_OPERATIONS if one != missing])["GrantId"]
+                copy = self.copy(made, self.theirs, KmsKeyId=target)
+                self.assertEqual(copy["State"], "error" if missing else "completed")
+                self.kms.revoke_grant(KeyId=source, GrantId=grant)
+
+    def test_by_key_policy(self):
+        """https://docs.aws.amazon.com/ebs/latest/userguide/share-kms-key.html
+        https://docs.aws.amazon.com/kms/latest/developerguide/key-policy-modifying-external-accounts.html
+        Two statements let another account copy: one for the use of the key, one for grants with
+        kms:GrantIsForAWSResource, which do not let it make a grant by itself. The target's policy counts as well."""
+        them, us = ({"AWS": f"arn:aws:iam::{number}:root"} for number in (self.other, self.account))
+        use = {"Effect": "Allow", "Principal": them, "Resource": "*", "Action": [
+            "kms:Encrypt", "kms:Decrypt", "kms:ReEncrypt*", "kms:GenerateDataKey*", "kms:DescribeKey"]}
+        grants = {"Effect": "Allow", "Principal": them, "Resource": "*", "Action": [
+            "kms:CreateGrant", "kms:ListGrants", "kms:RevokeGrant"],
+            "Condition": {"Bool": {"kms:GrantIsForAWSResource": "true"}}}
+        whole = {"Effect": "Allow", "Principal": us, "Action": "kms:*", "Resource": "*"}
+        source, target = self.key(), self.key(self.other)
+        made = self.shared(source)
+        for statements, state in (([use], "error"), ([grants], "error"), ([use, grants], "completed")):
+            self.kms.put_key_policy(KeyId=source, Policy=json.dumps({"Statement": [whole, *statements]}))
+            self.assertEqual(self.copy(made, self.theirs, KmsKeyId=target)["State"], state)
+        theirs = client("kms", self.other)
+        self.refused("AccessDeniedException", theirs.create_grant, 400, KeyId=source, Operations=["Decrypt"],
+                     GranteePrincipal=f"arn:aws:iam::{self.other}:root")
+        manage = {**whole, "Principal": them, "Action": ["kms:PutKeyPolicy", "kms:DescribeKey"]}
+        theirs.put_key_policy(KeyId=target, Policy=json.dumps({"Statement": [manage]}))
+        self.assertEqual(self.copy(made, self.theirs, KmsKeyId=target)["State"], "error")
+
+    def test_from_the_default_key(self):
+        """https://docs.aws.amazon.com/ebs/latest/userguide/ebs-modifying-snapshot-permissions.html
+        Snapshots under the AWS managed key can't be shared: they are first copied under another key of the account,
+        and that copy is shared."""
+        made, transfer = self.encrypted(), self.key()
+        self.refused("OperationNotPermitted", self.ec2.modify_snapshot_attribute, 400, SnapshotId=made,
+                     OperationType="add", UserIds=[self.other])
+        copy = self.copy(made, KmsKeyId=transfer)
+        self.assertEqual((copy["State"], copy["KmsKeyId"]), ("completed", transfer))
+        self.share(copy["SnapshotId"], self.other)
+        self.assertEqual(self.permissions(copy["SnapshotId"]), [self.other])
+
     def test_a_key_that_goes_away_in_the_middle(self):
         """https://docs.aws.amazon.com/AWSEC2/latest/APIReference/API_CopySnapshot.html (KmsKeyId)
         "AWS authenticates the KMS key asynchronously. Therefore [...] the action can appear to complete, but
@@ -180,8 +237,7 @@ class Copying(CopyTest):
         for spoil in ("source", "target", "deletion"):
             with self.subTest(spoil):
                 source, target = self.key(), self.key(self.other)
-                made = self.encrypted(source)
-                self.share(made, self.other)
+                made = self.shared(source)
                 self.kms.create_grant(KeyId=source, GranteePrincipal=f"arn:aws:iam::{self.other}:root",
                                       Operations=COPY_OPERATIONS)
                 done = self.copy(made, self.theirs, KmsKeyId=target)["SnapshotId"]
