@@ -8,8 +8,8 @@ INSTANCE_STATES = {"pending": 0, "running": 16, "shutting-down": 32, "terminated
 
 def _only(body, *names):
     wrong = [name for name in body if name not in names]
-    if wrong:
-        raise ValueError(f"unknown: {', '.join(wrong)}; known: {', '.join(names)}")
+    if wrong or not body:
+        raise ValueError(f"unknown: {', '.join(wrong) or 'nothing is given'}; known: {', '.join(names)}")
 
 
 def _one_of(value, allowed):
@@ -41,10 +41,10 @@ def snapshot(body, identifier):
 
 
 def volume(body, identifier):
-    """Makes every later snapshot of the volume end in error once its pending time is over; null stops that."""
+    """What becomes of later snapshots of the volume."""
     _only(body, "snapshots_fail", "snapshot_seconds")
     found = find.volume(identifier)
-    if "snapshots_fail" in body:
+    if "snapshots_fail" in body:  # they end in error once their pending time is over; null stops that
         found.snapshots_fail = _message(body, "snapshots_fail")
     if "snapshot_seconds" in body:  # how long they stay pending; null: as the account's setting says
         seconds = body["snapshot_seconds"]
