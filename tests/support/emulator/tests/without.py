@@ -28,14 +28,12 @@ MODULES = {
     "instance_store": "snapshots", "volume_keys": "volume_keys",
     "instance_attributes": "instances", "metadata_options": "instances", "instance_profiles": "instances",
     "console": "instances", "snapshots": "snapshots", "snapshot_sets": "snapshots",
-    "snapshot_copies": "snapshot_sharing", "snapshot_locks": "snapshot_locks",
+    "snapshot_copies": "snapshot_copies", "snapshot_locks": "snapshot_locks", "snapshot_tiers": "snapshot_tiers",
     "snapshot_sharing": "snapshot_sharing", "autoscaling": "autoscaling",
     "autoscaling_lifecycle": "autoscaling_lifecycle", "autoscaling_members": "autoscaling_lifecycle",
     "autoscaling_hooks": "autoscaling_lifecycle", "autoscaling_health": "autoscaling_lifecycle",
     "network_acls": "network_acls", "iam_roles": "iam_roles",
     "target_groups": "load_balancers", "classic_balancers": "load_balancers", "balancer_attributes": "load_balancers",
-    "snapshot_copies": "snapshot_copies", "snapshot_locks": "snapshot_locks",
-    "snapshot_tiers": "snapshot_tiers", "snapshot_sharing": "snapshot_sharing", "autoscaling": "autoscaling",
 }
 
 
