@@ -25,7 +25,7 @@ MODULES = {
     "security_group_rules": "security_groups", "network_interfaces": "interfaces",
     "addresses": "interfaces", "interface_attributes": "interfaces", "elastic_ips": "interfaces", "volumes": "volumes",
     "volume_attachments": "volumes", "instances": "instances", "instance_launch": "instances",
-    "instance_store": "snapshots", "volume_keys": "volume_keys",
+    "instance_store": "snapshots", "volume_keys": "volume_keys", "trunk_interfaces": "trunk_interfaces",
     "instance_attributes": "instances", "metadata_options": "instances", "instance_profiles": "instances",
     "console": "instances", "snapshots": "snapshots", "snapshot_sets": "snapshots",
     "snapshot_copies": "snapshot_copies", "snapshot_locks": "snapshot_locks", "snapshot_tiers": "snapshot_tiers",
