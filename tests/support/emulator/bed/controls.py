@@ -1,6 +1,6 @@
 """Control endpoints for what AWS does by itself: snapshots that fail, instances that change."""
 
-from bed import find, settings
+from bed import blocks, find, settings
 
 SNAPSHOT_STATES = ("pending", "completed", "error", "recoverable", "recovering")
 INSTANCE_STATES = {"pending": 0, "running": 16, "shutting-down": 32, "terminated": 48, "stopping": 64, "stopped": 80}
@@ -27,12 +27,14 @@ def _message(body, name):
 
 def snapshot(body, identifier):
     """Forces a state, with the message that DescribeSnapshots then shows; or makes what comes later fail."""
-    _only(body, "state", "message", "pending_seconds", "copies_fail", "tiering_fails")
+    _only(body, "state", "message", "pending_seconds", "void_tokens", "copies_fail", "tiering_fails")
     found = find.snapshot(identifier)
     if "state" in body or "message" in body:
         found.force(_one_of(body.get("state"), SNAPSHOT_STATES), body.get("message"))
     if "pending_seconds" in body:  # how long from its start, in place of what was set when it was made
         found.pending_seconds = settings.number("pending_seconds", body["pending_seconds"])
+    if "void_tokens" in body:  # of its blocks
+        found.bed_listed += 1
     if "copies_fail" in body:  # later copies of it end in error once their pending time is over; null stops that
         found.copies_fail = _message(body, "copies_fail")
     if "tiering_fails" in body:  # the next archival or restore of it
@@ -41,16 +43,21 @@ def snapshot(body, identifier):
 
 
 def volume(body, identifier):
-    """What becomes of later snapshots of the volume."""
-    _only(body, "snapshots_fail", "snapshot_seconds")
+    """What becomes of later snapshots of the volume; and the bytes of a raw image, a file on this machine, on it."""
+    _only(body, "snapshots_fail", "snapshot_seconds", "image")
     found = find.volume(identifier)
     if "snapshots_fail" in body:  # they end in error once their pending time is over; null stops that
         found.snapshots_fail = _message(body, "snapshots_fail")
     if "snapshot_seconds" in body:  # how long they stay pending; null: as the account's setting says
         seconds = body["snapshot_seconds"]
         found.snapshot_seconds = None if seconds is None else settings.number("snapshot_seconds", seconds)
+    if "image" in body:
+        try:
+            found.bed_blocks = blocks.of_image(body["image"], found.size)
+        except (OSError, TypeError) as wrong:
+            raise ValueError(f"image: {wrong}") from wrong
     return {"volume": found.id, "snapshots_fail": getattr(found, "snapshots_fail", None),
-            "snapshot_seconds": getattr(found, "snapshot_seconds", None)}
+            "snapshot_seconds": getattr(found, "snapshot_seconds", None), "blocks": len(blocks.of(found))}
 
 
 def instance(body, identifier):

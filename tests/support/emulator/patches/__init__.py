@@ -46,6 +46,7 @@ ALL = (
     "snapshot_locks",
     "snapshot_tiers",
     "snapshot_sharing",
+    "ebs_direct",
     "target_groups",
     "classic_balancers",
     "balancer_attributes",
