@@ -1,6 +1,6 @@
 """Control endpoints for what AWS does by itself: snapshots that fail, instances that change."""
 
-from bed import find
+from bed import blocks, find
 
 SNAPSHOT_STATES = ("pending", "completed", "error", "recoverable", "recovering")
 INSTANCE_STATES = {"pending": 0, "running": 16, "shutting-down": 32, "terminated": 48, "stopping": 64, "stopped": 80}
@@ -19,23 +19,35 @@ def _one_of(value, allowed):
 
 
 def snapshot(body, identifier):
-    """Forces a state, with the message that DescribeSnapshots then shows."""
-    _only(body, "state", "message")
-    state = _one_of(body.get("state"), SNAPSHOT_STATES)
+    """Forces a state, with the message that DescribeSnapshots then shows; makes the tokens of its blocks void."""
+    _only(body, "state", "message", "void_tokens")
     found = find.snapshot(identifier)
-    found.force(state, body.get("message"))
+    if "void_tokens" in body:
+        found.bed_listed += 1
+    if "state" in body or "void_tokens" not in body:
+        found.force(_one_of(body.get("state"), SNAPSHOT_STATES), body.get("message"))
     return {"snapshot": found.id, "state": found.status, "message": found.state_message}
 
 
 def volume(body, identifier):
-    """Makes every later snapshot of the volume end in error once its pending time is over; null stops that."""
-    _only(body, "snapshots_fail")
-    message = body["snapshots_fail"]
-    if message is not None and not isinstance(message, str):
-        raise ValueError("snapshots_fail must be the message or null")
+    """Makes every later snapshot of the volume end in error once its pending time is over (null stops that); puts the
+    bytes of a raw image, a file on this machine, onto the volume."""
+    _only(body, "snapshots_fail", "image")
+    if not body:
+        raise KeyError("snapshots_fail or image")
     found = find.volume(identifier)
-    found.snapshots_fail = message
-    return {"volume": found.id, "snapshots_fail": message}
+    if "snapshots_fail" in body:
+        message = body["snapshots_fail"]
+        if message is not None and not isinstance(message, str):
+            raise ValueError("snapshots_fail must be the message or null")
+        found.snapshots_fail = message
+    if "image" in body:
+        try:
+            found.bed_blocks = blocks.of_image(body["image"], found.size)
+        except (OSError, TypeError) as wrong:
+            raise ValueError(f"image: {wrong}") from wrong
+    return {"volume": found.id, "snapshots_fail": getattr(found, "snapshots_fail", None),
+            "blocks": len(blocks.of(found))}
 
 
 def instance(body, identifier):

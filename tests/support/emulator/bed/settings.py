@@ -11,7 +11,7 @@ def _seconds(name, default):
     return float(os.environ.get(name, default))
 
 
-#: Each setting with its default. All are times in seconds, but for the scales, and none may be negative.
+#: Each setting with its default. All are times in seconds, but for the scales and the span, and none may be negative.
 KNOWN = {
     # how long a snapshot stays pending
     "snapshot_seconds": _seconds("MOTO_SNAPSHOT_SECONDS", "0"),
@@ -35,6 +35,11 @@ KNOWN = {
     "heartbeat_scale": _seconds("MOTO_HEARTBEAT_SCALE", "1"),
     # how long after an instance of a group began to fail its health checks it counts as unhealthy
     "health_check_seconds": _seconds("MOTO_HEALTH_CHECK_SECONDS", "0"),
+    # how long the tokens of EBS direct are good (AWS: an hour, and 7 days)
+    "page_token_seconds": 3600.0,
+    "block_token_seconds": 7 * 24 * 3600.0,
+    # how many block indexes a page of EBS direct looks at, so that it may be empty; 0: no bound
+    "ebs_page_span": 0.0,
 }
 
 _values = {}

@@ -41,6 +41,7 @@ ALL = (
     "snapshot_copies",
     "snapshot_locks",
     "snapshot_sharing",
+    "ebs_direct",
     "target_groups",
     "classic_balancers",
     "balancer_attributes",

@@ -27,7 +27,7 @@ MODULES = {
     "instance_attributes": "instances", "metadata_options": "instances", "instance_profiles": "instances",
     "console": "instances", "snapshots": "snapshots", "snapshot_sets": "snapshots",
     "snapshot_copies": "snapshot_sharing", "snapshot_locks": "snapshot_locks",
-    "snapshot_sharing": "snapshot_sharing", "autoscaling": "autoscaling",
+    "snapshot_sharing": "snapshot_sharing", "ebs_direct": "ebs_direct", "autoscaling": "autoscaling",
     "autoscaling_lifecycle": "autoscaling_lifecycle", "autoscaling_members": "autoscaling_lifecycle",
     "autoscaling_hooks": "autoscaling_lifecycle", "autoscaling_health": "autoscaling_lifecycle",
     "network_acls": "network_acls", "iam_roles": "iam_roles",
