@@ -14,6 +14,7 @@ pub mod decide;
 pub mod effect;
 pub mod entry;
 pub mod executor;
+pub mod image;
 pub mod ledger;
 pub mod plan;
 pub mod preparation;
