@@ -6,9 +6,12 @@
 #[path = "../support/mod.rs"]
 mod support;
 
+mod blocks;
 mod changes;
+mod commands;
 mod failures;
 mod identity;
+mod image;
 mod reads;
 mod scene;
 mod size;

@@ -6,6 +6,9 @@
 mod accounts;
 mod autoscaling;
 mod calls;
+mod ebs_direct;
+mod ebs_image;
+mod ebs_rate;
 mod ec2_console;
 mod ec2_evidence;
 mod ec2_groups;

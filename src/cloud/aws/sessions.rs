@@ -80,6 +80,8 @@ pub(super) struct Session {
     pub(super) access: Access,
     /// Asks Auto Scaling.
     pub(super) autoscaling: aws_sdk_autoscaling::Client,
+    /// Reads blocks of snapshots. One attempt: there may be a thousand a second, with a rate and tries of their own.
+    pub(super) ebs: aws_sdk_ebs::Client,
     /// Asks EC2.
     pub(super) ec2: aws_sdk_ec2::Client,
     /// Asks about classic load balancers.
@@ -224,6 +226,7 @@ impl Sessions {
             sts: aws_sdk_sts::Client::from_conf(
                 aws_sdk_sts::config::Builder::from(&asking).retry_partition(partition("sts")).build(),
             ),
+            ebs: aws_sdk_ebs::Client::new(&once),
             ec2_once: aws_sdk_ec2::Client::new(&once),
             kms_once: aws_sdk_kms::Client::new(&once),
             access: access.clone(),
