@@ -70,7 +70,7 @@ impl Turns {
     }
 
     fn well(&mut self) {
-        self.apart = (self.apart - self.apart / 1024).max(self.shortest);
+        self.apart = self.apart.saturating_sub(self.apart / 1024).max(self.shortest);
     }
 }
 

@@ -102,7 +102,7 @@ impl ImageDigest {
     /// Takes zeros for the blocks before this one (or the end of the image), at most so many blocks at a time: hours of
     /// an empty volume are cut into pieces that way. Says whether the block is due now.
     pub fn zeros(&mut self, before: u64, most: u64) -> bool {
-        const ZEROS: [u8; 64 * 1024] = [0; 64 * 1024];
+        static ZEROS: [u8; 64 * 1024] = [0; 64 * 1024];
         let before = before.min(blocks(self.image));
         let end = before.min(self.next.saturating_add(most));
         while self.next < end {

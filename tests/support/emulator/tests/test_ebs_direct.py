@@ -76,7 +76,7 @@ class Blocks(SnapshotTest):
 
     def test_a_snapshot_keeps_the_bytes_of_its_moment(self):
         """https://docs.aws.amazon.com/ebs/latest/userguide/ebs-creating-snapshot.html
-        It has what was written up to the call, also while it is pending. A copy has the same, and a volume begins so."""
+        It has what was written up to the call, also while it is pending. A copy has the same; a volume begins so."""
         self.pending()
         volume = self.image({0: 1})
         first = self.snapshot(VolumeId=volume)["SnapshotId"]
