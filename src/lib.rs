@@ -3,6 +3,7 @@
 //! - [`api`]: what may be declared. Data only.
 //! - [`playbook`]: what happens next. Pure: no async, no clock, no client.
 //! - [`cloud`]: how it is done on AWS, and an in-memory AWS for tests.
+//! - `commands`: what a person runs by hand, without a cluster.
 //! - [`controller`]: the shell that observes, decides, records, performs and projects.
 
 #![cfg_attr(
@@ -14,6 +15,8 @@
 pub mod api;
 pub mod clock;
 pub mod cloud;
+#[cfg(feature = "aws")]
+pub mod commands;
 pub mod controller;
 pub mod health;
 pub mod metrics;

@@ -1,5 +1,6 @@
-//! Arguments, telemetry, lease, run.
+//! Arguments, telemetry, lease, run; or one of the commands, which need none of these.
 
+use std::io::Write as _;
 use std::net::SocketAddr;
 use std::process::ExitCode;
 use std::time::Duration;
@@ -8,6 +9,7 @@ use clap::Parser;
 use kube::Config;
 use sequester::api::policies::PolicyConfig;
 use sequester::cloud::aws::{Aws, AwsSettings};
+use sequester::commands::Command;
 use sequester::controller::settings::Settings;
 use sequester::controller::{Options, run};
 use sequester::health::{self, Health};
@@ -19,8 +21,10 @@ use sequester::telemetry::{self, LogFormat};
 /// AWS credentials come from where the AWS SDK looks: environment, web identity, Pod Identity, instance profile.
 /// Kubernetes from the pod's service account, or KUBECONFIG.
 #[derive(Debug, Parser)]
-#[command(version, max_term_width = 100)]
+#[command(version, max_term_width = 100, args_conflicts_with_subcommands = true)]
 struct Arguments {
+    #[command(subcommand)]
+    command: Option<Command>,
     /// Namespaces to work in, separated by commas. Default: all.
     #[arg(long, env = "SEQUESTER_NAMESPACES", value_delimiter = ',')]
     namespaces: Vec<String>,
@@ -117,12 +121,28 @@ impl Times {
 
 #[tokio::main]
 async fn main() -> ExitCode {
-    let arguments = Arguments::parse();
+    let mut arguments = Arguments::parse();
+    if let Some(command) = arguments.command.take() {
+        telemetry::start(LogFormat::Human);
+        return ended(Box::pin(command.run()).await);
+    }
     telemetry::start(arguments.log);
     match Box::pin(start(arguments)).await {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             tracing::error!(%error, "ends");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+/// A person reads it, so it is no log line.
+fn ended(result: Result<(), impl std::fmt::Display>) -> ExitCode {
+    match result {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            // Where not even this can be written, the exit code still says it.
+            let _ = writeln!(std::io::stderr(), "sequester: {error}");
             ExitCode::FAILURE
         }
     }

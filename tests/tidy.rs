@@ -83,6 +83,8 @@ fn rooms_know_whom_they_may() {
     never("api knows nobody", "crate::playbook crate::cloud crate::controller", |s| s.is_under("src/api"));
     let others = "crate::controller crate::cloud::{ crate::cloud::a crate::cloud::o crate::cloud::s";
     never("the playbook knows api and cloud/error.rs", others, |s| s.is_under("src/playbook"));
+    let by_hand = "crate::commands sequester::commands";
+    never("nobody but main knows the commands", by_hand, |s| !s.is_under("src/commands") && !s.is_under("src/main.rs"));
     never("nobody but main knows the controller", "crate::controller sequester::controller", |s| {
         !s.is_under("src/controller") && !s.is_under("src/main.rs")
     });

@@ -3,6 +3,7 @@
 mod ask;
 #[cfg(feature = "aws")]
 pub mod aws;
+pub mod blocks;
 pub mod error;
 pub mod sim;
 
@@ -173,4 +174,5 @@ pub const READ_ACTIONS: &[(&str, &[&str])] = &[
             "kms:ListGrants",
         ],
     ),
+    ("blocks", &["ebs:ListSnapshotBlocks", "ebs:GetSnapshotBlock", "ebs:ListChangedBlocks"]),
 ];

@@ -19,6 +19,7 @@ pub mod effect;
 pub mod entry;
 pub mod executor;
 pub mod group_change;
+pub mod image;
 pub mod ledger;
 pub mod plan;
 pub mod preparation;

@@ -7,10 +7,13 @@
 mod support;
 
 mod balancers;
+mod blocks;
 mod changes;
+mod commands;
 mod failures;
 mod groups;
 mod identity;
+mod image;
 mod reads;
 mod scene;
 mod size;

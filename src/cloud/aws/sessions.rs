@@ -81,6 +81,8 @@ pub(super) struct Session {
     pub(super) access: Access,
     /// Asks Auto Scaling.
     pub(super) autoscaling: aws_sdk_autoscaling::Client,
+    /// Reads blocks of snapshots. One attempt: there may be a thousand a second, with a rate and tries of their own.
+    pub(super) ebs: aws_sdk_ebs::Client,
     /// Asks EC2.
     pub(super) ec2: aws_sdk_ec2::Client,
     /// Asks about classic load balancers.
@@ -234,6 +236,7 @@ impl Sessions {
                 aws_sdk_sts::config::Builder::from(&asking).retry_partition(partition("sts")).build(),
             ),
             autoscaling_once: aws_sdk_autoscaling::Client::new(&once),
+            ebs: aws_sdk_ebs::Client::new(&once),
             ec2_once: aws_sdk_ec2::Client::new(&once),
             elb_classic_once: aws_sdk_elasticloadbalancing::Client::new(&once),
             elb_v2_once: aws_sdk_elasticloadbalancingv2::Client::new(&once),

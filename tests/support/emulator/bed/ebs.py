@@ -6,12 +6,35 @@ from bed import find, keys
 from bed.base import refuse
 
 
+def block_of_public_access(backend):
+    """Per account and Region: block-all-sharing, block-new-sharing or unblocked."""
+    return backend.__dict__.get("bed_block_public_access", "unblocked")
+
+
 def public(snapshot):
-    return "all" in snapshot.create_volume_permission_groups
+    # https://docs.aws.amazon.com/AWSEC2/latest/APIReference/API_EnableSnapshotBlockPublicAccess.html
+    # With block-all-sharing those that are shared publicly already are treated as private; the attribute stays.
+    return (not archived(snapshot) and "all" in snapshot.create_volume_permission_groups
+            and block_of_public_access(snapshot.ec2_backend) != "block-all-sharing")
 
 
 def shared_with(snapshot, account):
-    return account in snapshot.create_volume_permission_userids
+    return not archived(snapshot) and account in snapshot.create_volume_permission_userids
+
+
+def archived(snapshot):
+    return snapshot.storage_tier == "archive"
+
+
+def usable(snapshot):
+    """Refuses a snapshot that can't be used at the moment."""
+    if snapshot.status != "completed":
+        # https://docs.aws.amazon.com/AWSEC2/latest/APIReference/errors-overview.html (IncorrectState)
+        refuse("IncorrectState", f"Snapshot is in invalid state - {snapshot.status}")
+    if archived(snapshot):
+        # https://docs.aws.amazon.com/ebs/latest/userguide/snapshot-archive-considerations.html
+        # An archived snapshot must be restored before a volume is made of it, or it is copied or shared.
+        refuse("IncorrectState", f"The snapshot '{snapshot.id}' is archived. Restore it to the standard tier first.")
 
 
 def visible(backend):
@@ -33,6 +56,11 @@ def lookup(backend, identifier):
         if snapshot is not None and (public(snapshot) or shared_with(snapshot, backend.account_id)):
             return snapshot
     return None
+
+
+def known(backend, identifier):
+    """Whether some account has a snapshot with this id in the backend's Region."""
+    return any(identifier in other.snapshots for other in find.backends(backend.region_name))
 
 
 def seen(backend, identifier):

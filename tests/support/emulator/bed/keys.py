@@ -35,17 +35,31 @@ def grantee_matches(grantee, caller):
     return policy.principal_matches({"AWS": grantee}, caller)
 
 
-def authorized(key, caller, action, context=None):
+def granted(key, grant):
+    """Adds a grant to its key."""
+    key.grants[grant.id] = grant
+
+
+def grants_in_force(key, tokens):
+    """The grants that have their effect for a request with these grant tokens."""
+    return key.grants.values()
+
+
+def policy_in_force(key):
+    return key.policy
+
+
+def authorized(key, caller, action, context=None, tokens=()):
     """Whether key policy or a grant let the caller do this. `action` without "kms:".
 
     https://docs.aws.amazon.com/kms/latest/developerguide/policy-evaluation.html
     """
     context = {"kms:CallerAccount": caller.account, **(context or {})}
-    decision = policy.decide(key.policy, f"kms:{action}", caller, context)
+    decision = policy.decide(policy_in_force(key), f"kms:{action}", caller, context)
     if decision is not None:
         return decision
     return any(action in grant.operations and grantee_matches(grant.grantee_principal, caller)
-               for grant in key.grants.values())
+               for grant in grants_in_force(key, tokens))
 
 
 def usable_by_ebs(key, caller, region):

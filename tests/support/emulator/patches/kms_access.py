@@ -18,6 +18,11 @@ USES = {
     "CreateGrant", "Encrypt", "Decrypt", "GenerateDataKey", "GenerateDataKeyWithoutPlaintext", "GenerateDataKeyPair",
     "GenerateDataKeyPairWithoutPlaintext", "ReEncrypt", "Sign", "Verify", "GenerateMac", "VerifyMac",
 }
+# While it waits for its deletion nor can these be done to it (KMSInvalidStateException).
+CHANGES = {
+    "DisableKey", "EnableKey", "ScheduleKeyDeletion", "TagResource", "UntagResource", "UpdateKeyDescription",
+    "DisableKeyRotation", "EnableKeyRotation",
+}
 #: Operations whose KeyId is not that of an existing key to be checked.
 OTHERS = {"CreateKey", "ListKeys", "ListAliases", "CreateAlias", "UpdateAlias", "DeleteAlias", "RetireGrant"}
 
@@ -56,12 +61,18 @@ def checked(self, action, identifier):
         if self._get_param("KeyId").startswith("alias/"):
             refuse("NotFoundException", f"Alias {self._display_arn(identifier)} is not found.")
         refuse("NotFoundException", f"Key '{self._display_arn(identifier)}' does not exist")
-    if not keys.authorized(key, caller, action, {"kms:GrantIsForAWSResource": "false"}):
+    tokens = self._get_param("GrantTokens") or []
+    # https://docs.aws.amazon.com/kms/latest/APIReference/API_CreateGrant.html (InvalidGrantTokenException)
+    if not set(tokens) <= {token for grant in key.grants.values() for token in grant.tokens}:
+        refuse("InvalidGrantTokenException", "The grant token is not valid.")
+    foreign = key.account_id != caller.account and action not in CROSS_ACCOUNT
+    if foreign or not keys.authorized(key, caller, action, {"kms:GrantIsForAWSResource": "false"}, tokens):
         refuse("AccessDeniedException", f"User: {caller.arn} is not authorized to perform: kms:{action} on"
                                                f" resource: {key.arn} because no resource-based policy allows the"
                                                f" kms:{action} action")
-    if action in USES:
-        if key.key_state == "Disabled":
-            refuse("DisabledException", f"{key.arn} is disabled.")
-        if key.key_state == "PendingDeletion":
-            refuse("KMSInvalidStateException", f"{key.arn} is pending deletion.")
+    if action in USES and key.key_state == "Disabled":
+        refuse("DisabledException", f"{key.arn} is disabled.")
+    if action in USES | CHANGES and key.key_state == "PendingDeletion":
+        refuse("KMSInvalidStateException", f"{key.arn} is pending deletion.")
+    if action == "CancelKeyDeletion" and key.key_state != "PendingDeletion":
+        refuse("KMSInvalidStateException", f"{key.arn} is not pending deletion.")

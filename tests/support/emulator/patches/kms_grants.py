@@ -6,11 +6,10 @@ import secrets
 
 from moto.core.exceptions import JsonRESTError
 from moto.core.utils import unix_time
-from moto.iam.models import iam_backends
-from moto.kms.models import Grant
+from moto.kms.models import Grant, Key
 from moto.kms.responses import KmsResponse
 
-from bed import identity
+from bed import identity, keys
 from bed.base import adds, wraps
 
 OPERATIONS = {
@@ -19,7 +18,6 @@ OPERATIONS = {
     "GenerateDataKeyPairWithoutPlaintext", "GenerateMac", "VerifyMac", "DeriveSharedSecret",
 }
 NAME = re.compile(r"[a-zA-Z0-9:/_-]{1,256}")
-PRINCIPAL = re.compile(r"arn:[\w-]+:(iam|sts)::(\d{12}):(root|user/.+|role/.+|assumed-role/.+)")
 
 
 # https://docs.aws.amazon.com/kms/latest/APIReference/API_CreateGrant.html
@@ -36,34 +34,31 @@ def create_grant(self):
     if wrong or not operations:
         raise JsonRESTError("ValidationException", f"Value '{operations}' at 'operations' failed to satisfy constraint")
     for principal in filter(None, (grantee, retiring)):
-        if not exists(principal):
+        if not identity.exists(principal):
             raise JsonRESTError("InvalidArnException", f"ARN does not refer to a valid principal: {principal}")
     key = self.kms_backend.describe_key(self._get_param("KeyId"))
     wanted = (name, grantee, retiring, sorted(operations), constraints)
     for grant in key.grants.values():
         if name and wanted == (grant.name, grant.grantee_principal, grant.retiring_principal,
                                sorted(grant.operations), grant.constraints):
-            return json.dumps({"GrantId": grant.id, "GrantToken": secrets.token_urlsafe(128)})
-    grant = Grant(key.id, name, grantee, operations, constraints, retiring)
-    grant.id, grant.token = secrets.token_hex(32), secrets.token_urlsafe(128)
-    key.grants[grant.id] = grant
-    grant.creation_date = unix_time()
-    grant.issuer = identity.of(self).account
-    grant.key_arn = key.arn
-    return json.dumps({"GrantId": grant.id, "GrantToken": grant.token})
+            break
+    else:
+        grant = Grant(key.id, name, grantee, operations, constraints, retiring)
+        grant.id, grant.tokens = secrets.token_hex(32), set()
+        grant.creation_date = unix_time()
+        grant.issuer = identity.of(self).account
+        grant.key_arn = key.arn
+        keys.granted(key, grant)
+    token = secrets.token_urlsafe(128)
+    grant.tokens.add(token)
+    return json.dumps({"GrantId": grant.id, "GrantToken": token})
 
 
-def exists(principal):
-    whole = PRINCIPAL.fullmatch(principal)
-    if whole is None:
-        return principal.endswith(".amazonaws.com")
-    account, rest = whole.group(2), whole.group(3)
-    if rest == "root" or rest.startswith("assumed-role/"):
-        return True
-    if account not in dict.keys(iam_backends):
-        return False
-    backend = iam_backends[account]["aws"]
-    return principal in {item.arn for item in [*backend.roles.values(), *backend.users.values()]}
+# https://docs.aws.amazon.com/kms/latest/APIReference/API_CreateGrant.html (Name)
+# "All grant tokens for the same grant ID can be used interchangeably."
+@adds(Key)
+def retire_grant_by_token(self, grant_token):
+    self.grants = {name: grant for name, grant in self.grants.items() if grant_token not in grant.tokens}
 
 
 # https://docs.aws.amazon.com/kms/latest/APIReference/API_GrantListEntry.html

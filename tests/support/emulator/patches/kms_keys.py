@@ -7,7 +7,6 @@ from moto.kms.models import Key, KmsBackend
 from moto.kms.responses import KmsResponse
 from moto.kms.utils import RESERVED_ALIASES
 
-from bed import identity, policy
 from bed.base import wraps
 
 # https://docs.aws.amazon.com/kms/latest/developerguide/concepts.html#aws-managed-cmk
@@ -79,36 +78,8 @@ def schedule_key_deletion(former, self):
     return json.dumps(answer)
 
 
-# https://docs.aws.amazon.com/kms/latest/APIReference/API_PutKeyPolicy.html
-# The document must be valid, at most 32 kilobytes, and leave the caller able to change it again:
-# MalformedPolicyDocumentException.
-@wraps(KmsResponse, "put_key_policy")
-def put_key_policy(former, self):
-    document = self._get_param("Policy")
-    if not valid(document):
-        raise JsonRESTError("MalformedPolicyDocumentException", "The policy document is not valid")
-    caller = identity.of(self)
-    if not self._get_param("BypassPolicyLockoutSafetyCheck") and not policy.decide(document, "kms:PutKeyPolicy",
-                                                                                  caller):
-        raise JsonRESTError("MalformedPolicyDocumentException",
-                            "The new key policy will not allow you to update the key policy in the future.")
-    return former(self)
-
-
-@wraps(KmsResponse, "create_key")
-def create_key(former, self):
-    document = self._get_param("Policy")
-    if document is not None and not valid(document):
-        raise JsonRESTError("MalformedPolicyDocumentException", "The policy document is not valid")
-    return former(self)
-
-
-def valid(document):
-    try:
-        statements = policy.listed(json.loads(document)["Statement"])
-    except (ValueError, TypeError, KeyError):
-        return False
-    return len(document) <= 32768 and bool(statements) and all(
-        isinstance(one, dict) and one.get("Effect") in ("Allow", "Deny") and ("Principal" in one
-                                                                              or "NotPrincipal" in one)
-        for one in statements)
+# https://docs.aws.amazon.com/kms/latest/APIReference/API_CancelKeyDeletion.html (the ARN of the key)
+@wraps(KmsResponse, "cancel_key_deletion")
+def cancel_key_deletion(former, self):
+    answer = json.loads(former(self))
+    return json.dumps({"KeyId": self._display_arn(answer["KeyId"])})

@@ -8,7 +8,7 @@ from moto.core.utils import utcnow
 from moto.ec2.models.elastic_block_store import EBSBackend, Snapshot
 from moto.ec2.responses import EC2Response
 
-from bed import ebs
+from bed import ebs, settings
 from bed.base import adds, page, refuse, wraps
 
 DAY = datetime.timedelta(days=1)
@@ -21,6 +21,7 @@ class Lock:
     def __init__(self, snapshot, mode, days, expires, cooling):
         self.snapshot, self.mode, self.days, self.expires, self.cooling = snapshot, mode, days, expires, cooling
         self.created = utcnow()
+        self.hour = settings.get(snapshot.ec2_backend.account_id, "cool_off_hour_seconds")
 
     @property
     def starts(self):
@@ -36,7 +37,7 @@ class Lock:
 
     @property
     def cooling_ends(self):
-        return None if self.cooling is None else self.created + datetime.timedelta(hours=self.cooling)
+        return None if self.cooling is None else self.created + datetime.timedelta(seconds=self.cooling * self.hour)
 
     @property
     def state(self):

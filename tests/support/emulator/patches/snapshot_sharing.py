@@ -66,11 +66,15 @@ def changes(self):
 # Encrypted snapshots can't be made public; those encrypted with the AWS managed key can't be shared at all.
 # https://docs.aws.amazon.com/ebs/latest/userguide/block-public-access-snapshots.html
 # With block public access on, no snapshot can be newly made public.
+# https://docs.aws.amazon.com/ebs/latest/userguide/snapshot-archive-considerations.html
+# Archived snapshots can't be shared.
 def shareable(backend, snapshot, add):
+    if add and ebs.archived(snapshot):
+        refuse("IncorrectState", f"The snapshot '{snapshot.id}' is archived. Restore it to the standard tier first.")
     public = any(kind == "Group" for kind, _ in add)
     if public and snapshot.encrypted:
         refuse("OperationNotPermitted", "Encrypted snapshots can't be made public")
-    if public and state(backend) != "unblocked":
+    if public and ebs.block_of_public_access(backend) != "unblocked":
         refuse("OperationNotPermitted", "Public sharing of snapshots is blocked in this account and Region")
     if add and snapshot.encrypted and keys.aws_managed(backend.account_id, backend.region_name, snapshot.kms_key_id):
         refuse("OperationNotPermitted", "Encrypted snapshots with EBS default key cannot be shared")
@@ -86,6 +90,7 @@ def describe_snapshot_attribute(self):
         return ActionResult({"SnapshotId": snapshot.id, "ProductCodes": []})
     if attribute != ATTRIBUTE:
         refuse("InvalidParameterValue", f"Value ({attribute}) for parameter attribute is invalid.")
+    ebs.archived(snapshot)  # an archival that has ended in the meantime took the permissions away
     permissions = [{"Group": group} for group in sorted(snapshot.create_volume_permission_groups)]
     permissions += [{"UserId": user} for user in sorted(snapshot.create_volume_permission_userids)]
     return ActionResult({"SnapshotId": snapshot.id, "CreateVolumePermissions": permissions})
@@ -106,10 +111,6 @@ def reset_snapshot_attribute(self):
 # https://docs.aws.amazon.com/AWSEC2/latest/APIReference/API_EnableSnapshotBlockPublicAccess.html, Disable…, and
 # https://docs.aws.amazon.com/AWSEC2/latest/APIReference/API_GetSnapshotBlockPublicAccessState.html
 # Per account and Region: block-all-sharing, block-new-sharing or unblocked.
-def state(backend):
-    return backend.__dict__.get("bed_block_public_access", "unblocked")
-
-
 @adds(EC2Response)
 def enable_snapshot_block_public_access(self):
     wanted = self._get_param("State")
@@ -130,4 +131,4 @@ def disable_snapshot_block_public_access(self):
 @adds(EC2Response)
 def get_snapshot_block_public_access_state(self):
     self.error_on_dryrun()
-    return ActionResult({"State": state(self.ec2_backend), "ManagedBy": "account"})
+    return ActionResult({"State": ebs.block_of_public_access(self.ec2_backend), "ManagedBy": "account"})

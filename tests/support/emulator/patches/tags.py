@@ -5,6 +5,7 @@ from moto.ec2.models import EC2Backend
 from moto.ec2.models.core import TaggedEC2Resource
 from moto.ec2.responses import EC2Response
 
+from bed import ebs
 from bed.base import adds, refuse, tag_list, wraps
 
 
@@ -52,6 +53,7 @@ def create_tags(former, self):
 
 # https://docs.aws.amazon.com/AWSEC2/latest/APIReference/API_CreateTags.html
 # Tags go to existing resources; a call that names an unknown one fails as a whole, with that kind's NotFound error.
+# https://docs.aws.amazon.com/AWSEC2/latest/UserGuide/Using_Tags.html: "You can tag public or shared resources".
 @wraps(EC2Backend, "do_resources_exist")
 def do_resources_exist(former, self, resource_ids):
     for identifier in resource_ids:
@@ -60,4 +62,4 @@ def do_resources_exist(former, self, resource_ids):
                 refuse("InvalidInstanceID.NotFound", f"The instance ID '{identifier}' does not exist")
         elif identifier.startswith("eni-") and not identifier.startswith("eni-attach-"):
             self.get_network_interface(identifier)
-    return former(self, resource_ids)
+    return former(self, [one for one in resource_ids if not (one.startswith("snap-") and ebs.lookup(self, one))])

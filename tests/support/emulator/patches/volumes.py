@@ -1,11 +1,15 @@
 """Volumes: made once per client token, encrypted as their snapshot or the account's default says, in pages."""
 
+import uuid
+
 from moto.core.responses import ActionResult
-from moto.ec2.models.elastic_block_store import EBSBackend
+from moto.ec2.models.elastic_block_store import EBSBackend, Volume
 from moto.ec2.responses import EC2Response
 
 from bed import ebs
 from bed.base import adds, page, refuse, wraps
+
+Volume.data_key = None
 
 
 # https://docs.aws.amazon.com/AWSEC2/latest/APIReference/API_CreateVolume.html
@@ -14,12 +18,13 @@ from bed.base import adds, page, refuse, wraps
 # A volume of an encrypted snapshot is encrypted: of one's own snapshot under the same key, of a shared one under
 # the account's default key, unless a key is named. With encryption by default every new volume is encrypted. A key
 # is only named with encryption. The size is at least the snapshot's; the snapshot must be completed.
+# https://docs.aws.amazon.com/AWSEC2/latest/APIReference/API_Snapshot.html (DataEncryptionKeyId)
+# Data keys "are inherited by volumes created from snapshots, and vice versa" (here under the same key only).
 @wraps(EBSBackend, "create_volume")
 def create_volume(former, self, size, zone_name, snapshot_id=None, encrypted=False, kms_key_id=None, **others):
     snapshot = ebs.seen(self, snapshot_id) if snapshot_id else None
     if snapshot is not None:
-        if snapshot.status != "completed":
-            refuse("IncorrectState", f"Snapshot is in invalid state - {snapshot.status}")
+        ebs.usable(snapshot)
         size = snapshot.volume_size if size is None else int(size)
         if size < snapshot.volume_size:
             refuse("InvalidParameterValue", f"Volume of {size}GiB is too small for snapshot '{snapshot.id}', expect"
@@ -35,6 +40,9 @@ def create_volume(former, self, size, zone_name, snapshot_id=None, encrypted=Fal
             kms_key_id = ebs.default_key(self)
     volume = former(self, size, zone_name, None, encrypted, kms_key_id, **others)
     volume.snapshot_id = snapshot_id
+    if encrypted:
+        same = snapshot is not None and snapshot.encrypted and snapshot.kms_key_id == kms_key_id
+        volume.data_key = snapshot.data_key if same else str(uuid.uuid4())
     return volume
 
 

@@ -118,6 +118,8 @@ class Accounts(AwsTest):
 
     def test_bad_input_is_refused_with_a_reason(self):
         made = self.launch()["InstanceId"]
+        volume = self.ec2.create_volume(AvailabilityZone="eu-west-1a", Size=1)["VolumeId"]
+        snapshot = self.ec2.create_snapshot(VolumeId=volume)["SnapshotId"]
         for path, body, status, part in (
                 ("accounts/12", {}, 400, "12 digits"),
                 ("settings", {"snapshot_seconds": -1}, 400, "snapshot_seconds"),
@@ -125,6 +127,11 @@ class Accounts(AwsTest):
                 ("settings", {"account": "x", "snapshot_seconds": 1}, 400, "12 digits"),
                 ("snapshots/snap-00000000", {"state": "error"}, 404, "snap-00000000"),
                 ("instances/i-00000000", {"spot": True}, 404, "i-00000000"),
+                (f"snapshots/{snapshot}", {}, 400, "nothing is given"),
+                (f"snapshots/{snapshot}", {"pending_seconds": -1}, 400, "pending_seconds"),
+                (f"snapshots/{snapshot}", {"copies_fail": 5}, 400, "copies_fail"),
+                (f"snapshots/{snapshot}", {"message": "x"}, 400, "None is none of"),
+                (f"volumes/{volume}", {"snapshot_seconds": "x"}, 400, "snapshot_seconds"),
                 (f"instances/{made}", {"state": "asleep"}, 400, "asleep"),
                 (f"instances/{made}", {"colour": "red"}, 400, "colour"),
                 (f"instances/{made}", {"status_checks": "poor"}, 400, "poor"),

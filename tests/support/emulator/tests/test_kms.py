@@ -54,15 +54,24 @@ class Keys(KmsTest):
         self.assertEqual((answer["KeyState"], answer["PendingWindowInDays"]), ("PendingDeletion", 7))
         self.refused("KMSInvalidStateException", self.kms.generate_data_key, 400, KeyId=key, KeySpec="AES_256")
 
-    def test_policies(self):
-        """https://docs.aws.amazon.com/kms/latest/APIReference/API_PutKeyPolicy.html
-        A document that is not a policy, or that would lock the caller out, is MalformedPolicyDocumentException."""
-        key = self.key().split("/")[1]
-        for policy in ("no json", "{}", json.dumps({"Statement": [READ]}),
-                       json.dumps({"Statement": [{**READ, "Principal": {"AWS": self.account}}]})):
-            with self.subTest(policy=policy):
-                self.refused("MalformedPolicyDocumentException", self.kms.put_key_policy, 400, KeyId=key,
-                             PolicyName="default", Policy=policy)
+    def test_a_key_that_waits_for_its_deletion(self):
+        """https://docs.aws.amazon.com/kms/latest/developerguide/key-state.html
+        Pending deletion it can't be enabled, disabled, scheduled again or used by a grant ("KMSInvalidStateException:
+        <key ARN> is pending deletion"); its policy and grants can be read, changed and revoked; the deletion can be
+        canceled, and only then ("is not pending deletion"). After that it is disabled."""
+        key = self.key()
+        grant = self.grant(key)["GrantId"]
+        self.refused("KMSInvalidStateException", self.kms.cancel_key_deletion, 400, KeyId=key)
+        self.kms.schedule_key_deletion(KeyId=key, PendingWindowInDays=7)
+        for call in (self.kms.enable_key, self.kms.disable_key, self.kms.schedule_key_deletion):
+            self.assertIn("is pending deletion", self.refused("KMSInvalidStateException", call, 400, KeyId=key))
+        self.refused("KMSInvalidStateException", self.grant, 400, key=key)
+        self.refused("KMSInvalidStateException", self.theirs.decrypt, 400, KeyId=key, CiphertextBlob=b"x")
+        policy = self.kms.get_key_policy(KeyId=key)["Policy"]
+        self.kms.put_key_policy(KeyId=key, Policy=policy)
+        self.kms.revoke_grant(KeyId=key, GrantId=grant)
+        self.assertEqual(self.kms.cancel_key_deletion(KeyId=key.split("/")[1])["KeyId"], key)
+        self.assertEqual(self.kms.describe_key(KeyId=key)["KeyMetadata"]["KeyState"], "Disabled")
 
     def test_unknown_keys(self):
         """https://docs.aws.amazon.com/kms/latest/APIReference/API_DescribeKey.html (NotFoundException)"""
@@ -92,6 +101,15 @@ class OtherAccounts(KmsTest):
         self.refused("AccessDeniedException", self.theirs.encrypt, 400, KeyId=key, Plaintext=b"x")
         self.kms.revoke_grant(KeyId=key, GrantId=made["GrantId"])
         self.refused("AccessDeniedException", self.theirs.describe_key, 400, KeyId=key)
+
+    def test_some_calls_stay_in_the_account(self):
+        """https://docs.aws.amazon.com/kms/latest/APIReference/API_PutKeyPolicy.html
+        "Cross-account use: No", whatever the key policy says; likewise DisableKey and GetKeyPolicy."""
+        key = self.key({"Effect": "Allow", "Principal": {"AWS": self.other}, "Action": "kms:*", "Resource": "*"})
+        self.theirs.describe_key(KeyId=key)
+        for call, more in ((self.theirs.get_key_policy, {}), (self.theirs.disable_key, {}),
+                           (self.theirs.put_key_policy, {"Policy": "{}"})):
+            self.refused("AccessDeniedException", call, 400, KeyId=key, **more)
 
     def test_deny_and_conditions(self):
         """https://docs.aws.amazon.com/kms/latest/developerguide/policy-evaluation.html

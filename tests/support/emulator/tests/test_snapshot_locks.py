@@ -4,7 +4,7 @@ import datetime
 
 import botocore.exceptions
 
-from tests.harness import bed, wait_until
+from tests.harness import bed, client, wait_until
 from tests.test_snapshots import SnapshotTest
 
 NOW = datetime.datetime.now(datetime.timezone.utc)
@@ -78,6 +78,32 @@ class Locks(SnapshotTest):
         self.refused("InvalidParameterCombination", self.lock, 400, snapshot=made, LockDuration=1, CoolOffPeriod=1)
         self.refused("InvalidParameterValue", self.lock, 400, snapshot=made, mode="compliance", LockDuration=1,
                      CoolOffPeriod=73)
+
+    def test_the_end_of_the_cooling_off_period(self):
+        """https://docs.aws.amazon.com/ebs/latest/userguide/snapshot-lock-concepts.html
+        "After the cooling-off period expires, users can't unlock the snapshot, change the lock mode, reinstate the
+        cooling-off period, or decrease the lock duration, regardless of their permissions." """
+        bed("settings", {"account": self.account, "cool_off_hour_seconds": 0.3})
+        self.addCleanup(bed, "settings", {"account": self.account, "cool_off_hour_seconds": 3600})
+        made = self.snapshot()["SnapshotId"]
+        self.lock(made, "compliance", LockDuration=10, CoolOffPeriod=1)
+        self.assertTrue(wait_until(lambda: self.described(made)["LockState"] == "compliance"))
+        self.refused("OperationNotPermitted", self.ec2.unlock_snapshot, 400, SnapshotId=made)
+        self.refused("OperationNotPermitted", self.lock, 400, snapshot=made, LockDuration=10)
+        self.refused("OperationNotPermitted", self.lock, 400, snapshot=made, mode="compliance", LockDuration=9)
+        self.refused("InvalidParameterCombination", self.lock, 400, snapshot=made, mode="compliance",
+                     LockDuration=20, CoolOffPeriod=1)
+        self.lock(made, "compliance", LockDuration=20)
+
+    def test_locked_and_its_key(self):
+        """https://docs.aws.amazon.com/ebs/latest/userguide/snapshot-lock-considerations.html
+        "You can delete the KMS key used to encrypt a locked snapshot": the lock keeps the snapshot, not its key."""
+        kms = client("kms", self.account)
+        key = kms.create_key()["KeyMetadata"]["Arn"]
+        made = self.snapshot(VolumeId=self.volume(Encrypted=True, KmsKeyId=key))["SnapshotId"]
+        self.lock(made, "compliance", LockDuration=10)
+        kms.schedule_key_deletion(KeyId=key, PendingWindowInDays=7)
+        self.assertEqual((self.described(made)["LockState"], self.shown(made)["State"]), ("compliance", "completed"))
 
     def test_pending_snapshots(self):
         """https://docs.aws.amazon.com/AWSEC2/latest/APIReference/API_LockedSnapshotsInfo.html

@@ -1,6 +1,6 @@
 """Snapshots of volumes, and sets of them."""
 
-from tests.harness import AwsTest, bed, wait_until
+from tests.harness import AwsTest, account, bed, client, wait_until
 
 TAGS = [{"ResourceType": "snapshot", "Tags": [{"Key": "case", "Value": "7"}]}]
 
@@ -77,6 +77,19 @@ class Snapshots(SnapshotTest):
         bed(f"volumes/{volume}", {"snapshots_fail": None})
         self.assertEqual(self.shown(self.ec2.create_snapshot(VolumeId=volume)["SnapshotId"])["State"], "completed")
 
+    def test_each_volume_takes_its_time(self):
+        """https://docs.aws.amazon.com/AWSEC2/latest/APIReference/API_CreateSnapshots.html
+        https://docs.aws.amazon.com/ebs/latest/userguide/ebs-creating-snapshot.html: a snapshot "remains in the pending
+        state until all of data has been transferred", which differs by volume: here as the bed is set."""
+        slow, fast = self.volume(), self.volume()
+        bed(f"volumes/{slow}", {"snapshot_seconds": 600})
+        made = [self.ec2.create_snapshot(VolumeId=one)["SnapshotId"] for one in (slow, fast)]
+        self.assertEqual([self.shown(one)["State"] for one in made], ["pending", "completed"])
+        bed(f"snapshots/{made[0]}", {"pending_seconds": 0})
+        bed(f"volumes/{slow}", {"snapshot_seconds": None})
+        made.append(self.ec2.create_snapshot(VolumeId=slow)["SnapshotId"])
+        self.assertEqual([self.shown(one)["State"] for one in made], ["completed"] * 3)
+
     def test_owners_filters_pages(self):
         """https://docs.aws.amazon.com/AWSEC2/latest/APIReference/API_DescribeSnapshots.html
         OwnerIds self keeps one's own; filters by tag, volume and state; MaxResults from 5 on, not with ids."""
@@ -97,7 +110,7 @@ class Snapshots(SnapshotTest):
 
     def test_snapshots_at_once(self):
         """https://docs.aws.amazon.com/ebs/latest/userguide/ebs-resource-quotas.html
-        Of one volume at most five snapshots are pending: ConcurrentSnapshotLimitExceeded.
+        Of one volume at most five snapshots are pending, of a st1 or sc1 volume one: ConcurrentSnapshotLimitExceeded.
         https://docs.aws.amazon.com/AWSEC2/latest/APIReference/errors-overview.html
         SnapshotCreationPerVolumeRateExceeded when one follows another too soon, where the bed is set so."""
         self.pending()
@@ -105,11 +118,31 @@ class Snapshots(SnapshotTest):
         for _ in range(5):
             self.ec2.create_snapshot(VolumeId=volume)
         self.refused("ConcurrentSnapshotLimitExceeded", self.ec2.create_snapshot, 400, VolumeId=volume)
+        for kind in ("st1", "sc1"):
+            volume = self.volume(VolumeType=kind, Size=125)
+            self.ec2.create_snapshot(VolumeId=volume)
+            self.refused("ConcurrentSnapshotLimitExceeded", self.ec2.create_snapshot, 400, VolumeId=volume)
         bed("settings", {"account": self.account, "snapshot_interval_seconds": 15})
         self.addCleanup(bed, "settings", {"account": self.account, "snapshot_interval_seconds": 0})
         volume = self.volume()
         self.ec2.create_snapshot(VolumeId=volume)
         self.refused("SnapshotCreationPerVolumeRateExceeded", self.ec2.create_snapshot, 400, VolumeId=volume)
+
+
+    def test_snapshots_of_an_account_at_once(self):
+        """https://docs.aws.amazon.com/ebs/latest/userguide/ebs-resource-quotas.html
+        Pending snapshots per account: 100.
+        https://docs.aws.amazon.com/AWSEC2/latest/APIReference/errors-overview.html (PendingSnapshotLimitExceeded)
+        "You've reached the limit on the number of Amazon EBS snapshots that you can have in the pending state." """
+        number = account()
+        ec2 = client("ec2", number)
+        bed("settings", {"account": number, "snapshot_seconds": 600})
+        volumes = [ec2.create_volume(AvailabilityZone="eu-west-1a", Size=1)["VolumeId"] for _ in range(21)]
+        for volume in volumes[:20]:
+            made = [ec2.create_snapshot(VolumeId=volume)["SnapshotId"] for _ in range(5)]
+        self.refused("PendingSnapshotLimitExceeded", ec2.create_snapshot, 400, VolumeId=volumes[20])
+        self.complete(made[0])
+        ec2.create_snapshot(VolumeId=volumes[20])
 
 
 class Sets(SnapshotTest):
@@ -151,6 +184,17 @@ class Sets(SnapshotTest):
         self.refused("InvalidParameterValue", self.ec2.create_snapshots, 400, InstanceSpecification={
             "InstanceId": instance, "ExcludeBootVolume": True,
             "ExcludeDataVolumeIds": [volumes["/dev/sdf"], volumes["/dev/sdg"]]})
+
+    def test_instance_store(self):
+        """https://docs.aws.amazon.com/AWSEC2/latest/UserGuide/block-device-mapping-concepts.html
+        "When you view the block device mapping for your instance, you can see only the EBS volumes, not the instance
+        store volumes." https://docs.aws.amazon.com/AWSEC2/latest/APIReference/API_CreateSnapshots.html: snapshots
+        are of "specified EBS volumes"."""
+        made = self.launch(BlockDeviceMappings=[{"DeviceName": "/dev/sdb", "VirtualName": "ephemeral0"},
+                                                {"DeviceName": "/dev/sdf", "Ebs": {"VolumeSize": 2}}])
+        volumes = {one["DeviceName"]: one["Ebs"]["VolumeId"] for one in made["BlockDeviceMappings"]}
+        self.assertEqual(set(volumes), {"/dev/xvda", "/dev/sdf"})
+        self.assertEqual({one["VolumeId"] for one in self.take(made["InstanceId"])}, set(volumes.values()))
 
     def test_copied_tags(self):
         """https://docs.aws.amazon.com/AWSEC2/latest/APIReference/API_CreateSnapshots.html (CopyTagsFromSource)
