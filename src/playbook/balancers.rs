@@ -13,9 +13,6 @@ use super::attribute::Value;
 use super::seen::TargetRegistration;
 use crate::api::ids::{InstanceId, LoadBalancerName, TargetGroupArn};
 
-/// Registrations that the description of a host lists.
-const DESCRIBED: usize = 128;
-
 /// One registration with a target group: all that AWS takes to undo it, and to do it again exactly. Written as words:
 /// `10.0.0.5 80 eu-west-1a`, with `-` for what AWS showed none of.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -149,17 +146,17 @@ impl Balancers {
         has.map(|(name, _)| name.to_string()).collect()
     }
 
-    /// The host's registrations with target groups, and how many more there are: for its description.
-    pub fn registrations(&self) -> (Vec<TargetRegistration>, usize) {
+    /// The host's registrations with target groups: for its description.
+    pub fn registrations(&self) -> Vec<TargetRegistration> {
         let groups = self.groups.iter().filter_map(|(arn, group)| Some((arn, group.as_ref()?)));
-        let mut each = groups.flat_map(|(arn, group)| group.registered.iter().map(move |target| (arn, target)));
-        let described = each.by_ref().take(DESCRIBED).map(|(arn, target)| TargetRegistration {
+        let each = groups.flat_map(|(arn, group)| group.registered.iter().map(move |target| (arn, target)));
+        let described = each.map(|(arn, target)| TargetRegistration {
             target_group: arn.to_string(),
             target: target.id.clone(),
             port: target.port.map(i32::from),
             zone: target.zone.clone(),
         });
-        (described.collect(), each.count())
+        described.collect()
     }
 }
 

@@ -3,7 +3,9 @@
 use std::collections::BTreeMap;
 
 use super::*;
+use crate::api::ids::TargetGroupArn;
 use crate::api::quarantine::Level;
+use crate::cloud::sim::Registrations;
 use crate::playbook::record::LeftOut;
 use crate::playbook::sample::{self, Bench};
 use crate::playbook::seen::TargetRegistration;
@@ -47,6 +49,16 @@ fn a_set_of_many_volumes_is_locked_and_shared_in_more_records() {
     assert!(bench.verdict().ready, "{:?}", bench.verdict());
 }
 
+fn group(port: u16) -> TargetGroupArn {
+    let arn = format!("arn:aws:elasticloadbalancing:eu-west-1:111122223333:targetgroup/{port:032}/0123456789abcdef");
+    TargetGroupArn::parse(&arn).unwrap()
+}
+
+fn registered(port: u16) -> Registrations {
+    let target = format!("10.100.200.1 {port} eu-west-1a").parse().unwrap();
+    Registrations { registered: [(target, true)].into(), ..Registrations::default() }
+}
+
 /// Longer than a record by what whoever controls the host can make: tags, addresses, registrations.
 fn crowded() -> crate::cloud::sim::World {
     let mut world = sample::world(15, 128);
@@ -57,16 +69,7 @@ fn crowded() -> crate::cloud::sim::World {
     let host = world.instances.get_mut(&sample::instance_id()).unwrap();
     let four_bytes = |n: usize, length: usize| format!("{n:02}{}", "\u{1F980}".repeat(length - 2));
     host.instance.tags = (0..50).map(|n| (four_bytes(n, 128), four_bytes(n, 256))).collect();
-    host.surroundings.target_groups = (0..600)
-        .map(|n| TargetRegistration {
-            target_group: format!(
-                "arn:aws:elasticloadbalancing:eu-west-1:111122223333:targetgroup/{n:032}/0123456789abcdef"
-            ),
-            target: "10.100.200.1".to_owned(),
-            port: Some(n),
-            zone: Some("eu-west-1a".to_owned()),
-        })
-        .collect();
+    world.target_groups = (0..600).map(|port| (group(port), registered(port))).collect();
     world
 }
 
@@ -93,7 +96,14 @@ fn who_may_tag_and_register_a_host_does_not_keep_it_from_being_held() {
         panic!()
     };
     let kept = surroundings.target_groups.len();
-    let all = &bench.world.instances[&sample::instance_id()].surroundings.target_groups;
+    let all: Vec<TargetRegistration> = (0..600)
+        .map(|port| TargetRegistration {
+            target_group: group(port).to_string(),
+            target: "10.100.200.1".to_owned(),
+            port: Some(i32::from(port)),
+            zone: Some("eu-west-1a".to_owned()),
+        })
+        .collect();
     assert_eq!(surroundings.target_groups, all[..kept], "the first ones, as they are");
     let others = LeftOut { count: (600 - kept) as u64, digest: digest_of(&all[kept..].to_vec()) };
     assert_eq!(around, BTreeMap::from([("targetGroups".to_owned(), others)]));

@@ -260,16 +260,8 @@ pub struct Surroundings {
     pub classic_load_balancers: Vec<String>,
     /// Target groups that have the instance or one of its addresses registered.
     pub target_groups: Vec<TargetRegistration>,
-    /// How many more of them there are: who registers a host a thousand times must not make a record too long to write.
-    #[serde(default, skip_serializing_if = "is_none")]
-    pub more_target_groups: usize,
     /// User data, console output and screenshot: name, and digest with size, or why it could not be read.
     pub blobs: BTreeMap<String, Blob>,
-}
-
-#[allow(clippy::trivially_copy_pass_by_ref, reason = "that is how serde asks")]
-const fn is_none(count: &usize) -> bool {
-    *count == 0
 }
 
 /// Membership of an Auto Scaling group.

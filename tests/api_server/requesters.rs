@@ -50,8 +50,8 @@ async fn who_changes_the_spec_takes_its_name() {
     let world = World::new().await;
     let changes: [(Value, Value); 6] = [
         (world.quarantine("web"), json!({"level": "Isolated"})),
-        (world.quarantine("web"), json!({"level": "Released"})),
         (world.quarantine("web"), json!({"isolation": {"pulse": "Never"}})),
+        (world.quarantine("web"), json!({"level": "Released"})),
         (world.evidence("disk"), json!({"legalHold": false})),
         (world.case("miner"), json!({"containment": {"level": "Released"}})),
         (

@@ -31,6 +31,7 @@ async fn look(scene: &Scene, instance: &str, balancers: AskBalancers) -> Read<Ba
         tag_prefix: "ops".to_owned(),
         surroundings: false,
         former_groups: BTreeSet::new(),
+        held: BTreeSet::new(),
         balancers: Some(balancers),
         auto_scaling_group: None,
     };
@@ -261,6 +262,7 @@ async fn a_denied_read_names_what_is_missing_and_leaves_the_rest_standing() {
         tag_prefix: "ops".to_owned(),
         surroundings: false,
         former_groups: BTreeSet::new(),
+        held: BTreeSet::new(),
         balancers: Some(AskBalancers { survey: fresh(), ..AskBalancers::default() }),
         auto_scaling_group: None,
     };

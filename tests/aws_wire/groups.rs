@@ -53,6 +53,7 @@ async fn a_group_and_the_place_in_it() {
         auto_scaling_group: Some(fleet.name),
         surroundings: false,
         former_groups: BTreeSet::new(),
+        held: BTreeSet::new(),
         balancers: None,
     };
     let Read::Found { value, .. } = scene.aws.observe_quarantine(&scene.place, &ask).await.auto_scaling else {

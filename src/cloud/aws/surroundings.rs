@@ -42,9 +42,8 @@ pub(super) async fn look(
         (Some((Ok(auto_scaling), Ok(blobs))), Ok(found)) => match found.as_ref().filter(|found| found.whole) {
             Some(found) => {
                 let classic_load_balancers = found.classic_names();
-                let (target_groups, more_target_groups) = found.registrations();
-                let value =
-                    Surroundings { auto_scaling, classic_load_balancers, target_groups, more_target_groups, blobs };
+                let target_groups = found.registrations();
+                let value = Surroundings { auto_scaling, classic_load_balancers, target_groups, blobs };
                 Read::Found { asked_at, value }
             }
             // All load balancers are being looked at.

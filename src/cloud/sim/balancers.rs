@@ -109,7 +109,6 @@ impl World {
         let survey = Some(Survey { keep_seconds: 0, not_before: None });
         let all = AskBalancers { survey, ..AskBalancers::default() };
         let seen = self.see_balancers(instance, &all);
-        let (target_groups, more_target_groups) = seen.registrations();
-        Surroundings { classic_load_balancers: seen.classic_names(), target_groups, more_target_groups, ..around }
+        Surroundings { classic_load_balancers: seen.classic_names(), target_groups: seen.registrations(), ..around }
     }
 }
