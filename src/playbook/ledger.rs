@@ -52,7 +52,14 @@ pub fn draft<P: Procedure>(
     if !room::holds(&said.entries) {
         return Draft { entries: room::first_of(said.entries), ..said };
     }
-    draft_of(view, plan, &room::tracks_beside(&said.entries, &plan.tracks), owed, repeats)
+    // What an intent says of the value before is known only once it is drafted: the longest track waits where that is much.
+    let mut tracks = room::tracks_beside(&said.entries, &plan.tracks);
+    loop {
+        let draft = draft_of(view, plan, &tracks, owed.clone(), repeats);
+        if room::holds(&draft.entries) || tracks.pop().is_none() {
+            return draft;
+        }
+    }
 }
 
 fn draft_of<P: Procedure>(
