@@ -63,7 +63,7 @@ impl Work {
 }
 
 fn next(view: &View<'_, Quarantine>) -> Turn<Quarantine> {
-    if let Some(refused) = isolate::begins_nothing(view) {
+    if let Some(refused) = super::beginning::begins_nothing(view) {
         return refused;
     }
     let seen = match &view.seen.balancers {

@@ -40,13 +40,14 @@ fn next(view: &View<'_, Quarantine>) -> Turn<Quarantine> {
         };
     };
     let ours = view.record.applied.contains_key(&Attribute::AutoScalingGroup);
-    if !view.account.namespace_allowed && !ours {
+    // Where there is no group to leave, nothing would be begun.
+    if !view.account.namespace_allowed && !ours && seen.membership.is_some() {
         return Turn::new(State::blocked(
             Reason::NamespaceNotAllowed,
             "the namespace is no longer allowed by the AwsAccount; what is held stays held, nothing more is begun",
         ));
     }
-    if let Some(waits) = super::isolate::plan_waits(view) {
+    if let Some(waits) = super::beginning::plan_waits(view) {
         return waits;
     }
     let phase = seen.membership.as_ref().map(AutoScalingMembership::phase);

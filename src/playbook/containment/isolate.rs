@@ -10,6 +10,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use super::beginning::{begins_nothing, plan_waits};
 use super::stop_replacement::{self, Wait};
 use super::{node, pulse};
 use crate::api::approval::Action;
@@ -60,31 +61,6 @@ pub fn failed<P: Procedure>(failure: &ReadFailure) -> Turn<P> {
 
 pub(super) fn as_value<'a>(groups: impl IntoIterator<Item = &'a crate::api::ids::SecurityGroupId>) -> Value {
     Value::Set(groups.into_iter().map(ToString::to_string).collect())
-}
-
-/// Whether nothing that isolates may begin any more.
-pub(super) fn begins_nothing(view: &View<'_, Quarantine>) -> Option<Turn<Quarantine>> {
-    let refused = !view.account.namespace_allowed && !view.record.in_force.contains(&Action::Isolate);
-    refused.then(|| {
-        Turn::new(State::blocked(
-            Reason::NamespaceNotAllowed,
-            "the namespace is no longer allowed by the AwsAccount; what is held stays held, nothing more is begun",
-        ))
-    })
-}
-
-/// Whether nobody can say yet what a plan would touch: a plan that is published stays as it is, so that it is published
-/// when the load balancers were looked at, or that took too long.
-pub(super) fn plan_waits(view: &View<'_, Quarantine>) -> Option<Turn<Quarantine>> {
-    const SECONDS: i64 = 15;
-    let record = view.record;
-    let asked = view.account.required.contains_key(&Action::Isolate)
-        && !record.plans.contains_key(&Action::Isolate)
-        && !record.in_force.contains(&Action::Isolate);
-    let young = record.opened.is_none_or(|opened| view.now.as_second() - opened.as_second() < SECONDS);
-    let waits = asked && young && view.seen.balancers == Read::NotRead;
-    let told = "looks for load balancers, so that the plan can name them";
-    waits.then(|| Turn::new(State::working(Reason::Waiting, told)).again_in(1))
 }
 
 fn next(view: &View<'_, Quarantine>) -> Turn<Quarantine> {

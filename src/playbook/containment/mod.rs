@@ -1,6 +1,7 @@
 //! Keeping the host, and keeping it apart.
 
 mod balancers_left;
+mod beginning;
 pub mod deregister_from_load_balancers;
 pub mod detach_from_asg;
 pub mod isolate;
