@@ -126,7 +126,7 @@ impl<P: Procedure> Executor<P> {
         let record = self.informed(view.record, view.now);
         let informed = View { record: &record, ..view.copy() };
         let plan = decide(&informed);
-        let drafted = draft(&informed, &plan, owed, &self.repeats);
+        let drafted = draft(&informed, &plan, &owed, &self.repeats);
         let link = (!drafted.entries.is_empty()).then(|| {
             link(object, head, view.record, drafted.entries, view.now, self.server_date.clone(), writer.clone())
         });

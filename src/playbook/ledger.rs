@@ -41,21 +41,21 @@ pub struct Order<E> {
 pub fn draft<P: Procedure>(
     view: &View<'_, P>,
     plan: &Plan<P>,
-    owed: Vec<Entry>,
+    owed: &[Entry],
     repeats: &BTreeMap<super::attribute::Attribute, u64>,
 ) -> Draft<P::Effect> {
-    let all = draft_of(view, plan, &plan.tracks, owed.clone(), repeats);
+    let all = draft_of(view, plan, &plan.tracks, owed.to_vec(), repeats);
     if room::holds(&all.entries) {
         return all;
     }
-    let said = draft_of(view, plan, &[], owed.clone(), repeats);
+    let said = draft_of(view, plan, &[], owed.to_vec(), repeats);
     if !room::holds(&said.entries) {
         return Draft { entries: room::first_of(said.entries), ..said };
     }
     // What an intent says of the value before is known only once it is drafted: the longest track waits where that is much.
     let mut tracks = room::tracks_beside(&said.entries, &plan.tracks);
     loop {
-        let draft = draft_of(view, plan, &tracks, owed.clone(), repeats);
+        let draft = draft_of(view, plan, &tracks, owed.to_vec(), repeats);
         if room::holds(&draft.entries) || tracks.pop().is_none() {
             return draft;
         }

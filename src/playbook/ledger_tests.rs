@@ -15,7 +15,7 @@ fn held() -> Bench<Quarantine> {
 }
 
 fn drafted(bench: &Bench<Quarantine>, repeats: &BTreeMap<Attribute, u64>) -> Draft<Effect> {
-    bench.with(&bench.seen(), |view| draft(view, &decide(view), Vec::new(), repeats))
+    bench.with(&bench.seen(), |view| draft(view, &decide(view), &[], repeats))
 }
 
 fn reopen(bench: &mut Bench<Quarantine>) {

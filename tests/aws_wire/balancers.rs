@@ -20,8 +20,8 @@ use std::collections::BTreeSet;
 const KEPT: Option<Survey> = Some(Survey { keep_seconds: 600, not_before: None });
 
 /// The youngest survey that there can be.
-fn fresh() -> Option<Survey> {
-    Some(Survey { keep_seconds: 0, not_before: Some(sequester::clock::now()) })
+fn fresh() -> Survey {
+    Survey { keep_seconds: 0, not_before: Some(sequester::clock::now()) }
 }
 
 async fn look(scene: &Scene, instance: &str, balancers: AskBalancers) -> Read<Balancers> {
@@ -39,7 +39,7 @@ async fn look(scene: &Scene, instance: &str, balancers: AskBalancers) -> Read<Ba
 }
 
 async fn survey(scene: &Scene, instance: &str) -> Balancers {
-    let seen = look(scene, instance, AskBalancers { survey: fresh(), ..AskBalancers::default() }).await;
+    let seen = look(scene, instance, AskBalancers { survey: Some(fresh()), ..AskBalancers::default() }).await;
     seen.value().unwrap_or_else(|| panic!("{seen:?}")).clone()
 }
 
@@ -222,7 +222,7 @@ async fn one_survey_serves_all_until_it_is_too_old() {
     assert_eq!((scene.count("DescribeTargetGroups"), scene.count("DescribeTargetHealth")), (0, 1));
     // Where nothing older will do, it is made anew.
     register(aws, &groups[2], &format!("{} 80", hosts.host)).await;
-    let anew = look(scene, &hosts.host, ask(fresh())).await;
+    let anew = look(scene, &hosts.host, ask(Some(fresh()))).await;
     assert_eq!(anew.value().unwrap().groups.len(), 2);
     assert_eq!((scene.count("DescribeTargetGroups"), scene.count("DescribeTargetHealth")), (1, 7));
 }
@@ -263,7 +263,7 @@ async fn a_denied_read_names_what_is_missing_and_leaves_the_rest_standing() {
         surroundings: false,
         former_groups: BTreeSet::new(),
         held: BTreeSet::new(),
-        balancers: Some(AskBalancers { survey: fresh(), ..AskBalancers::default() }),
+        balancers: Some(AskBalancers { survey: Some(fresh()), ..AskBalancers::default() }),
         auto_scaling_group: None,
     };
     let seen = scene.aws.observe_quarantine(&scene.place, &ask).await;

@@ -11,7 +11,7 @@ use sequester::playbook::image::{BlockFault, Digests, Range};
 use serde_json::json;
 use std::time::Duration;
 
-const LIMIT: Duration = Duration::from_secs(60);
+const LIMIT: Duration = Duration::from_mins(1);
 
 fn reading() -> Reading {
     Reading { per_second: 5000, at_once: 8, tries: 3, patience: Duration::from_secs(20) }

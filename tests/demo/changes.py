@@ -2,7 +2,7 @@
 
     python changes.py BEFORE.json AFTER.json
 
-Ends with 1 when a bystander changed.
+Ends with 1 when a bystander changed or is gone. One that is new is none: a group that loses a host starts another.
 """
 
 import json
@@ -60,9 +60,12 @@ def main(given):
     before, after = (json.loads(pathlib.Path(path).read_text(encoding="utf-8")) for path in given)
     print("\n".join(table(before, after)))
     old, new = bystanders(before), bystanders(after)
-    differ = sorted(one for one in {*old, *new} if old.get(one) != new.get(one))
+    differ = sorted(one for one in old if old[one] != new.get(one))
     if differ:
         sys.exit(f"bystanders changed: {', '.join(differ)}")
+    added = sorted({*new} - {*old})
+    if added:
+        print(f"{len(added)} new, started by the Auto Scaling group in the place of the host: {', '.join(added)}")
     print(f"{len(old)} unchanged bystanders: {', '.join(sorted(old))} (instance, volumes, interfaces, rules, protections)")
 
 

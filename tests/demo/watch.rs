@@ -20,9 +20,9 @@ pub async fn until_evidence(stage: &Stage, scene: &Scene) -> Seen {
     let at_once = format!("{CASE}-{}-at-once", scene.suspect.instance);
     stage.until_true("EvidenceSnapshot", &at_once, "Preserved").await;
     let quarantine = stage.until_true("Quarantine", &format!("{CASE}-{}", scene.suspect.instance), "Protected").await;
-    for name in ["MetadataCaptured", "Protected", "Isolated"] {
+    for name in ["MetadataCaptured", "ReplacementStopped", "Protected", "Isolated"] {
         let found = condition_of(&quarantine, name).cloned().unwrap_or_default();
-        println!("    {name:<17} {:<6} {}", word(&found["status"]), word(&found["message"]));
+        println!("    {name:<18} {:<6} {}", word(&found["status"]), word(&found["message"]));
     }
     let listed = run_as(stage, Identity::Alice, &get()).await;
     listed.succeeded();

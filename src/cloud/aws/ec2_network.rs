@@ -148,7 +148,7 @@ pub(super) async fn addresses_of_others(
         let is_ours = |found: &NetworkInterface| {
             ours.iter().any(|interface| found.network_interface_id() == Some(interface.id.as_str()))
         };
-        let others = found.iter().filter(|found| !is_ours(found)).flat_map(|found| found.private_ip_addresses());
+        let others = found.iter().filter(|found| !is_ours(found)).flat_map(NetworkInterface::private_ip_addresses);
         let all = others.filter_map(|address| address.private_ip_address());
         taken.extend(all.filter(|address| some.contains(address)).map(ToOwned::to_owned));
     }

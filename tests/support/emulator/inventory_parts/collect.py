@@ -17,7 +17,7 @@ class Reader:
         session = boto3.Session(options.access_key, options.secret_key, options.session_token, options.region)
         config = botocore.config.Config(connect_timeout=5, read_timeout=30, retries={"total_max_attempts": 3})
         self.clients = {name: session.client(name, endpoint_url=options.endpoint, config=config)
-                        for name in ("ec2", "kms", "sts")}
+                        for name in ("ec2", "kms", "sts", "autoscaling", "elb", "elbv2")}
 
     def call(self, service, operation, optional=False, **parameters):
         """All pages of an answer; None for an optional call that is refused."""
@@ -45,7 +45,7 @@ def everything(options):
     found = {
         "account": identity["Account"], "region": options.region, "read_as": identity["Arn"],
         "instance": summary(instance), "protection": protection(reader, instance), "volumes": volumes,
-        "interfaces": interfaces(reader, instance, groups), "snapshots": snapshots,
+        "interfaces": interfaces(reader, instance, groups), "service": service(reader, instance), "snapshots": snapshots,
         "grants": grants(reader, {one["key"] for one in [*volumes, *snapshots] if one["key"]}),
     }
     if options.bystanders:
@@ -74,6 +74,26 @@ def protection(reader, instance):
 
     return {"termination": attribute("disableApiTermination"), "stop": attribute("disableApiStop"),
             "shutdown": attribute("instanceInitiatedShutdownBehavior")}
+
+
+def service(reader, instance):
+    """Its place in an Auto Scaling group, and which load balancers have it."""
+    identifier = instance["InstanceId"]
+    names = {identifier, *(address["PrivateIpAddress"] for one in instance.get("NetworkInterfaces", [])
+                           for address in one["PrivateIpAddresses"])}
+    members = reader.call("autoscaling", "describe_auto_scaling_instances", optional=True, InstanceIds=[identifier])
+    groups = [{"name": one["AutoScalingGroupName"], "state": one["LifecycleState"]}
+              for one in (members or {}).get("AutoScalingInstances", [])]
+    targets = []
+    for group in (reader.call("elbv2", "describe_target_groups", optional=True) or {}).get("TargetGroups", []):
+        health = reader.call("elbv2", "describe_target_health", TargetGroupArn=group["TargetGroupArn"])
+        targets += [{"group": group["TargetGroupName"], "port": one["Target"].get("Port"),
+                     "state": one["TargetHealth"]["State"]}
+                    for one in health["TargetHealthDescriptions"] if one["Target"]["Id"] in names]
+    classic = (reader.call("elb", "describe_load_balancers", optional=True) or {}).get("LoadBalancerDescriptions", [])
+    return {"groups": groups, "targets": targets,
+            "classic": [one["LoadBalancerName"] for one in classic
+                        if identifier in [each["InstanceId"] for each in one["Instances"]]]}
 
 
 def volumes_of(reader, instance):

@@ -22,6 +22,7 @@ def facts(found):
                 f"{group['name']} {group['id']} {render.rules(group['ingress'], 'in')},"
                 f" {render.rules(group['egress'], 'out')}")
         rows[f"{name} public address"] = each["public"] or "none"
+    rows |= dict(render.service(found["service"]))
     for tag, value in one["tags"].items():
         rows[f"tag {tag}"] = value
     for number, members in enumerate(render.sets(found["snapshots"]).values()):

@@ -45,6 +45,7 @@ def text(found):
         f" {'deleted with' if volume['delete_on_termination'] else 'outlives'} the instance"
         for volume in found["volumes"]])
     lines += block("interfaces", [line for each in found["interfaces"] for line in interface(each)])
+    lines += block("in service", [f"{name}: {state}" for name, state in service(found["service"])])
     lines += block("snapshots", list(snapshots(found["snapshots"])))
     lines += block("grants", [
         f"{key_name(grant['key'])}: {grant['name'] or grant['id'][:8]} to {grant['grantee']}"
@@ -54,6 +55,15 @@ def text(found):
             f"{each['id']}  {each['state']:<10} {each['name'][:24]:<24} {', '.join(each['groups'])}"
             for each in found["bystanders"]["instances"]] + [f"digest {found['bystanders']['digest']}"])
     return "\n".join(lines)
+
+
+def service(found):
+    """A name and a short text for its place in a group, and for each load balancer that has it."""
+    yield "Auto Scaling group", ", ".join(f"{one['name']} {one['state']}" for one in found["groups"]) or "none"
+    for one in found["targets"]:
+        yield f"target group {one['group']}", f"port {one['port']}, {one['state']}"
+    for name in found["classic"]:
+        yield f"load balancer {name}", "registered"
 
 
 def interface(one):
