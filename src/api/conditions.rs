@@ -80,8 +80,6 @@ reasons! {
     Settled,
     /// The level was given up by an approved release, and what still had our value was restored.
     Released,
-    /// On release: the value had been changed by somebody else meanwhile, so it was left as it was found.
-    LeftAsFound,
     /// The declared level does not ask for this step.
     NotDeclared,
     /// The step has nothing to act on: no load balancer, no other interface, no volume.
@@ -94,8 +92,6 @@ reasons! {
     Waiting,
     /// The plan is published and waits for a person's Approval.
     AwaitingApproval,
-    /// The state before the first change is not recorded yet, and nothing is changed before it is.
-    AwaitingBaseline,
     /// AWS is still making the snapshot.
     SnapshotPending,
     /// The grant or key policy that the other account needs does not stand yet.
@@ -104,8 +100,6 @@ reasons! {
     Throttled,
     /// AWS did not answer, or answered with an error of its own; retried with a growing delay.
     AwsUnavailable,
-    /// Somebody changed what is held; it is being put back, and the foreign value is recorded.
-    DriftRepaired,
     /// The request may have been applied, and no answer came; looked up before it is sent again.
     OutcomeUnknown,
     /// The object is newer than the last look at it.
@@ -124,8 +118,6 @@ reasons! {
     NamespaceNotAllowed,
     /// No AwsAccount has the name in `accountRef`.
     AccountNotFound,
-    /// The AwsAccount exists and is not Ready.
-    AccountNotReady,
     /// STS refused to let the controller assume the role.
     RoleNotAssumable,
     /// STS says that the credentials are those of another account or role than declared.
@@ -157,8 +149,6 @@ reasons! {
     TerminatingInGroup,
 
     // Settled, with less than was wished for.
-    /// The interface has a public address; the pulse is not sent, since it would open the host to the internet.
-    PublicAddress,
     /// Encrypted under the default aws/ebs key, which cannot be shared; a re-encrypting copy is needed.
     DefaultKey,
     /// Some parts succeeded and some did not; the message and the parts in the status name them.
@@ -167,16 +157,10 @@ reasons! {
     SnapshotFailed,
     /// Not covered by what was done: an instance store, a volume that was excluded, a flow that survives.
     NotCovered,
-    /// Too large or too private for the cluster, and there is no bucket: only the digest was kept.
-    NotKept,
-    /// Not built in this version.
-    NotBuilt,
     /// The evidence account, or its Region, is not among the AwsAccount's destinations.
     DestinationNotAllowed,
     /// A deadline passed and the work went on without it.
     DeadlinePassed,
-    /// Given up by an approved decision.
-    Waived,
 }
 
 impl Reason {

@@ -103,7 +103,7 @@ fn steps_stand_in_the_order_of_the_table_and_undeclared_ones_not_at_all() {
 fn a_refusal_keeps_what_was_said_of_the_steps_before() {
     let before = said(&plan([done(), done(), done()]), &BTreeMap::new(), &[]);
     for (reason, kind) in
-        [(Reason::AccountNotReady, STALLED), (Reason::Throttled, RECONCILING), (Reason::NotObserved, RECONCILING)]
+        [(Reason::AccountNotFound, STALLED), (Reason::Throttled, RECONCILING), (Reason::NotObserved, RECONCILING)]
     {
         let refused = Plan::refused(Refusal::new(reason, "m"));
         let after = said(&refused, &BTreeMap::new(), &before);

@@ -73,7 +73,7 @@ fn words(entry: &Value) -> String {
 
 /// The change and what it is about.
 fn effect(effect: &Value) -> String {
-    let about = ["interface", "snapshot", "volume", "group", "vpc", "instance", "key"];
+    let about = ["interface", "snapshot", "volume", "group", "vpc", "targetGroup", "loadBalancer", "instance", "key"];
     let about = about.iter().find_map(|name| effect.get(name)).map(text).unwrap_or_default();
     let role = effect.get("role").map(|role| format!("{}, in ", text(role))).unwrap_or_default();
     format!("{} {role}{about}", text(&effect["operation"]))
