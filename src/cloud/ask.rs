@@ -58,7 +58,7 @@ impl AskBalancers {
         }
         let described = record.metadata && !record.surroundings;
         // Who asks for a release has not got it yet: what is held stays enforced.
-        let held = record.in_force.contains(&Action::Isolate);
+        let held = record.in_force.contains(&Action::Isolate) || record.applied.keys().any(Attribute::is_registration);
         if spec.level.asks_for(Level::Detached) || held || described {
             let not_before = record.opened.filter(|_| record.deregistered_at.is_none());
             ask.survey = Some(Survey { keep_seconds: account.recheck_seconds, not_before });

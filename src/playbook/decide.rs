@@ -181,6 +181,7 @@ fn forward<P: Procedure>(
 fn is_begun(record: &Record, step: &str, action: Action) -> bool {
     match step {
         "Detached" => record.applied.contains_key(&Attribute::AutoScalingGroup),
+        "Deregistered" => record.applied.keys().any(Attribute::is_registration),
         _ => record.in_force.contains(&action),
     }
 }

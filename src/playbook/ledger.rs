@@ -52,8 +52,7 @@ pub fn draft<P: Procedure>(
     if !room::holds(&said.entries) {
         return Draft { entries: room::first_of(said.entries), ..said };
     }
-    // What an intent says of the value before is known only once it is drafted: the longest track waits where that is much.
-    let mut tracks = room::tracks_beside(&said.entries, &plan.tracks);
+    let mut tracks = room::tracks_beside(&said.entries, &plan.tracks, view.record);
     loop {
         let draft = draft_of(view, plan, &tracks, owed.to_vec(), repeats);
         if room::holds(&draft.entries) || tracks.pop().is_none() {

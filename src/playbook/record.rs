@@ -174,7 +174,7 @@ impl Record {
             self.applied.insert(attribute, Applied { value, operation: id.clone() });
         }
         // To detach a host opens no gate before its isolation.
-        if let Some(action) = super::action_of(step).filter(|_| step != "Detached") {
+        if let Some(action) = super::action_of(step).filter(|_| !matches!(step, "Detached" | "Deregistered")) {
             self.in_force.insert(action);
         }
         if step == "ReplacementStopped" {

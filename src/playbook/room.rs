@@ -14,7 +14,7 @@ use super::step::Change;
 /// For entries: what is left beside the body's other members, the writer's names included.
 const ROOM: usize = MAX_BODY - 4 * 1024;
 
-/// What an intent says beside its effect: ids, digest, and the value that stood before.
+/// What an intent says beside its effect and the value that stood before: ids and digest.
 const AROUND: usize = 700;
 
 /// Bytes of it in a list.
@@ -62,9 +62,11 @@ fn opens<E: Change>(track: &Track<E>) -> bool {
 
 /// The tracks whose intents fit beside what is said already: short ones first, so that a host with a hundred volumes to
 /// protect is isolated all the same. Of a long one a part of its first stage goes.
-pub(super) fn tracks_beside<E: Change>(entries: &[Entry], tracks: &[Track<E>]) -> Vec<Track<E>> {
+pub(super) fn tracks_beside<E: Change>(entries: &[Entry], tracks: &[Track<E>], record: &Record) -> Vec<Track<E>> {
     let mut left = ROOM.saturating_sub(entries.iter().map(size).sum());
-    let cost = |change: &E| change.intent().map_or(0, |effect| size(effect) + AROUND);
+    let before =
+        |effect: &Effect| effect.sets().and_then(|(attribute, _)| record.baseline.get(&attribute)).map_or(0, size);
+    let cost = |change: &E| change.intent().map_or(0, |effect| size(effect) + before(effect) + AROUND);
     let all = |track: &Track<E>| track.stages.iter().flatten().map(cost).sum::<usize>();
     let mut short_first: Vec<&Track<E>> = tracks.iter().collect();
     short_first.sort_by_key(|track| all(track));

@@ -125,7 +125,10 @@ fn compose(view: &View<'_, ForensicCase>) -> Turn<ForensicCase> {
             // One that was there and is not any more was deleted by a person: that is not undone.
             None => !view.record.made.contains(name),
         })
-        .map(|(name, kind)| CaseEffect::Ensure { name: name.clone(), kind: Box::new(kind.clone()) })
+        .map(|(name, wish)| {
+            let kind = raised(there.get(&(name.as_str(), is_evidence(wish))).copied(), wish.clone());
+            CaseEffect::Ensure { name: name.clone(), kind: Box::new(kind) }
+        })
         .collect();
     let mut facts = Vec::new();
     let names: BTreeSet<String> = wanted.iter().map(|(name, _)| name.clone()).collect();
@@ -201,6 +204,18 @@ fn part(child: &Child) -> Part {
         state: if child.ready { "True" } else { "False" }.to_owned(),
         message: child.message.clone(),
     }
+}
+
+/// What is declared, at the level to which a person has raised the child by itself: levels never fall, so that with a lower
+/// one nothing of it would be taken.
+fn raised(child: Option<&Child>, mut wish: ChildKind) -> ChildKind {
+    if let (Some(ChildKind::Quarantine(has)), ChildKind::Quarantine(wants)) =
+        (child.map(|child| &child.kind), &mut wish)
+        && has.level.asks_for(wants.level)
+    {
+        wants.level = has.level;
+    }
+    wish
 }
 
 /// Which child it is: names are unique within a kind.

@@ -342,3 +342,18 @@ fn a_child_that_a_person_deleted_is_not_made_again() {
     let contained = "1 of 2 hosts held; 1 released by themselves";
     assert_eq!(desk.state("Contained"), State::skipped(Reason::Released, contained));
 }
+
+/// Else the API server would refuse the whole of it, at each turn.
+#[test]
+fn what_changes_on_a_case_reaches_a_child_that_a_person_raised() {
+    let mut desk = Desk::new(1);
+    desk.spec.containment.level = Level::Protected;
+    desk.carry_out();
+    let ChildKind::Quarantine(spec) = &mut desk.child("one-i-00000000").kind else { panic!("a Quarantine") };
+    spec.level = Level::Isolated;
+    desk.spec.containment.isolation.pulse = crate::api::quarantine::Pulse::Never;
+    let ensured = desk.ensured();
+    let [(_, ChildKind::Quarantine(wish))] = ensured.as_slice() else { panic!("{ensured:?}") };
+    assert_eq!(wish.level, Level::Isolated, "levels never fall");
+    assert_eq!(wish.isolation.pulse, crate::api::quarantine::Pulse::Never);
+}

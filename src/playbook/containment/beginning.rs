@@ -6,9 +6,9 @@ use crate::playbook::Quarantine;
 use crate::playbook::seen::Read;
 use crate::playbook::step::{State, Turn, View};
 
-/// Whether nothing that isolates may begin any more.
-pub(super) fn begins_nothing(view: &View<'_, Quarantine>) -> Option<Turn<Quarantine>> {
-    let refused = !view.account.namespace_allowed && !view.record.in_force.contains(&Action::Isolate);
+/// Whether a step may not begin any more; one that has goes on.
+pub(super) fn begins_nothing(view: &View<'_, Quarantine>, begun: bool) -> Option<Turn<Quarantine>> {
+    let refused = !view.account.namespace_allowed && !begun;
     refused.then(|| {
         Turn::new(State::blocked(
             Reason::NamespaceNotAllowed,

@@ -63,7 +63,9 @@ impl Work {
 }
 
 fn next(view: &View<'_, Quarantine>) -> Turn<Quarantine> {
-    if let Some(refused) = super::beginning::begins_nothing(view) {
+    let record = view.record;
+    let begun = record.in_force.contains(&Action::Isolate) || record.applied.keys().any(Attribute::is_registration);
+    if let Some(refused) = super::beginning::begins_nothing(view, begun) {
         return refused;
     }
     let seen = match &view.seen.balancers {

@@ -103,3 +103,21 @@ fn an_address_that_may_be_another_hosts_is_left_and_named() {
     assert_eq!(hub.state, "Unclear");
     assert!(verdict.ready && verdict.message.contains("10.0.0.1 in hub/0123456789abcdef"), "{}", verdict.message);
 }
+
+#[test]
+fn an_approval_to_leave_the_balancers_opens_no_gate_to_isolate() {
+    let mut bench = bench();
+    bench.spec.level = Level::Detached;
+    bench.account.required = BTreeMap::from([(Action::Isolate, 1)]);
+    bench.settle();
+    bench.approvals = vec![sample::yes(&bench.record, Action::Isolate)];
+    bench.settle();
+    assert!(matches!(bench.state("Deregistered"), Some(State::Done(_))), "{:?}", bench.state("Deregistered"));
+    bench.approvals.clear();
+    bench.spec.level = Level::Isolated;
+    bench.settle();
+    assert_eq!(bench.state("Isolated"), Some(State::Awaiting(Action::Isolate)));
+    assert_eq!(bench.record.contained_at, None);
+    bench.account.namespace_allowed = false;
+    assert!(matches!(bench.state("Isolated"), Some(State::Blocked(_))), "{:?}", bench.state("Isolated"));
+}

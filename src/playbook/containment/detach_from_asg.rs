@@ -41,11 +41,8 @@ fn next(view: &View<'_, Quarantine>) -> Turn<Quarantine> {
     };
     let ours = view.record.applied.contains_key(&Attribute::AutoScalingGroup);
     // Where there is no group to leave, nothing would be begun.
-    if !view.account.namespace_allowed && !ours && seen.membership.is_some() {
-        return Turn::new(State::blocked(
-            Reason::NamespaceNotAllowed,
-            "the namespace is no longer allowed by the AwsAccount; what is held stays held, nothing more is begun",
-        ));
+    if let Some(refused) = super::beginning::begins_nothing(view, ours || seen.membership.is_none()) {
+        return refused;
     }
     if let Some(waits) = super::beginning::plan_waits(view) {
         return waits;
@@ -86,7 +83,7 @@ fn detach(view: &View<'_, Quarantine>, member: &AutoScalingMembership) -> Turn<Q
             return wait(Reason::Waiting, format!("waits until it is in Standby in Auto Scaling group {group}"));
         }
         // It enters Standby first, unless that is refused: without a place in the group there is nothing to stop.
-        Phase::InService if view.spec.auto_scaling.hold == HoldInGroup::Standby => match standing(view).state {
+        Phase::InService if stop_replacement::hold(view) == HoldInGroup::Standby => match standing(view).state {
             State::Blocked(refusal) if refusal.reason == Reason::AtMinimumSize => {}
             _ => return wait(Reason::Waiting, "waits for ReplacementStopped".to_owned()),
         },

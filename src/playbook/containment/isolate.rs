@@ -64,7 +64,7 @@ pub(super) fn as_value<'a>(groups: impl IntoIterator<Item = &'a crate::api::ids:
 }
 
 fn next(view: &View<'_, Quarantine>) -> Turn<Quarantine> {
-    if let Some(refused) = begins_nothing(view) {
+    if let Some(refused) = begins_nothing(view, view.record.in_force.contains(&Action::Isolate)) {
         return refused;
     }
     if let Some(waits) = plan_waits(view) {

@@ -150,6 +150,10 @@ fn capacity_back(view: &View<'_, Quarantine>) -> Part {
     }])
 }
 
+/// Seconds within which a group that has one instance too many should have ended one. Longer than that nobody waits for it:
+/// it may be told to keep what it has.
+const SHRINKING: i64 = 600;
+
 /// Scale-in protection, once the group is no larger than it wants to be.
 fn protection(view: &View<'_, Quarantine>) -> Part {
     if !view.record.applied.contains_key(&Attribute::ScaleInProtection) {
@@ -158,7 +162,12 @@ fn protection(view: &View<'_, Quarantine>) -> Part {
     let member = scaling::membership(view).filter(|_| !is_gone(view));
     let group = scaling::group(view).filter(|group| member.is_some_and(|member| member.group == group.name));
     let shrinks = group.is_some_and(|group| group.in_service > group.desired);
-    if shrinks && !ripe(view) {
+    let asked = view.record.operations.values().filter(
+        |operation| matches!(&operation.effect, Effect::AutoScaling(change) if change.exits_standby() || change.attaches() || matches!(change, GroupChange::SetDesiredCapacity { .. })),
+    );
+    let since = asked.map(|operation| operation.at).max();
+    let young = since.is_some_and(|since| view.now.as_second() - since.as_second() < SHRINKING);
+    if shrinks && (young || !ripe(view)) {
         return takes(working(
             view,
             Reason::Waiting,
@@ -198,7 +207,7 @@ pub(super) fn preview(view: &View<'_, Quarantine>) -> Vec<PlanLine> {
     if let Some(before) = before.filter(|_| view.record.replaced == Some(true)) {
         lines.push(format!(
             "set the desired capacity of {group} back to {before}: it terminates one of its instances then, and scale-in spares \
-             this host until it has"
+             this host until it has, for ten minutes at most"
         ));
     }
     if let Some(Value::Flag(flag)) = view.record.baseline.get(&Attribute::ScaleInProtection)

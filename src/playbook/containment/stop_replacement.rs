@@ -95,7 +95,7 @@ fn next(view: &View<'_, Quarantine>) -> Turn<Quarantine> {
         };
     };
     let Some(member) = &seen.membership else { return outside(view) };
-    let hold = view.spec.auto_scaling.hold;
+    let hold = hold(view);
     let turn = match member.phase() {
         Phase::Terminating => terminating(view, seen, member),
         _ if hold == HoldInGroup::Leave => Turn::new(State::skipped(
@@ -119,6 +119,19 @@ fn next(view: &View<'_, Quarantine>) -> Turn<Quarantine> {
     let mut turn = turn.noting(baselines(view, sends)).remarking(node::risk(view).or_else(|| suspended(member, hold)));
     turn.outcomes.extend(scaling::outcomes(view, GroupChange::enters_standby, shown, wanted));
     turn
+}
+
+/// How it is held in its group. What was begun is not weakened by an edit: only a release gives it back.
+pub(super) fn hold(view: &View<'_, Quarantine>) -> HoldInGroup {
+    let declared = view.spec.auto_scaling.hold;
+    let applied = &view.record.applied;
+    if applied.contains_key(&Attribute::LifecycleState) {
+        HoldInGroup::Standby
+    } else if applied.contains_key(&Attribute::ScaleInProtection) && declared == HoldInGroup::Leave {
+        HoldInGroup::ScaleInProtection
+    } else {
+        declared
+    }
 }
 
 fn is_entering(effect: &Effect) -> bool {
@@ -252,14 +265,22 @@ pub(super) fn decrements(view: &View<'_, Quarantine>, member: &AutoScalingMember
     }
     let group = scaling::group(view).filter(|group| group.name == member.group);
     let before = scaling::size_before(view.record, &Attribute::DesiredCapacity(member.group.clone()));
-    group.is_some_and(|group| group.desired > group.minimum && before.is_none_or(|before| group.desired > before))
+    // Where nobody took its place, the capacity fell with it.
+    let fell = i32::from(view.record.replaced == Some(false));
+    group
+        .is_some_and(|group| group.desired > group.minimum && before.is_none_or(|before| group.desired > before - fell))
 }
 
 /// AWS refuses to lower the desired capacity below the minimum size (Auto Scaling reference, `EnterStandby`).
 pub(super) fn at_minimum(view: &View<'_, Quarantine>, member: &AutoScalingMembership) -> Option<State> {
     let group = scaling::group(view).filter(|group| group.name == member.group && group.desired <= group.minimum)?;
     let (name, minimum) = (&group.name, group.minimum);
-    Some(if view.spec.auto_scaling.lower_minimum {
+    let lowered = view.record.applied.contains_key(&Attribute::MinSize(name.clone()));
+    let (field, of) = match &view.subject.case {
+        Some(case) => ("spec.containment.autoScaling", format!(" of ForensicCase {case}")),
+        None => ("spec.autoScaling", String::new()),
+    };
+    Some(if view.spec.auto_scaling.lower_minimum && !lowered {
         let told = format!("waits until the minimum size of Auto Scaling group {name}, {minimum}, is lowered");
         State::working(Reason::Waiting, told)
     } else {
@@ -267,7 +288,7 @@ pub(super) fn at_minimum(view: &View<'_, Quarantine>, member: &AutoScalingMember
             Reason::AtMinimumSize,
             format!(
                 "Auto Scaling group {name} has a desired capacity of {} and a minimum size of {minimum}, so that none can be taken \
-                 from it; set spec.autoScaling.replace: true, or spec.autoScaling.lowerMinimum: true, or lower MinSize of {name}",
+                 from it; set {field}.replace: true, or {field}.lowerMinimum: true{of}, or lower MinSize of {name}",
                 group.desired
             ),
         )

@@ -227,20 +227,28 @@ fn a_lost_reply_is_looked_up_before_anything_is_sent_again() {
 
 #[test]
 fn who_puts_it_back_into_service_inflates_no_group() {
-    let mut bench = bench(Level::Protected, (1, 3, 6));
-    bench.settle();
-    for _ in 0..3 {
-        let exit = GroupChange::ExitStandby { group: "web".to_owned(), instance: instance_id() };
-        bench.world.apply(&Effect::AutoScaling(exit), &crate::playbook::record::OperationId("x".to_owned())).unwrap();
-        assert_eq!(bench.world.fleets["web"].desired, 4);
-        bench.now = sample::later(bench.now, 120);
+    for (replace, held) in [(true, 3), (false, 2)] {
+        let mut bench = bench(Level::Protected, (1, 3, 6));
+        bench.spec.auto_scaling.replace = replace;
         bench.settle();
-        assert_eq!(member(&mut bench).lifecycle_state, "Standby");
-        assert_eq!(bench.world.fleets["web"].desired, 3);
+        // Who may edit the spec takes nothing back without a release.
+        bench.spec.auto_scaling.hold = HoldInGroup::Leave;
+        for _ in 0..3 {
+            let exit = GroupChange::ExitStandby { group: "web".to_owned(), instance: instance_id() };
+            bench
+                .world
+                .apply(&Effect::AutoScaling(exit), &crate::playbook::record::OperationId("x".to_owned()))
+                .unwrap();
+            assert_eq!(bench.world.fleets["web"].desired, held + 1);
+            bench.now = sample::later(bench.now, 120);
+            bench.settle();
+            assert_eq!(member(&mut bench).lifecycle_state, "Standby");
+            assert_eq!(bench.world.fleets["web"].desired, held);
+        }
+        let is_drift = |fact: &&Fact| matches!(fact, Fact::Drift { attribute: Attribute::LifecycleState, .. });
+        assert_eq!(bench.facts().filter(is_drift).count(), 1, "said, and the same value not again within the interval");
+        assert_eq!(bench.record.baseline[&Attribute::DesiredCapacity("web".to_owned())], scaling::size_value(3));
     }
-    let foreign = bench.facts().filter(|fact| matches!(fact, Fact::Drift { attribute: Attribute::LifecycleState, .. }));
-    assert_eq!(foreign.count(), 1, "said, and the same value not again within the interval");
-    assert_eq!(bench.record.baseline[&Attribute::DesiredCapacity("web".to_owned())], scaling::size_value(3));
 }
 
 #[test]
