@@ -240,7 +240,8 @@ fn reached(told: &Told<'_, Quarantine>) -> String {
 /// it. Bounded, so that a host that can't be isolated is described all the same.
 fn hurries(object: &api::Quarantine, account: &Account, record: &Record) -> bool {
     const SECONDS: i64 = 15;
-    let young = record.opened.is_some_and(|opened| now().as_second() - opened.as_second() < SECONDS);
+    // At the first look of all nothing is written down yet.
+    let young = record.opened.is_none_or(|opened| now().as_second() - opened.as_second() < SECONDS);
     // A person decides before anything else is done, by a plan that names what is around the host.
     let awaits = account.required.contains_key(&Action::Isolate) && !record.decisions.contains_key(&Action::Isolate);
     object.spec.level == Level::Isolated && record.contained_at.is_none() && young && !awaits

@@ -90,3 +90,20 @@ fn a_host_that_is_stuck_holds_up_no_other() {
         assert_eq!(is_stalled(&object), stalled);
     }
 }
+
+/// What takes more calls than one round comes after the isolation, from the very first look on.
+#[test]
+fn what_only_more_calls_tell_is_not_on_the_way_to_isolation() {
+    let object = |level| api::Quarantine::new("web", sample::quarantine_spec(level));
+    let mut account = sample::account();
+    let mut record = Record::default();
+    assert!(hurries(&object(Level::Isolated), &account, &record), "the first look");
+    assert!(!hurries(&object(Level::Protected), &account, &record), "nothing to hurry for");
+    record.opened = Some(now());
+    assert!(hurries(&object(Level::Isolated), &account, &record));
+    account.required.insert(Action::Isolate, 1);
+    assert!(!hurries(&object(Level::Isolated), &account, &record), "a person reads the plan first");
+    account.required.clear();
+    record.contained_at = Some(now());
+    assert!(!hurries(&object(Level::Isolated), &account, &record), "closed already");
+}
