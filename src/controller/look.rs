@@ -48,12 +48,14 @@ pub(super) async fn look<K: Kind, C: Cloud>(
 
     let api = K::api(ctx.cluster.client(), namespace.as_deref());
     let name = known.name_any();
-    let (fresh, chain, identity, taken, seen) = tokio::join!(
+    // AWS first: it is the farthest, and what is asked of it goes out before any other question is put together.
+    let (seen, fresh, chain, identity, taken) = tokio::join!(
+        biased;
+        K::observe(ctx, known, looking, &rules, record),
         ctx.cluster.fetch(&api, &name),
         head::<K, C>(ctx, &object, memory.chain.clone(), known),
         identity(ctx, looking),
         prepare::<K, C>(ctx, known, memory, &object, site.as_ref(), &rules, admitted),
-        K::observe(ctx, known, looking, &rules, record),
     );
     let Some(fresh) = fresh?.filter(|fresh| fresh.uid() == known.uid()) else { return Ok(None) };
     let chain = match chain {
