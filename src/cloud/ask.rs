@@ -59,7 +59,9 @@ impl AskBalancers {
         let described = record.metadata && !record.surroundings;
         // Who asks for a release has not got it yet: what is held stays enforced.
         let held = record.in_force.contains(&Action::Isolate) || record.applied.keys().any(Attribute::is_registration);
-        if spec.level.asks_for(Level::Detached) || held || described {
+        // What a release gives back is known: a balancer that can't be read must not stand in its way.
+        let releasing = spec.level == Level::Released && record.decisions.contains_key(&Action::Release);
+        if (spec.level.asks_for(Level::Detached) || held || described) && !releasing {
             let not_before = record.opened.filter(|_| record.deregistered_at.is_none());
             ask.survey = Some(Survey { keep_seconds: account.recheck_seconds, not_before });
         }
@@ -115,5 +117,21 @@ mod tests {
         assert_eq!(ask.operations.keys().collect::<Vec<_>>(), ["ops"]);
         assert_eq!((ask.locks.len(), ask.permissions.len(), ask.instance), (2, 2, None));
         assert!(bench.verdict().ready, "{:?}", bench.verdict());
+    }
+
+    #[test]
+    fn a_release_asks_for_no_balancer_but_those_that_it_gives_back() {
+        let mut bench = Bench::quarantine(Level::Isolated, sample::world(1, 1));
+        bench.settle();
+        let surveyed = |bench: &Bench<_>| {
+            let ask = AskQuarantine::about(&bench.spec, &bench.account, &bench.record).balancers;
+            ask.is_some_and(|ask| ask.survey.is_some())
+        };
+        bench.spec.level = Level::Released;
+        bench.turn();
+        assert!(surveyed(&bench), "until somebody has approved it the host is held");
+        bench.approvals = vec![sample::yes(&bench.record, Action::Release)];
+        bench.turn();
+        assert!(!surveyed(&bench));
     }
 }

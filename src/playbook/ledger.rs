@@ -287,15 +287,18 @@ fn stale_intents<P: Procedure>(view: &View<'_, P>, plan: &Plan<P>) -> Vec<Entry>
             }
         })
         .flat_map(|(id, operation)| {
-            let shown = operation.effect.sets().is_some_and(|(attribute, value)| {
-                if P::releasing(view) && plan.awaiting != Some(Action::Release) {
-                    record.baseline.get(&attribute) == Some(&value)
-                        && plan.facts.contains(&Fact::Restored { attribute })
-                } else {
-                    record.applied.get(&attribute).is_some_and(|applied| applied.value == value)
-                        && (record.verified.contains(&attribute) || plan.facts.contains(&Fact::Verified { attribute }))
-                }
-            });
+            // What is not idempotent ends here only when it is wanted again, after a look that was late enough.
+            let shown = operation.effect.is_idempotent()
+                && operation.effect.sets().is_some_and(|(attribute, value)| {
+                    if P::releasing(view) && plan.awaiting != Some(Action::Release) {
+                        record.baseline.get(&attribute) == Some(&value)
+                            && plan.facts.contains(&Fact::Restored { attribute })
+                    } else {
+                        record.applied.get(&attribute).is_some_and(|applied| applied.value == value)
+                            && (record.verified.contains(&attribute)
+                                || plan.facts.contains(&Fact::Verified { attribute }))
+                    }
+                });
             let given_up = match &operation.effect {
                 Effect::OpenForPulse { interface, .. } => Some(Entry::Fact(Fact::GaveUp {
                     step: operation.step.clone(),

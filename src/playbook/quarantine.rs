@@ -46,6 +46,12 @@ pub struct QuarantineSeen {
 }
 
 impl QuarantineSeen {
+    /// Whether there is no host any more, or none in a moment.
+    pub fn is_gone(&self) -> bool {
+        let ends = |state| matches!(state, InstanceState::Terminated | InstanceState::ShuttingDown);
+        self.instance.value().is_none_or(|instance| ends(instance.state))
+    }
+
     /// Nothing was asked.
     pub const fn nothing() -> Self {
         Self {

@@ -202,7 +202,7 @@ fn undo(view: &View<'_, Quarantine>) -> Turn<Quarantine> {
     if owed.is_empty() || record.released {
         return done();
     }
-    let gone = isolate::is_gone(view);
+    let gone = view.seen.is_gone();
     let seen = match view.seen.balancers.value() {
         Some(seen) => Some(seen),
         None if gone => None,

@@ -5,7 +5,7 @@
 //! within the minimum size. AWS shows `Detaching` for as long as load balancers drain; nothing waits for that.
 
 use super::isolate::{failed, given_back, is_ripe, settling, unread};
-use super::stop_replacement::{at_minimum, decrements, is_gone};
+use super::stop_replacement::{at_minimum, decrements};
 use super::{node, stop_replacement};
 use crate::api::approval::Action;
 use crate::api::auto_scaling::HoldInGroup;
@@ -129,7 +129,7 @@ fn undo(view: &View<'_, Quarantine>) -> Turn<Quarantine> {
     if !view.record.applied.contains_key(&Attribute::AutoScalingGroup) {
         return Turn::new(given_back("was not taken out of a group"));
     }
-    let gone = is_gone(view);
+    let gone = view.seen.is_gone();
     if view.seen.auto_scaling.value().is_none() && !gone && !view.record.released {
         return unread(&view.seen.auto_scaling);
     }

@@ -3,26 +3,8 @@
 use super::*;
 use crate::api::auto_scaling::AutoScaling as Declared;
 use crate::cloud::error::ErrorClass;
+use crate::playbook::containment::stop_replacement::tests::{bench, release, sent};
 use crate::playbook::sample::{self, Bench, instance_id};
-
-/// Sizes: minimum, desired, maximum.
-fn bench(level: Level, sizes: (i32, i32, i32)) -> Bench<Quarantine> {
-    Bench::quarantine(level, sample::world(1, 1).with_fleet("web", &instance_id(), sizes))
-}
-
-fn sent(bench: &Bench<Quarantine>) -> Vec<&'static str> {
-    let is_of_group = |effect: &&Effect| matches!(effect, Effect::AutoScaling(_));
-    bench.sent.iter().map(|(effect, _)| effect).filter(is_of_group).map(Effect::operation).collect()
-}
-
-fn release(bench: &mut Bench<Quarantine>) {
-    bench.spec.level = Level::Released;
-    bench.turn();
-    bench.approvals = vec![sample::yes(&bench.record, Action::Release)];
-    // Once for what was sent before the release, and once for what was sent by it.
-    bench.see_out();
-    bench.see_out();
-}
 
 const IN_STANDBY: [&str; 3] = ["SetInstanceProtection", "EnterStandby", "DetachInstances"];
 

@@ -24,7 +24,7 @@ use crate::playbook::quarantine::{
     adoptions, bears_our_name, foreign_hold, group_name, made_but_unseen, our_group, stranger,
 };
 use crate::playbook::record::Fact;
-use crate::playbook::seen::{InstanceState, Interface, Read, ReadFailure, SecurityGroup};
+use crate::playbook::seen::{Interface, Read, ReadFailure, SecurityGroup};
 use crate::playbook::step::{Part, Procedure, State, Step, Turn, View};
 
 /// Rules that are taken from a group at a time.
@@ -251,14 +251,8 @@ fn closed_message(interfaces: &[Interface]) -> String {
     format!("{} of {} interfaces closed, both ways, IPv4 and IPv6", interfaces.len(), interfaces.len())
 }
 
-/// Whether there is no host any more.
-pub(super) fn is_gone(view: &View<'_, Quarantine>) -> bool {
-    let ends = |state| matches!(state, InstanceState::Terminated | InstanceState::ShuttingDown);
-    view.seen.instance.value().is_none_or(|instance| ends(instance.state))
-}
-
 fn undo(view: &View<'_, Quarantine>) -> Turn<Quarantine> {
-    let gone = is_gone(view);
+    let gone = view.seen.is_gone();
     let interfaces = match view.seen.interfaces.value() {
         Some(interfaces) => interfaces.as_slice(),
         None if gone => &[],

@@ -4,7 +4,6 @@
 //! given back at release, after the host is back in service.
 
 use super::isolate::{failed, given_back, is_ripe, settling, unread};
-use super::stop_replacement::is_gone;
 use crate::api::approval::Action;
 use crate::api::auto_scaling::HoldInGroup;
 use crate::api::conditions::Reason;
@@ -96,7 +95,7 @@ fn undo(view: &View<'_, Quarantine>) -> Turn<Quarantine> {
     let Some(attribute @ Attribute::MinSize(name)) = lowered(view).filter(|_| !view.record.released) else {
         return Turn::new(given_back("no minimum size was lowered"));
     };
-    if view.seen.auto_scaling.value().is_none() && !is_gone(view) {
+    if view.seen.auto_scaling.value().is_none() && !view.seen.is_gone() {
         return unread(&view.seen.auto_scaling);
     }
     let group = scaling::group(view).filter(|group| group.name == *name);

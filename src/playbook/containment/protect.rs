@@ -154,8 +154,7 @@ fn missing(instance: &Instance) -> Vec<&'static str> {
 }
 
 fn undo(view: &View<'_, Quarantine>) -> Turn<Quarantine> {
-    let gone = |state: InstanceState| matches!(state, InstanceState::Terminated | InstanceState::ShuttingDown);
-    let instance = view.seen.instance.value().filter(|instance| !gone(instance.state));
+    let instance = view.seen.instance.value().filter(|_| !view.seen.is_gone());
     let current: Vec<Guard> = instance.map(|instance| guards(view, instance)).unwrap_or_default();
     let unread = instance.is_some() && view.seen.protections.value().is_none();
     let (mut facts, mut stage, mut waits) = (Vec::new(), Vec::new(), 0);

@@ -5,7 +5,6 @@
 //! group has shrunk. Last, scale-in protection gets its former value.
 
 use super::isolate::{given_back, is_ripe, settling, unread};
-use super::stop_replacement::is_gone;
 use crate::api::conditions::Reason;
 use crate::playbook::Quarantine;
 use crate::playbook::attribute::{self, Attribute, Release, Value};
@@ -23,7 +22,7 @@ pub(super) fn undo(view: &View<'_, Quarantine>) -> Turn<Quarantine> {
     if !holds || view.record.released {
         return Turn::new(given_back("nothing was changed in an Auto Scaling group"));
     }
-    if view.seen.auto_scaling.value().is_none() && !is_gone(view) {
+    if view.seen.auto_scaling.value().is_none() && !view.seen.is_gone() {
         return unread(&view.seen.auto_scaling);
     }
     let mut facts = Vec::new();
@@ -63,7 +62,7 @@ fn working(view: &View<'_, Quarantine>, reason: Reason, told: &str) -> Turn<Quar
 }
 
 fn ripe(view: &View<'_, Quarantine>) -> bool {
-    is_ripe(view, &view.seen.auto_scaling) || is_gone(view) && is_ripe(view, &view.seen.instance)
+    is_ripe(view, &view.seen.auto_scaling) || view.seen.is_gone() && is_ripe(view, &view.seen.instance)
 }
 
 /// From Standby back into service.
@@ -71,7 +70,7 @@ fn state(view: &View<'_, Quarantine>) -> Part {
     if !view.record.applied.contains_key(&Attribute::LifecycleState) {
         return Part::Over(Vec::new());
     }
-    let member = scaling::membership(view).filter(|_| !is_gone(view));
+    let member = scaling::membership(view).filter(|_| !view.seen.is_gone());
     let current = match member.map(|member| (member.phase(), &member.lifecycle_state)) {
         None => None,
         Some((Phase::EnteringStandby, _)) => {
@@ -159,7 +158,7 @@ fn protection(view: &View<'_, Quarantine>) -> Part {
     if !view.record.applied.contains_key(&Attribute::ScaleInProtection) {
         return Part::Over(Vec::new());
     }
-    let member = scaling::membership(view).filter(|_| !is_gone(view));
+    let member = scaling::membership(view).filter(|_| !view.seen.is_gone());
     let group = scaling::group(view).filter(|group| member.is_some_and(|member| member.group == group.name));
     let shrinks = group.is_some_and(|group| group.in_service > group.desired);
     let asked = view.record.operations.values().filter(

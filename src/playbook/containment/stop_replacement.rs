@@ -22,7 +22,7 @@ use crate::playbook::effect::Effect;
 use crate::playbook::group_change::GroupChange;
 use crate::playbook::plan::PlanLine;
 use crate::playbook::record::{Fact, OutcomeKind, Record};
-use crate::playbook::seen::{AutoScalingMembership, InstanceState};
+use crate::playbook::seen::AutoScalingMembership;
 use crate::playbook::step::{State, Step, Turn, View};
 
 /// Condition type.
@@ -343,12 +343,6 @@ pub(super) fn group_of<'a>(view: &View<'a, Quarantine>) -> Option<&'a str> {
     former_group(view.record).or_else(|| scaling::membership(view).map(|member| member.group.as_str()))
 }
 
-/// Whether the host is gone, so that no group has a place for it.
-pub(super) fn is_gone(view: &View<'_, Quarantine>) -> bool {
-    let gone = |state| matches!(state, InstanceState::Terminated | InstanceState::ShuttingDown);
-    view.seen.instance.value().is_none_or(|instance| gone(instance.state))
-}
-
 #[cfg(test)]
 #[path = "stop_replacement_tests.rs"]
-mod tests;
+pub(super) mod tests;

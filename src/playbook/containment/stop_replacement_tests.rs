@@ -5,11 +5,12 @@ use crate::api::approval::Action;
 use crate::api::auto_scaling::AutoScaling as Declared;
 use crate::cloud::error::ErrorClass;
 use crate::playbook::auto_scaling::LifecycleHook;
+use crate::playbook::record::Entry;
 use crate::playbook::sample::{self, Bench, instance_id};
 use crate::playbook::seen::{Read, ReadFailure};
 
 /// Sizes: minimum, desired, maximum.
-fn bench(level: Level, sizes: (i32, i32, i32)) -> Bench<Quarantine> {
+pub(in crate::playbook::containment) fn bench(level: Level, sizes: (i32, i32, i32)) -> Bench<Quarantine> {
     Bench::quarantine(level, sample::world(1, 1).with_fleet("web", &instance_id(), sizes))
 }
 
@@ -17,12 +18,12 @@ fn member(bench: &mut Bench<Quarantine>) -> &mut AutoScalingMembership {
     bench.world.instances.get_mut(&instance_id()).unwrap().surroundings.auto_scaling.as_mut().unwrap()
 }
 
-fn sent(bench: &Bench<Quarantine>) -> Vec<&'static str> {
+pub(in crate::playbook::containment) fn sent(bench: &Bench<Quarantine>) -> Vec<&'static str> {
     let is_of_group = |effect: &&Effect| matches!(effect, Effect::AutoScaling(_));
     bench.sent.iter().map(|(effect, _)| effect).filter(is_of_group).map(Effect::operation).collect()
 }
 
-fn release(bench: &mut Bench<Quarantine>) {
+pub(in crate::playbook::containment) fn release(bench: &mut Bench<Quarantine>) {
     bench.spec.level = Level::Released;
     bench.turn();
     bench.approvals = vec![sample::yes(&bench.record, Action::Release)];
@@ -314,4 +315,31 @@ fn a_node_is_told_by_its_tags() {
         let lines = bench.plan().published.unwrap().lines.join("\n");
         assert!(lines.contains(who) && lines.contains("node repair"), "{tag}: {lines}");
     }
+}
+
+/// It stood once, which says nothing of the call that was to put it back.
+#[test]
+fn a_repair_that_never_arrived_is_not_called_adopted() {
+    let mut bench = bench(Level::Protected, (1, 3, 6));
+    bench.settle();
+    let exit = GroupChange::ExitStandby { group: "web".to_owned(), instance: instance_id() };
+    bench.world.apply(&Effect::AutoScaling(exit), &crate::playbook::record::OperationId("x".to_owned())).unwrap();
+    bench.now = sample::later(bench.now, 120);
+    let before = bench.world.clone();
+    bench.refusals.insert("EnterStandby", ErrorClass::Ambiguous);
+    let sent_before = sent(&bench).len();
+    while sent(&bench).len() == sent_before {
+        bench.turn();
+    }
+    bench.world = before;
+    bench.refusals.clear();
+    bench.settle();
+    bench.now = sample::later(bench.now, 92);
+    bench.settle();
+    assert_eq!(member(&mut bench).lifecycle_state, "Standby");
+    let ended = |kind| {
+        let is_end = |entry: &&Entry| matches!(entry, Entry::Outcome { result, .. } if *result == kind);
+        bench.entries.iter().filter(is_end).count()
+    };
+    assert_eq!((ended(OutcomeKind::Unknown), ended(OutcomeKind::Adopted)), (1, 0));
 }
