@@ -12,7 +12,7 @@ use crate::playbook::attribute::{self, Attribute, Release, Value};
 use crate::playbook::effect::Effect;
 use crate::playbook::plan::PlanLine;
 use crate::playbook::record::Fact;
-use crate::playbook::seen::{Instance, InstanceState, ShutdownBehavior};
+use crate::playbook::seen::{Instance, ShutdownBehavior};
 use crate::playbook::step::{Part, State, Step, Turn, View};
 
 /// The step.

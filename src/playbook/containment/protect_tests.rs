@@ -4,7 +4,7 @@ use super::*;
 use crate::cloud::error::ErrorClass;
 use crate::cloud::sim::UNPROTECTED;
 use crate::playbook::sample::{self, Bench, instance_id, volume};
-use crate::playbook::seen::{Protections, Read, ReadFailure};
+use crate::playbook::seen::{InstanceState, Protections, Read, ReadFailure};
 
 const PROTECTED: Protections = Protections { termination: true, stop: true, shutdown: ShutdownBehavior::Stop };
 
