@@ -123,9 +123,20 @@ fn examples_are_read_strictly() {
 }
 
 #[test]
-fn the_committed_page_of_the_playbook_is_what_is_generated() {
+fn the_committed_pages_and_policies_are_what_is_generated() {
     let docs = tempfile::tempdir().expect("make a folder");
     generate(&["--docs", &docs.path().to_string_lossy()]);
-    let (fresh, committed) = (read(&docs.path().join("playbook.md")), read(&root().join("docs/playbook.md")));
-    assert!(fresh == committed, "docs/playbook.md is not what crdgen makes; run `make generate`");
+    let policies = |folder: &Path| -> BTreeSet<String> {
+        let files = std::fs::read_dir(folder.join("iam")).expect("iam/");
+        files.map(|entry| format!("iam/{}", entry.expect("an entry").file_name().to_string_lossy())).collect()
+    };
+    assert_eq!(
+        policies(docs.path()),
+        policies(&root().join("docs")),
+        "run `make generate`, and remove what it does not make"
+    );
+    for name in policies(docs.path()).into_iter().chain(["playbook.md".to_owned(), "iam.md".to_owned()]) {
+        let (fresh, committed) = (read(&docs.path().join(&name)), read(&root().join("docs").join(&name)));
+        assert!(fresh == committed, "docs/{name} is not what crdgen makes; run `make generate`");
+    }
 }

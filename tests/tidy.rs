@@ -6,6 +6,7 @@ use std::fs;
 use std::path::Path;
 
 use sequester::cloud::READ_ACTIONS;
+use sequester::cloud::iam::STATEMENTS;
 use sequester::playbook::step::{Procedure, Step};
 use sequester::playbook::{AWS_ACCOUNT, EVIDENCE_SNAPSHOT, FORENSIC_CASE, QUARANTINE};
 
@@ -176,6 +177,31 @@ fn every_read_names_its_permission() {
     assert!(asked.len() > 10, "too few reads: {asked:?}");
     let lacking: Vec<_> = asked.iter().filter(|(_, name)| !granted.contains(&name.replace('_', ""))).collect();
     assert!(lacking.is_empty(), "not in READ_ACTIONS: {lacking:?}");
+}
+
+/// What effects name is what the policies allow, both ways.
+#[test]
+fn every_permission_of_an_effect_is_bound_by_a_statement_and_none_is_left_over() {
+    let mut named = BTreeSet::new();
+    for source in sources(&["src/playbook"]) {
+        // Only what `iam_actions` names is written so: in quotes, a service before a colon and a capital after it.
+        for (_, line) in source.product() {
+            for word in line.split('"').skip(1).step_by(2) {
+                let action = word.split_once(':').is_some_and(|(service, name)| {
+                    service.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit())
+                        && name.starts_with(|c: char| c.is_ascii_uppercase())
+                        && name.bytes().all(|b| b.is_ascii_alphanumeric())
+                });
+                if action {
+                    named.insert(word.to_owned());
+                }
+            }
+        }
+    }
+    let bound: BTreeSet<String> =
+        STATEMENTS.iter().flat_map(|statement| statement.actions).map(ToString::to_string).collect();
+    assert!(named.len() > 20, "too few: {named:?}");
+    assert_eq!(named, bound);
 }
 
 #[test]

@@ -1,13 +1,16 @@
 //! Writes the files under `crds/`: CustomResourceDefinitions, policies and roles, from the types in `sequester::api`;
-//! and the generated page under `docs/`.
+//! and the generated pages and IAM policies under `docs/`.
 
 use std::io::Write as _;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use clap::Parser;
+use sequester::api::aws_account::{Naming, Partition};
+use sequester::api::ids::{AccountId, IdError};
 use sequester::api::manifests::{self, Manifest};
 use sequester::api::policies::PolicyConfig;
+use sequester::cloud::iam::{self, Names, Policy, Role};
 use sequester::playbook::contents;
 
 /// Writes crds.yaml, policies.yaml and roles.yaml into a folder.
@@ -34,6 +37,8 @@ struct Arguments {
 enum Error {
     #[error("cannot write {path}")]
     Write { path: PathBuf, source: std::io::Error },
+    #[error("an example is none")]
+    Example(#[from] IdError),
     #[error("cannot turn the types into JSON")]
     Json(#[from] serde_json::Error),
     #[error("cannot turn JSON into YAML")]
@@ -59,10 +64,29 @@ fn run(arguments: Arguments) -> Result<(), Error> {
         write(&folder, &manifest)?;
     }
     if let Some(docs) = docs {
-        let path = docs.join("playbook.md");
-        std::fs::write(&path, contents::document()).map_err(|source| Error::Write { path, source })?;
+        let put =
+            |path: PathBuf, text: String| std::fs::write(&path, text).map_err(|source| Error::Write { path, source });
+        put(docs.join("playbook.md"), contents::document())?;
+        put(docs.join("iam.md"), iam::page())?;
+        let folder = docs.join("iam");
+        std::fs::create_dir_all(&folder).map_err(|source| Error::Write { path: folder.clone(), source })?;
+        for role in Role::ALL {
+            for (n, policy) in Policy::of(role, &example(role)?).iter().enumerate() {
+                put(folder.join(Policy::file(role, n)), policy.text()?)?;
+            }
+        }
     }
     Ok(())
+}
+
+/// The accounts of the examples: the first shares with the second.
+fn example(role: Role) -> Result<Names, IdError> {
+    let [workload, forensics] = [AccountId::parse("111122223333")?, AccountId::parse("444455556666")?];
+    let (account, destinations) = match role {
+        Role::Responder => (workload, vec![forensics]),
+        Role::Forensics => (forensics, Vec::new()),
+    };
+    Ok(Names { partition: Partition::Aws, account, tag_prefix: Naming::default().tag_prefix, destinations })
 }
 
 fn write(folder: &Path, manifest: &Manifest) -> Result<(), Error> {

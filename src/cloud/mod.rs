@@ -5,6 +5,7 @@ mod ask;
 pub mod aws;
 pub mod blocks;
 pub mod error;
+pub mod iam;
 pub mod sim;
 
 use std::collections::{BTreeMap, BTreeSet};

@@ -3,6 +3,7 @@
 pub mod changed;
 pub mod digest;
 mod manifest;
+pub mod policy;
 mod state;
 
 use std::io;
@@ -24,6 +25,8 @@ pub enum Command {
     Digest(digest::Arguments),
     /// Prints the byte ranges in which two snapshots of one volume differ: offset and length, one range a line.
     Changed(changed::Arguments),
+    /// Prints the IAM policy of the role that the controller assumes in an account.
+    Policy(policy::Arguments),
 }
 
 impl Command {
@@ -35,6 +38,7 @@ impl Command {
         match self {
             Self::Digest(arguments) => digest::run(arguments).await,
             Self::Changed(arguments) => changed::run(arguments).await,
+            Self::Policy(arguments) => policy::run(&arguments),
         }
     }
 }

@@ -11,6 +11,7 @@ use super::words::{read, side_by_side, text};
 use crate::api::ids::{AccountId, KeyArn};
 use crate::clock::now;
 use crate::cloud::error::CloudError;
+use crate::cloud::iam::GRANT_OPERATIONS;
 use crate::playbook::effect::{Created, Receipt};
 use crate::playbook::seen::{Key, KeyManager, Read};
 
@@ -19,16 +20,6 @@ const GRANTS: Question = ("ListGrants", "kms:ListGrants");
 
 /// Keys asked about at the same time.
 const AT_ONCE: usize = 4;
-
-/// What another account needs of a key to copy a snapshot under one of its own (EBS guide, sharing the KMS key).
-const COPYING: [GrantOperation; 6] = [
-    GrantOperation::DescribeKey,
-    GrantOperation::CreateGrant,
-    GrantOperation::Decrypt,
-    GrantOperation::ReEncryptFrom,
-    GrantOperation::ReEncryptTo,
-    GrantOperation::GenerateDataKeyWithoutPlaintext,
-];
 
 /// The keys, side by side.
 pub(super) async fn keys(session: &Session, keys: BTreeSet<KeyArn>) -> BTreeMap<KeyArn, Read<Key>> {
@@ -79,7 +70,7 @@ pub(super) async fn create_grant(
         .key_id(key.as_str())
         .name(name)
         .grantee_principal(principal)
-        .set_operations(Some(COPYING.to_vec()))
+        .set_operations(Some(GRANT_OPERATIONS.iter().map(|operation| GrantOperation::from(*operation)).collect()))
         .customize()
         .interceptor(mark.clone());
     let (answer, receipt) = order.send("CreateGrant", &mark, request.send()).await?;
