@@ -13,6 +13,7 @@ mod faults_of_requests;
 mod install;
 mod kubernetes_proxy;
 mod orphans;
+mod permissions;
 mod processes;
 mod record;
 mod scene;

@@ -24,7 +24,7 @@ async fn ask(scene: &Scene, name: &str, exclude: &[&str], more: Value) {
 }
 
 /// The row of the status that speaks of a volume.
-fn row<'a>(object: &'a Value, volume: &str) -> &'a Value {
+pub fn row<'a>(object: &'a Value, volume: &str) -> &'a Value {
     let rows = object["status"]["snapshots"].as_array().unwrap();
     rows.iter().find(|row| row["volumeId"] == volume).unwrap_or_else(|| panic!("no {volume} in {rows:#?}"))
 }
@@ -34,7 +34,7 @@ fn message<'a>(object: &'a Value, condition: &str) -> &'a str {
 }
 
 /// The volumes: the plain one, the one under the customer's key, the one under the default key.
-async fn by_key(scene: &Scene) -> [String; 3] {
+pub async fn by_key(scene: &Scene) -> [String; 3] {
     let mut all = [const { String::new() }; 3];
     for volume in &scene.host.volumes {
         let xml = ok(scene.aws().ec2("DescribeVolumes", &[("VolumeId.1", volume)]).await);
@@ -67,7 +67,7 @@ async fn until_users(scene: &Scene, snapshot: &str, expected: &[&str]) {
 }
 
 /// Somebody gives a snapshot to a stranger and to the public.
-async fn give_away(scene: &Scene, snapshot: &str) {
+pub async fn give_away(scene: &Scene, snapshot: &str) {
     let added = [
         ("SnapshotId", snapshot),
         ("Attribute", "createVolumePermission"),

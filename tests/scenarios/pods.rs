@@ -14,14 +14,14 @@ async fn interface(scene: &Scene, kind: &str) -> String {
     tag(&ok(scene.aws().ec2("CreateNetworkInterface", &parameters).await), "networkInterfaceId").to_owned()
 }
 
-async fn branch(scene: &Scene, trunk: &str) -> String {
+pub async fn branch(scene: &Scene, trunk: &str) -> String {
     let branch = interface(scene, "branch").await;
     let pair = [("BranchInterfaceId", branch.as_str()), ("TrunkInterfaceId", trunk)];
     ok(scene.aws().ec2("AssociateTrunkInterface", &pair).await);
     branch
 }
 
-async fn trunk(scene: &Scene, instance: &str, index: &str) -> String {
+pub async fn trunk(scene: &Scene, instance: &str, index: &str) -> String {
     let trunk = interface(scene, "trunk").await;
     let attach = [("NetworkInterfaceId", trunk.as_str()), ("InstanceId", instance), ("DeviceIndex", index)];
     ok(scene.aws().ec2("AttachNetworkInterface", &attach).await);

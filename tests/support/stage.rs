@@ -9,6 +9,9 @@ use super::wait;
 use super::world::{Account, aws_account};
 use kube::api::{Api, ApiResource, DynamicObject, GroupVersionKind, ListParams, Patch, PatchParams, PostParams};
 use kube::{Client, ResourceExt};
+use sequester::api::aws_account::{Naming, Partition};
+use sequester::api::ids::AccountId;
+use sequester::cloud::iam::{Names, Policy, Role};
 use serde_json::{Value, json};
 use std::net::TcpListener;
 use std::path::PathBuf;
@@ -73,6 +76,7 @@ impl Stage {
             binary: PathBuf::from(binary),
             folder: tempfile::tempdir().expect("make a scratch folder"),
         };
+        stage.permit(|_| {});
         stage.bind_people().await;
         stage
     }
@@ -120,6 +124,30 @@ impl Stage {
     /// Name of the forensic account's `AwsAccount`.
     pub fn forensics_name(&self) -> String {
         self.names[1].clone()
+    }
+
+    /// The shipped policies of a role, with this stage's accounts in them.
+    pub fn policies(&self, role: Role) -> Vec<Value> {
+        let id = |account: &Account| AccountId::parse(&account.id).expect("an account id");
+        let (account, destinations) = match role {
+            Role::Responder => (id(&self.workload), vec![id(&self.forensics)]),
+            Role::Forensics => (id(&self.forensics), Vec::new()),
+        };
+        let names =
+            Names { partition: Partition::Aws, account, tag_prefix: Naming::default().tag_prefix, destinations };
+        Policy::of(role, &names).iter().map(|policy| serde_json::to_value(policy).expect("a policy")).collect()
+    }
+
+    /// Gives both roles the shipped policies; `change` may take something from the responder's.
+    pub fn permit(&self, change: impl Fn(&mut Value)) {
+        for (role, account) in [(Role::Responder, &self.workload), (Role::Forensics, &self.forensics)] {
+            let mut policies = self.policies(role);
+            if role == Role::Responder {
+                policies.iter_mut().for_each(&change);
+            }
+            let texts: Vec<String> = policies.iter().map(ToString::to_string).collect();
+            self.bed.emulator.principals().roles.may(&account.role_arn, texts.iter().map(String::as_str));
+        }
     }
 
     /// Applies both accounts; `change` may alter the workload's.
@@ -325,6 +353,15 @@ impl Stage {
         let approval = serde_json::from_value(approval).unwrap();
         self.api(identity, "Approval").await.create(&PostParams::default(), &approval).await
     }
+}
+
+/// Takes an action from a policy.
+pub fn strike(policy: &mut Value, action: &str) {
+    let statements = policy["Statement"].as_array_mut().expect("statements");
+    for statement in &mut *statements {
+        statement["Action"].as_array_mut().expect("actions").retain(|one| one != action);
+    }
+    statements.retain(|statement| statement["Action"] != json!([]));
 }
 
 /// What somebody writes who approves the plan that an object shows.

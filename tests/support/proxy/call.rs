@@ -1,7 +1,7 @@
 //! One call that passed through: what it asked for, by whom, and what came of it.
 
 use super::principals::Principal;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::{Duration, Instant, SystemTime};
 
 /// How a service writes requests and errors.
@@ -45,6 +45,9 @@ pub struct Call {
     pub applied: Option<Applied>,
     /// What the client was told.
     pub outcome: Outcome,
+    /// What it needed of the policies of its role: actions, each with the statement that allows it. Empty where nobody
+    /// judged it.
+    pub permissions: BTreeSet<(String, String)>,
     /// What the proxy did to it, such as `held` or `throttled`.
     pub faults: Vec<&'static str>,
     /// False once it is known that nobody was there to take the reply.

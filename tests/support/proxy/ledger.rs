@@ -1,6 +1,7 @@
 //! The record of all calls, and waiting for one of them.
 
 use super::call::{Applied, Call, Outcome};
+use std::collections::BTreeSet;
 use std::sync::Mutex;
 use std::time::{Duration, Instant};
 use tokio::sync::watch;
@@ -37,6 +38,10 @@ impl Ledger {
 
     pub fn fault(&self, sequence: u64, fault: &'static str) {
         self.update(sequence, |call| call.faults.push(fault));
+    }
+
+    pub fn permitted(&self, sequence: u64, by: &BTreeSet<(String, String)>) {
+        self.update(sequence, |call| call.permissions.extend(by.iter().cloned()));
     }
 
     pub fn applied(&self, sequence: u64, status: u16, code: Option<String>) {

@@ -5,7 +5,7 @@ use super::principals::Principals;
 use hyper::body::Bytes;
 use hyper::http::request::Parts;
 use serde_json::Value;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::{Instant, SystemTime};
 
 /// Actions that begin so change nothing. `AssumeRole` gives out keys and leaves the account as it is.
@@ -67,6 +67,7 @@ pub fn new(
         mutates: false,
         applied: None,
         outcome: Outcome::InFlight,
+        permissions: BTreeSet::new(),
         faults: Vec::new(),
         delivered: true,
     }

@@ -1,5 +1,6 @@
 //! Who is behind an access key, learned from the bed's accounts and from `AssumeRole` replies that pass through.
 
+use super::iam::Roles;
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex};
 
@@ -34,7 +35,11 @@ impl Principal {
 
 /// Access keys and their principals; clones share what they learn, so that keys which one proxy saw are known to all.
 #[derive(Clone, Debug, Default)]
-pub struct Principals(Arc<Mutex<BTreeMap<String, Principal>>>);
+pub struct Principals {
+    keys: Arc<Mutex<BTreeMap<String, Principal>>>,
+    /// What roles may do.
+    pub roles: Roles,
+}
 
 impl Principals {
     /// These are keys of an account's user.
@@ -63,11 +68,11 @@ impl Principals {
 
     /// What is known of an access key.
     pub fn of(&self, access_key: &str) -> Principal {
-        let known = self.0.lock().expect("no holder panics").get(access_key).cloned();
+        let known = self.keys.lock().expect("no holder panics").get(access_key).cloned();
         known.unwrap_or_else(|| Principal { access_key: access_key.to_owned(), ..Principal::default() })
     }
 
     fn learn(&self, principal: Principal) {
-        self.0.lock().expect("no holder panics").insert(principal.access_key.clone(), principal);
+        self.keys.lock().expect("no holder panics").insert(principal.access_key.clone(), principal);
     }
 }

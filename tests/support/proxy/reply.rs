@@ -111,9 +111,13 @@ impl Reply {
         Self::error(call, status, code, message)
     }
 
-    /// The principal lacks a permission; the message names the action as IAM does.
+    /// The principal lacks the permission for the call itself.
     pub fn unauthorized(call: &Call) -> Self {
-        let action = format!("{}:{}", call.service, call.operation);
+        Self::denied(call, &format!("{}:{}", call.service, call.operation))
+    }
+
+    /// The principal lacks a permission; the message names the action as IAM does.
+    pub fn denied(call: &Call, action: &str) -> Self {
         let user = call.principal.arn();
         let because = format!("because no identity-based policy allows the {action} action");
         match call.protocol {

@@ -4,6 +4,7 @@ use super::answer::{Answer, Replier};
 use super::call::Call;
 use super::crash::{Gate, Verdict};
 use super::fault::{Fault, Late};
+use super::iam;
 use super::lates::Lates;
 use super::ledger::Ledger;
 use super::replay::Replay;
@@ -182,6 +183,15 @@ impl Passing<'_> {
     /// Has the upstream answer, and writes down what it did.
     async fn forward(&self) -> Answer {
         let (parts, body) = self.request.clone().into_parts();
+        match self.shared.upstream.judge(self.call, &parts).await {
+            Ok(Some(iam::Verdict::Allowed(by))) => self.shared.ledger.permitted(self.call.sequence, &by),
+            Ok(Some(iam::Verdict::Denied(ask))) => {
+                self.mark("not permitted");
+                return Answer::Reply(Reply::denied(self.call, &ask.action));
+            }
+            Ok(None) => {}
+            Err(reply) => return Answer::Reply(reply),
+        }
         let response = match self.shared.upstream.send(&parts, &body).await {
             Ok(response) => response,
             Err(error) => return self.failed(&error.to_string()),

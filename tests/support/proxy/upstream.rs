@@ -1,16 +1,22 @@
 //! What stands behind the proxy.
 
+use super::super::aws;
 use super::call::Call;
+use super::iam::{Tags, Verdict, tagged};
 use super::principals::Principals;
+use super::reply::Reply;
 use super::{kubernetes, parse};
 use http_body_util::combinators::UnsyncBoxBody;
 use http_body_util::{BodyExt, Full};
 use hyper::body::Bytes;
-use hyper::header::{CONNECTION, CONTENT_LENGTH, EXPECT, HOST, TE, TRANSFER_ENCODING, UPGRADE};
+use hyper::header::{
+    CONNECTION, CONTENT_LENGTH, CONTENT_TYPE, EXPECT, HOST, HeaderValue, TE, TRANSFER_ENCODING, UPGRADE,
+};
 use hyper::http::request::Parts;
 use hyper::{HeaderMap, Request, Response};
 use hyper_util::client::legacy::Client;
 use hyper_util::client::legacy::connect::HttpConnector;
+use std::collections::BTreeMap;
 
 pub type Error = std::io::Error;
 pub type Body = UnsyncBoxBody<Bytes, Error>;
@@ -64,6 +70,44 @@ impl Upstream {
             head.headers.insert(CONTENT_LENGTH, length);
         }
         Ok(Response::from_parts(head, body))
+    }
+
+    /// Judges a call where its role has policies. The error is what the upstream answered instead of tags.
+    pub async fn judge(&self, call: &Call, parts: &Parts) -> Result<Option<Verdict>, Reply> {
+        let Self::Aws { principals, .. } = self else { return Ok(None) };
+        let Some(judge) = principals.roles.of(call) else { return Ok(None) };
+        let mut tags = Tags::new();
+        for id in tagged(call) {
+            let found = self.tags_of(parts, &id).await?;
+            tags.insert(id, found);
+        }
+        Ok(Some(judge.verdict(call, &tags)))
+    }
+
+    /// As the caller would see them: nobody checks the signature, and the keys say which account.
+    async fn tags_of(&self, parts: &Parts, id: &str) -> Result<BTreeMap<String, String>, Reply> {
+        let mut asking = Request::new(()).into_parts().0;
+        asking.method = hyper::Method::POST;
+        for name in ["authorization", "x-amz-date", "x-amz-security-token"] {
+            if let Some(value) = parts.headers.get(name) {
+                asking.headers.insert(name, value.clone());
+            }
+        }
+        asking.headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/x-www-form-urlencoded"));
+        let body = form_urlencoded::Serializer::new(String::new())
+            .extend_pairs([("Action", "DescribeTags"), ("Version", "2016-11-15")])
+            .extend_pairs([("Filter.1.Name", "resource-id"), ("Filter.1.Value.1", id)])
+            .finish();
+        let answer = self.send(&asking, &body.into()).await.expect("an upstream");
+        let (head, body) = answer.into_parts();
+        let body = body.collect().await.expect("a whole answer").to_bytes();
+        let reply = Reply { status: head.status, headers: head.headers, body };
+        if !reply.status.is_success() {
+            return Err(reply);
+        }
+        let xml = reply.text();
+        let items = aws::tags(&xml, "item").into_iter();
+        Ok(items.map(|item| (aws::tag(item, "key").to_owned(), aws::tag(item, "value").to_owned())).collect())
     }
 
     /// Learns what a reply tells about principals.
