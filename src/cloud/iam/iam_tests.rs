@@ -24,7 +24,6 @@ const DESTRUCTIVE: &[&str] = &[
     "DisableSnapshotBlockPublicAccess",
     "TerminateInstanceInAutoScalingGroup",
     "DeleteAutoScalingGroup",
-    "PassRole",
 ];
 
 fn names(destinations: &[&str]) -> Names {

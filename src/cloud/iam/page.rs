@@ -23,9 +23,12 @@ sequester policy responder workload examples/aws-account.yaml > responder.json
 kubectl get awsaccounts -o yaml | sequester policy forensics forensics -
 ```
 
-Print it anew when `naming.tagPrefix` or `evidence.destinations` of an AwsAccount changes: what is for sharing is left out where there
-is no destination, and what bears an earlier prefix is out of the role's reach. A permission that is missing is named in the condition
-of the step that needs it (`PermissionMissing`).
+Print it anew when `naming.tagPrefix` or `evidence.destinations` of an AwsAccount changes; what is for sharing is left out where there
+is no destination. Leave the old one attached while something is held that bears the earlier prefix. A permission that is missing is
+named in the condition of the step that needs it (`PermissionMissing`).
+
+Below, `{operation}` is the key of the tag that ours are born with, `ops:operation` where the prefix is `ops`; `{destination}` is each
+account of `evidence.destinations`.
 
 Who may take our tag off a group or a snapshot takes it out of the reach of what is bound to it: it can't be locked or shared any
 more, and the condition says so. What only takes reach away is not bound to it.
