@@ -1,8 +1,11 @@
 //! The judge of policies: what it allows, what it refuses, and that it passes over nothing that it does not understand.
 
 use super::scene::Scene;
-use crate::support::aws::{Aws, ok, refused, tag};
+use crate::support::aws::{Answer, Aws, ok, refused, tag};
 use crate::support::proxy::{Ask, Outcome, Policy};
+use sequester::api::aws_account::Partition;
+use sequester::api::ids::AccountId;
+use sequester::cloud::iam::{Names, Policy as Shipped, Role};
 use serde_json::{Value, json};
 use std::panic::catch_unwind;
 
@@ -86,15 +89,19 @@ fn what_is_not_understood_is_a_panic() {
     }
 }
 
-/// Somebody who assumed a role with this policy.
+/// Somebody who assumed a role with a policy of these statements.
 async fn role(scene: &Scene, statements: &Value) -> Aws {
+    role_with(scene, &[policy(statements)]).await
+}
+
+async fn role_with(scene: &Scene, policies: &[String]) -> Aws {
     let account = &scene.credentials.account;
     let trust = json!({"Version": "2012-10-17", "Statement": [{"Effect": "Allow", "Action": "sts:AssumeRole",
         "Principal": {"AWS": format!("arn:aws:iam::{account}:root")}}]});
     let create = [("RoleName", "judged"), ("AssumeRolePolicyDocument", &*trust.to_string())];
     ok(scene.through.query("iam", "2010-05-08", "CreateRole", &create).await);
     let arn = format!("arn:aws:iam::{account}:role/judged");
-    scene.bed.emulator.principals().roles.may(&arn, [policy(statements).as_str()]);
+    scene.bed.emulator.principals().roles.may(&arn, policies.iter().map(String::as_str));
     let assume = [("RoleArn", arn.as_str()), ("RoleSessionName", "bed")];
     let reply = ok(scene.through.query("sts", "2011-06-15", "AssumeRole", &assume).await);
     Aws {
@@ -191,4 +198,72 @@ async fn tags_decide_as_they_are() {
     ];
     let (_, body) = refused(judged.ec2("CreateSecurityGroup", &with).await);
     assert!(body.contains("ec2:CreateTags"), "{body}");
+}
+
+/// Code, where it was refused by the judge; none where it came as far as the emulator.
+fn judged(answer: Answer) -> Option<String> {
+    let (_, body) = answer.expect("a reply");
+    let denied = ["UnauthorizedOperation", "AccessDenied"].iter().any(|code| body.contains(code));
+    denied
+        .then(|| body.split("to perform: ").nth(1).unwrap_or_default().split(' ').next().unwrap_or_default().to_owned())
+}
+
+/// The shipped policy, and what a stolen session of the controller's would try with it.
+#[tokio::test]
+async fn the_shipped_policy_gives_nothing_to_strangers() {
+    let scene = Scene::new().await;
+    let names = Names {
+        partition: Partition::Aws,
+        account: AccountId::parse(&scene.credentials.account).unwrap(),
+        tag_prefix: "ops".to_owned(),
+        destinations: vec![AccountId::parse("444455556666").unwrap()],
+    };
+    let shipped: Vec<String> =
+        Shipped::of(Role::Responder, &names).iter().map(|policy| policy.text().unwrap()).collect();
+    let thief = role_with(&scene, &shipped).await;
+    let volume = scene.through.new_volume().await;
+    let (ours, other) = (scene.through.snapshot(&volume).await, scene.through.snapshot(&volume).await);
+    let (ours, other) = (tag(&ok(ours), "snapshotId").to_owned(), tag(&ok(other), "snapshotId").to_owned());
+    let tagged = [("ResourceId.1", ours.as_str()), ("Tag.1.Key", "ops:operation"), ("Tag.1.Value", "x")];
+    ok(scene.through.ec2("CreateTags", &tagged).await);
+
+    let share = async |snapshot: &str, operation: &str, who: &[(&str, &str)]| {
+        let given = [("SnapshotId", snapshot), ("Attribute", "createVolumePermission"), ("OperationType", operation)];
+        judged(thief.ec2("ModifySnapshotAttribute", &[&given[..], who].concat()).await)
+    };
+    let (friend, stranger) = (("UserId.1", "444455556666"), ("UserId.1", "999999999999"));
+    let public = ("UserGroup.1", "all");
+    let refused = Some("ec2:ModifySnapshotAttribute".to_owned());
+    assert_eq!(share(&ours, "add", &[friend]).await, None);
+    assert_eq!(share(&ours, "add", &[stranger]).await, refused);
+    assert_eq!(share(&ours, "add", &[friend, ("UserId.2", stranger.1)]).await, refused, "one of them is a stranger");
+    assert_eq!(share(&ours, "add", &[public]).await, refused);
+    assert_eq!(share(&ours, "add", &[friend, public]).await, refused);
+    assert_eq!(share(&other, "add", &[friend]).await, refused, "not ours");
+    assert_eq!(share(&other, "remove", &[stranger, public]).await, None, "takes away alone");
+
+    let lock = [("SnapshotId", other.as_str()), ("LockMode", "governance"), ("LockDuration", "1")];
+    assert_eq!(judged(thief.ec2("LockSnapshot", &lock).await).as_deref(), Some("ec2:LockSnapshot"), "not ours");
+    let open = [("GroupId", "sg-00000001"), ("IpPermissions.1.IpProtocol", "-1")];
+    let opened = judged(thief.ec2("AuthorizeSecurityGroupIngress", &open).await);
+    assert_eq!(opened.as_deref(), Some("ec2:AuthorizeSecurityGroupIngress"), "not ours");
+
+    let update = async |more: &[(&str, &str)]| {
+        let group = [("AutoScalingGroupName", "web"), ("MinSize", "0")];
+        judged(thief.query("autoscaling", "2011-01-01", "UpdateAutoScalingGroup", &[&group[..], more].concat()).await)
+    };
+    let refused = Some("autoscaling:UpdateAutoScalingGroup".to_owned());
+    assert_eq!(update(&[]).await, None);
+    assert_eq!(update(&[("MaxSize", "0")]).await, refused);
+    assert_eq!(update(&[("LaunchConfigurationName", "mine")]).await, refused);
+
+    let grant = async |grantee: &str, operations: &[&str]| {
+        let key = "arn:aws:kms:eu-west-1:111122223333:key/00000000-0000-4000-8000-000000000000";
+        let asked = json!({"KeyId": key, "GranteePrincipal": grantee, "Operations": operations});
+        judged(thief.json("kms", "TrentService.CreateGrant", &asked.to_string()).await)
+    };
+    let refused = Some("kms:CreateGrant".to_owned());
+    assert_eq!(grant("arn:aws:iam::444455556666:root", &["Decrypt", "DescribeKey"]).await, None);
+    assert_eq!(grant("arn:aws:iam::999999999999:root", &["Decrypt"]).await, refused, "a stranger");
+    assert_eq!(grant("arn:aws:iam::444455556666:root", &["Decrypt", "Sign"]).await, refused, "more than copying");
 }

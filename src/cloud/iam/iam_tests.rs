@@ -76,6 +76,23 @@ fn every_change_is_bound_to_a_resource() {
     }
 }
 
+/// Only lists: AWS binds them to no resource.
+#[test]
+fn what_is_on_everything_shows_no_more_than_a_list() {
+    for policy in policies() {
+        for statement in policy.statement.iter().filter(|statement| statement.resource == ["*"]) {
+            for action in &statement.action {
+                let name = action.split_once(':').map_or("", |(_, name)| name);
+                assert!(
+                    name.starts_with("Describe") || name.starts_with("List") || name == "GetCallerIdentity",
+                    "{action}"
+                );
+                assert!(!action.starts_with("kms:"), "{action}: a key can be named");
+            }
+        }
+    }
+}
+
 /// What makes, locks, gives away or opens is bound to our tag; what is made has it from birth.
 #[test]
 fn what_reaches_beyond_the_host_is_bound_by_a_condition() {
