@@ -1,10 +1,12 @@
 //! Who approves is who they say they are, is a person, is not the requester, and may.
 
+use crate::support::wait::until;
 use crate::world::{ADMIN, ALICE, ARGO, AUDITOR, BOB, CAROL, Who, World, accepted, refused, with};
 use sequester::api::approval::{Action, Approval, ApprovalSpec, Decision, Subject, SubjectKind};
 use sequester::api::ids::Digest;
 use sequester::api::policies::APPROVER_REFUSAL;
 use serde_json::json;
+use std::time::Duration;
 
 #[tokio::test]
 async fn an_approver_is_who_they_are() {
@@ -57,7 +59,8 @@ async fn breaking_the_glass_needs_a_verb_of_its_own() {
         "roleRef": {"apiGroup": "rbac.authorization.k8s.io", "kind": "ClusterRole", "name": "sequester-break-glass"}});
     let path = format!("/apis/rbac.authorization.k8s.io/v1/namespaces/{}/rolebindings", world.namespace);
     accepted("bind", world.send(ADMIN, "POST", &path, Some(bind)).await);
-    accepted("with the verb", world.create(BOB, own).await);
+    // The API server takes a moment to know of a binding.
+    until("the verb", Duration::from_secs(30), || world.create(BOB, own.clone())).await;
     let forged = with(world.approval("forged"), "/spec/breakGlass", Some(json!(true)));
     refused("in another's name", world.create(CAROL, forged).await, &[APPROVER_REFUSAL]);
 }
