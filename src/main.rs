@@ -41,6 +41,10 @@ struct Arguments {
     /// Default: the host's name, which in a pod is the pod's.
     #[arg(long, env = "POD_NAME")]
     identity: Option<String>,
+    /// Name of the node that this replica runs on: that host is not cut off while it does. In a pod take it from
+    /// spec.nodeName. Default: none, it runs in no cluster.
+    #[arg(long, env = "NODE_NAME")]
+    node_name: Option<String>,
     /// Digest of the container image, for the records.
     #[arg(long, env = "IMAGE_DIGEST")]
     image_digest: Option<String>,
@@ -168,6 +172,7 @@ async fn start(arguments: Arguments) -> Result<(), Box<dyn std::error::Error>> {
         lease_name: (!arguments.no_lease).then_some(arguments.lease_name),
         identity: arguments.identity.map_or_else(host_name, Ok)?,
         image: arguments.image_digest,
+        node: arguments.node_name,
         policies: PolicyConfig { controller: arguments.controller, break_glass_group: arguments.break_glass_group },
     };
     let abort = server.abort_handle();

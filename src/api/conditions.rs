@@ -145,6 +145,9 @@ reasons! {
     AtMinimumSize,
     /// The Auto Scaling group has no room under its maximum size to take the instance back; the message names both.
     AtMaximumSize,
+    /// The controller runs on this host, or no other node of its cluster could run it: it must be moved before the host is
+    /// cut off.
+    RunsController,
     /// The Auto Scaling group is terminating the instance already, and no call takes that back.
     TerminatingInGroup,
 

@@ -74,6 +74,8 @@ fn controller() -> ClusterRole {
             rule(GROUP, &["custodyrecords"], &["get", "list", "create"]),
             rule(GROUP, &["instanceholds"], &["get", "list", "watch", "create", "update", "patch", "delete"]),
             rule("events.k8s.io", &["events"], &["create", "patch"]),
+            // Which host it runs on itself: that one it does not cut off.
+            rule("", &["nodes"], &["list", "watch"]),
             // Whether the admission policies are those that are shipped.
             rule(
                 "admissionregistration.k8s.io",

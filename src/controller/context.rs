@@ -9,6 +9,7 @@ use kube::runtime::reflector::Store;
 
 use super::cluster::{Cluster, ClusterError};
 use super::lease::Fence;
+use super::nodes::Nodes;
 use super::settings::Settings;
 use super::shipped;
 use crate::api::conditions::Reason;
@@ -52,6 +53,8 @@ pub struct Context<C: Cloud> {
     pub proof: Mutex<Option<(Instant, Result<(), String>)>>,
     /// What each object's executor remembers, by uid.
     pub memories: Mutex<HashMap<String, Arc<dyn Any + Send + Sync>>>,
+    /// Nodes of the cluster that we run in.
+    pub nodes: Nodes,
     /// Counters.
     pub metrics: Metrics,
 }

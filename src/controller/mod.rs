@@ -14,6 +14,7 @@ mod kind;
 mod kinds;
 mod lease;
 mod look;
+mod nodes;
 mod pace;
 mod perform;
 mod project;

@@ -17,6 +17,7 @@ use super::cluster::{Cluster, ClusterError};
 use super::context::{Context, Shared};
 use super::kind::Kind;
 use super::lease::{self, Fence, LeaseError};
+use super::nodes::Nodes;
 use super::reconcile::reconcile;
 use super::settings::{Settings, Unsafe};
 use crate::api::approval::SubjectKind;
@@ -44,6 +45,8 @@ pub struct Options {
     pub identity: String,
     /// Digest of the image, where it is known.
     pub image: Option<String>,
+    /// Name of the node that this replica runs on; none where it runs in no cluster.
+    pub node: Option<String>,
     /// Whom the admission policies speak of.
     pub policies: PolicyConfig,
 }
@@ -117,6 +120,7 @@ pub async fn run<C: Cloud>(
         policies: options.policies.clone(),
         proof: Mutex::default(),
         memories: Mutex::default(),
+        nodes: Nodes::watch(options.node.clone(), &client, stopped.clone()),
         metrics,
     });
     tracing::info!(identity = options.identity, namespaces = ?options.namespaces, "works");

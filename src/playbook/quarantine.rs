@@ -8,7 +8,7 @@ use super::balancers::Balancers;
 use super::effect::{Created, Effect, GroupRole};
 use super::ledger::ended;
 use super::record::{Entry, Fact, OperationId, OutcomeKind, group_key};
-use super::seen::{Instance, InstanceState, Interface, Protections, Read, SecurityGroup, Surroundings};
+use super::seen::{Instance, InstanceState, Interface, NodeRole, Protections, Read, SecurityGroup, Surroundings};
 use super::step::{Holder, Procedure, Refusal, State, Step, StepResult, View};
 use crate::api::conditions::Reason;
 use crate::api::ids::{SecurityGroupId, VpcId};
@@ -43,6 +43,8 @@ pub struct QuarantineSeen {
     pub siblings_open: usize,
     /// Whether both halves of a pulse end within what is left of the lease.
     pub pulse_fits: bool,
+    /// What the host is to the controller that looks.
+    pub node: NodeRole,
 }
 
 impl QuarantineSeen {
@@ -66,6 +68,7 @@ impl QuarantineSeen {
             balancers: Read::NotRead,
             siblings_open: 0,
             pulse_fits: true,
+            node: NodeRole::None,
         }
     }
 }

@@ -379,3 +379,14 @@ pub struct Key {
     /// Names of the grants on it.
     pub grants: BTreeSet<String>,
 }
+
+/// What a host is to the controller: cut off from what it runs on, it could neither hold nor give back anything.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub enum NodeRole {
+    /// No node of its cluster, or one of several.
+    None,
+    /// The node of this name, on which it runs.
+    RunsController(String),
+    /// The node of this name, and no other could run it.
+    LastThatCould(String),
+}

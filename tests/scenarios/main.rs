@@ -20,6 +20,7 @@ mod evidence;
 mod evidence_kept;
 mod groups;
 mod idle;
+mod nodes;
 mod permissions;
 mod pods;
 mod pulse;

@@ -45,8 +45,7 @@ impl World {
                 .balancers
                 .as_ref()
                 .map_or(Read::NotRead, |wanted| found(now, self.see_balancers(&ask.instance, wanted))),
-            siblings_open: 0,
-            pulse_fits: true,
+            ..QuarantineSeen::nothing()
         }
     }
 

@@ -71,7 +71,13 @@ impl Kind for Quarantine {
             ask.surroundings = false;
             ask.balancers = None;
         }
-        let mut seen = ctx.cloud.observe_quarantine(place, &ask).await;
+        let instance = &object.spec.target.instance_id;
+        let (mut seen, node) = tokio::join!(
+            biased;
+            ctx.cloud.observe_quarantine(place, &ask),
+            ctx.nodes.role_of(instance, |other| is_held(ctx, other)),
+        );
+        seen.node = node;
         seen.siblings_open = siblings_open(ctx, object);
         seen.pulse_fits = ctx.fence.has_time_for(Effect::REQUESTS_OF_A_PULSE);
         seen
@@ -260,6 +266,14 @@ fn siblings_open<C: Cloud>(ctx: &Context<C>, object: &api::Quarantine) -> usize 
         .filter(|other| !is_stalled(other))
         .filter(|other| ctx.contained_at(namespace.as_deref(), &other.spec.target.instance_id).is_none())
         .count()
+}
+
+/// Whether a host is cut off, or is to be.
+fn is_held<C: Cloud>(ctx: &Context<C>, instance: &str) -> bool {
+    let holds = |quarantine: &api::Quarantine| {
+        quarantine.spec.level == Level::Isolated && quarantine.spec.target.instance_id.as_str() == instance
+    };
+    ctx.quarantines.state().iter().any(|quarantine| holds(quarantine))
 }
 
 fn is_stalled(object: &api::Quarantine) -> bool {

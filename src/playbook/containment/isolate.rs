@@ -67,7 +67,7 @@ fn next(view: &View<'_, Quarantine>) -> Turn<Quarantine> {
     if let Some(refused) = begins_nothing(view, view.record.in_force.contains(&Action::Isolate)) {
         return refused;
     }
-    if let Some(waits) = plan_waits(view) {
+    if let Some(waits) = node::refused(view).or_else(|| plan_waits(view)) {
         return waits;
     }
     let Some(interfaces) = view.seen.interfaces.value() else { return unread(&view.seen.interfaces) };
@@ -373,6 +373,7 @@ fn preview(view: &View<'_, Quarantine>) -> Vec<PlanLine> {
     }));
     // Where it leaves a group, those lines say it.
     lines.extend(node::risk(view).filter(|_| stop_replacement::group_of(view).is_none()).map(PlanLine::about));
+    lines.extend(node::lockout(view).map(PlanLine::about));
     lines.push(PlanLine::about(BESIDE));
     lines
 }
