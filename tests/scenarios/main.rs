@@ -27,3 +27,4 @@ mod quarantine;
 mod release;
 mod replicas;
 mod tenancy;
+mod verified;
