@@ -38,8 +38,34 @@ pub struct Digests {
 /// One snapshot that is read. It is read no more once this is dropped.
 #[derive(Debug)]
 struct Work {
-    standing: Arc<Mutex<Standing>>,
+    way: Way,
+    shown: Arc<Mutex<Shown>>,
     task: JoinHandle<()>,
+}
+
+/// Where it is read, as whom, and how fast.
+#[derive(Clone, Debug, PartialEq, Eq)]
+struct Way {
+    place: Place,
+    reading: Reading,
+}
+
+/// What a look is shown.
+#[derive(Debug)]
+struct Shown {
+    standing: Standing,
+    /// What it goes on from when it is tried again, or in another way.
+    reached: Option<ImageDigest>,
+}
+
+impl Work {
+    fn shown(&self) -> MutexGuard<'_, Shown> {
+        self.shown.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn is_over(&self) -> bool {
+        matches!(self.shown().standing, Standing::Done(_) | Standing::Contradicted(_))
+    }
 }
 
 impl Drop for Work {
@@ -63,14 +89,6 @@ enum Standing {
     Failed(ReadFailure),
 }
 
-/// What is to be read, and how.
-struct Order {
-    place: Place,
-    snapshot: SnapshotId,
-    reading: Reading,
-    from: Option<ImageDigest>,
-}
-
 impl Digests {
     /// Nothing is read yet.
     pub fn new(settings: &Settings) -> Self {
@@ -86,21 +104,27 @@ impl Digests {
         cloud: &Arc<C>,
         settings: &Settings,
         uid: &str,
-        (place, reading): (&Place, Reading),
+        way: &Way,
         ask: &AskDigests,
     ) -> BTreeMap<SnapshotId, Read<Digesting>> {
         let mut works = self.works();
         works.retain(|(of, snapshot), _| of != uid || ask.own.contains_key(snapshot));
         let look = |(snapshot, part): (&SnapshotId, &Option<Part>)| {
-            let work = works.entry((uid.to_owned(), snapshot.clone())).or_insert_with(|| {
-                let from = part.as_ref().and_then(|part| resumed(snapshot, part));
-                let order = Order { place: place.clone(), snapshot: snapshot.clone(), reading, from };
-                let standing = Arc::new(Mutex::new(Standing::Waiting));
+            let key = (uid.to_owned(), snapshot.clone());
+            let begin = |from: Option<ImageDigest>| {
+                let shown = Arc::new(Mutex::new(Shown { standing: Standing::Waiting, reached: from }));
                 let (cloud, places) = (Arc::clone(cloud), Arc::clone(&self.places));
-                let work = work(cloud, settings.clone(), places, order, Arc::clone(&standing));
-                Work { standing, task: tokio::spawn(work) }
-            });
-            let standing = work.standing.lock().unwrap_or_else(PoisonError::into_inner).clone();
+                let work = work(cloud, settings.clone(), places, way.clone(), snapshot.clone(), Arc::clone(&shown));
+                Work { way: way.clone(), shown, task: tokio::spawn(work) }
+            };
+            let work =
+                works.entry(key).or_insert_with(|| begin(part.as_ref().and_then(|part| resumed(snapshot, part))));
+            // Another role, or another rate: what was read so far holds.
+            if work.way != *way && !work.is_over() {
+                let reached = work.shown().reached.clone();
+                *work = begin(reached);
+            }
+            let standing = work.shown().standing.clone();
             (snapshot.clone(), told(standing))
         };
         ask.own.iter().map(look).collect()
@@ -117,7 +141,8 @@ impl<C: Cloud> Context<C> {
     pub async fn digest(&self, uid: &str, place: &Place, ask: &AskDigests) -> BTreeMap<SnapshotId, Read<Digesting>> {
         let account = self.account(&place.access.account_ref).await.ok().flatten();
         let reading = reading(&self.settings, account.as_deref());
-        self.digests.look(&self.cloud, &self.settings, uid, (place, reading), ask)
+        let way = Way { place: place.clone(), reading };
+        self.digests.look(&self.cloud, &self.settings, uid, &way, ask)
     }
 }
 
@@ -152,20 +177,24 @@ async fn work<C: Cloud>(
     cloud: Arc<C>,
     settings: Settings,
     places: Arc<Semaphore>,
-    order: Order,
-    standing: Arc<Mutex<Standing>>,
+    way: Way,
+    snapshot: SnapshotId,
+    shown: Arc<Mutex<Shown>>,
 ) {
-    let Order { place, snapshot, reading, mut from } = order;
-    let set = |value| *standing.lock().unwrap_or_else(PoisonError::into_inner) = value;
+    let lock = || shown.lock().unwrap_or_else(PoisonError::into_inner);
+    let set = |standing| lock().standing = standing;
     let mut attempts = 0;
     loop {
         let Ok(permit) = places.acquire().await else { return };
+        let from = lock().reached.clone();
         let (since, first) = (now(), from.as_ref().map_or(0, ImageDigest::next));
-        let mut reached = None;
+        let mut came = false;
         let digested = cloud
-            .digest(&place, &snapshot, reading, from.clone(), &mut |step| {
-                reached = Some(step.digest.clone());
-                set(Standing::Going { since, from: first, digest: Box::new(step.digest.clone()) });
+            .digest(&way.place, &snapshot, way.reading, from, &mut |step| {
+                came = true;
+                let mut shown = lock();
+                shown.standing = Standing::Going { since, from: first, digest: Box::new(step.digest.clone()) };
+                shown.reached = Some(step.digest.clone());
                 Ok(())
             })
             .await;
@@ -179,8 +208,7 @@ async fn work<C: Cloud>(
             Err(error) => error,
         };
         tracing::warn!(%snapshot, %error, "can't be read to its end");
-        attempts = if reached.is_some() { 1 } else { attempts + 1 };
-        from = reached.or(from);
+        attempts = if came { 1 } else { attempts + 1 };
         let failure = failure(&snapshot, &error);
         let passes = failure.reason.is_of_the_moment();
         set(Standing::Failed(failure));

@@ -35,8 +35,7 @@ impl Desk {
     }
 
     fn look(&self, uid: &str, ask: &AskDigests) -> Vec<Read<Digesting>> {
-        let place = sample::place();
-        self.digests.look(&self.cloud, &self.settings, uid, (&place, Reading::default()), ask).into_values().collect()
+        self.digests.look(&self.cloud, &self.settings, uid, &way(), ask).into_values().collect()
     }
 
     /// Looks until what is seen is as it should be.
@@ -52,6 +51,10 @@ impl Desk {
         };
         tokio::time::timeout(Duration::from_secs(30), looking).await.expect("it comes to be so")
     }
+}
+
+fn way() -> Way {
+    Way { place: sample::place(), reading: Reading::default() }
 }
 
 fn value(read: &Read<Digesting>) -> Option<&Digesting> {
@@ -99,9 +102,8 @@ async fn what_stops_is_told_and_goes_on_from_where_it_stopped() {
     let fresh = Digests::new(&desk.settings);
     let whole =
         desk.cloud.digest(&sample::place(), &desk.ids[0], Reading::default(), None, &mut |_| Ok(())).await.unwrap();
-    let place = sample::place();
     let ended = loop {
-        let seen = fresh.look(&desk.cloud, &desk.settings, "uid", (&place, Reading::default()), &again);
+        let seen = fresh.look(&desk.cloud, &desk.settings, "uid", &way(), &again);
         if let Some(Done(digests)) = value(&seen[&desk.ids[0]]) {
             break digests.clone();
         }
@@ -110,6 +112,24 @@ async fn what_stops_is_told_and_goes_on_from_where_it_stopped() {
     assert_eq!(ended, whole);
     let begun: Vec<u64> = desk.cloud.digests().iter().map(|(_, from)| *from).collect();
     assert_eq!(begun, [0, 1, 2, 0, 3], "blocks before it are not read again");
+}
+
+#[tokio::test]
+async fn another_role_or_rate_goes_on_with_what_was_read() {
+    let desk = Desk::new(1);
+    let one = AskDigests { own: BTreeMap::from([(desk.ids[0].clone(), None)]) };
+    desk.cloud.plan(Faults::none().at(When::Digest(1), Fault::CrashBefore));
+    desk.until(&one, |seen| matches!(value(&seen[0]), Some(Going { .. }))).await;
+    let mut other = way();
+    other.place.access.account_ref = "renamed".to_owned();
+    let ended = async {
+        while !desk.digests.look(&desk.cloud, &desk.settings, "uid", &other, &one).values().all(is_done) {
+            tokio::task::yield_now().await;
+        }
+    };
+    tokio::time::timeout(Duration::from_secs(30), ended).await.expect("the first one gives its place up");
+    let begun: Vec<u64> = desk.cloud.digests().iter().map(|(_, from)| *from).collect();
+    assert_eq!(begun, [0, 1]);
 }
 
 #[tokio::test]

@@ -6,7 +6,7 @@ use crate::support::identities::Identity;
 use crate::support::image::Image;
 use crate::support::process::Process;
 use crate::support::proxy::{Bucket, Fault, When};
-use crate::support::stage::{Stage, uid};
+use crate::support::stage::Stage;
 use crate::support::wait::until;
 use crate::support::world::{Network, run_instance};
 use serde_json::{Value, json};
@@ -122,6 +122,8 @@ async fn read(
     let applied = stage.apply(Identity::Alice, "EvidenceSnapshot", name, spec).await.expect("apply");
     let uid = applied.metadata.uid.unwrap_or_default();
     let digested = until(&format!("digest of {name}"), LIMIT, || async {
+        // Who looks all the time takes from what is measured.
+        tokio::time::sleep(Duration::from_millis(250)).await;
         let chain = stage.chain(&uid).await;
         let entries = chain.iter().flat_map(|body| body["entries"].as_array().into_iter().flatten());
         let found: Option<Value> = entries.clone().find(|entry| entry["fact"] == "digested").cloned();

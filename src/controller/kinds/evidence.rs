@@ -1,5 +1,7 @@
 //! `EvidenceSnapshot`: one moment of one host.
 
+use std::collections::BTreeMap;
+
 use kube::{Api, Client, ResourceExt};
 use serde_json::Value as Json;
 
@@ -72,9 +74,14 @@ impl Kind for EvidenceSnapshot {
         let source = &object.spec.source.instance;
         let isolated_at = ctx.contained_at(object.namespace().as_deref(), &source.instance_id);
         let (evidence, bytes) = (AskEvidence::about(&object.spec, record), AskDigests::about(&object.spec, record));
-        let uid = object.uid().unwrap_or_default();
-        let (seen, digests) =
-            tokio::join!(ctx.cloud.observe_evidence(place, &evidence), ctx.digest(&uid, place, &bytes));
+        let reading = async {
+            // Who does not know the chain yet does not know what is to be read: what is under way goes on.
+            match record.opened {
+                Some(_) => ctx.digest(&object.uid().unwrap_or_default(), place, &bytes).await,
+                None => BTreeMap::new(),
+            }
+        };
+        let (seen, digests) = tokio::join!(ctx.cloud.observe_evidence(place, &evidence), reading);
         EvidenceSeen { isolated_at, digests, ..seen }
     }
 
