@@ -30,8 +30,8 @@ named in the condition of the step that needs it (`PermissionMissing`).
 Below, `{operation}` is the key of the tag that ours are born with, `ops:operation` where the prefix is `ops`; `{destination}` is each
 account of `evidence.destinations`.
 
-Who may take our tag off a group or a snapshot takes it out of the reach of what is bound to it: it can't be locked or shared any
-more, and the condition says so. What only takes reach away is not bound to it.
+Who may take our tag off a group or a snapshot takes it out of the reach of what is bound to it: it can't be locked, shared or read
+any more, and the condition says so. What only takes reach away is not bound to it.
 
 None of it was observed on AWS yet. The conditions are those that AWS's pages name; the tests judge every call of the controller by
 them.
