@@ -62,6 +62,8 @@ struct Arguments {
     log: LogFormat,
     #[command(flatten)]
     times: Times,
+    #[command(flatten)]
+    digesting: Digesting,
 }
 
 /// Times, each in seconds; `src/controller/settings.rs` says what depends on them.
@@ -100,6 +102,17 @@ struct Times {
     /// Longest wait after an error that a person must mend.
     #[arg(long, default_value_t = 300.0)]
     patience: f64,
+}
+
+/// How the bytes of evidence are read.
+#[derive(Debug, clap::Args)]
+struct Digesting {
+    /// Snapshots that are read at the same time, to verify their bytes. Each takes 24 MiB of memory.
+    #[arg(long, default_value_t = 2)]
+    digests: u16,
+    /// Blocks of 512 KiB read a second in one account and Region, at most; the budget of an AwsAccount can only lower it.
+    #[arg(long, default_value_t = 500)]
+    digest_rate: u32,
 }
 
 impl Times {
@@ -153,7 +166,8 @@ fn ended(result: Result<(), impl std::fmt::Display>) -> ExitCode {
 }
 
 async fn start(arguments: Arguments) -> Result<(), Box<dyn std::error::Error>> {
-    let settings = arguments.times.settings();
+    let Digesting { digests, digest_rate } = arguments.digesting;
+    let settings = Settings { digests, digest_rate, ..arguments.times.settings() };
     settings.check()?;
     let config = Config::infer().await?;
     let cloud = Aws::new(AwsSettings {

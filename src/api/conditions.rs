@@ -156,6 +156,11 @@ reasons! {
     DefaultKey,
     /// Some parts succeeded and some did not; the message and the parts in the status name them.
     PartialFailure,
+    /// Bytes of a snapshot are not those that they are said to be: the service's checksum of a block, or the digest of the
+    /// source, is another one. The message and the chain have both values. Nothing is deleted.
+    Contradicted,
+    /// A snapshot's bytes can't be read, so that they can't be verified; the message says why.
+    Unreadable,
     /// AWS reported that the snapshot failed; the message names the volume.
     SnapshotFailed,
     /// Not covered by what was done: an instance store, a volume that was excluded, a flow that survives.

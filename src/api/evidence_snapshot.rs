@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use super::aws_account::LockMode;
 use super::conditions::{self, Condition};
+use super::exhibits::{DigestStatus, Verify};
 use super::ids::{InstanceId, KeyArn, RegionName, SnapshotId, VolumeId};
 use super::quarantine::{CaseRef, PlanStatus, RecordStatus};
 use super::rules;
@@ -35,6 +36,7 @@ use super::rules;
     printcolumn(name = "VOLUMES", type_ = "string", json_path = ".status.summary.volumes"),
     printcolumn(name = "LOCKED", type_ = "string", json_path = ".status.summary.locked"),
     printcolumn(name = "SHARED", type_ = "string", json_path = ".status.summary.shared"),
+    printcolumn(name = "VERIFIED", type_ = "string", json_path = ".status.summary.verified"),
     printcolumn(name = "READY", type_ = "string", json_path = ".status.summary.ready"),
     printcolumn(name = "AGE", type_ = "date", json_path = ".metadata.creationTimestamp")
 )]
@@ -83,6 +85,12 @@ pub struct EvidenceSnapshotSpec {
         extend("x-kubernetes-list-type" = "map", "x-kubernetes-list-map-keys" = ["accountRef"])
     )]
     pub share: Vec<ShareWith>,
+
+    /// What is made sure of the bytes that are kept. `Digest`: once the set is complete and locked, each snapshot is read
+    /// block by block, the service's checksum of each block is checked, and the SHA-256 of the whole image goes into the
+    /// custody chain; Ready waits for it, which may take hours. `None`: nothing is read. Default: `Digest`.
+    #[serde(default)]
+    pub verify: Verify,
 
     /// Until when it must be kept, RFC 3339, such as `2027-11-24T00:00:00Z`. May be moved later, never earlier, by
     /// nobody. Default: none, the hold alone keeps it.
@@ -251,6 +259,11 @@ pub struct EvidenceSnapshotSummary {
     #[serde(skip_serializing_if = "String::is_empty")]
     #[schemars(length(max = 64))]
     pub shared: String,
+    /// Snapshots whose bytes are verified of all, and how much of them all is read, such as `1/3 45%`; `None` where that is
+    /// declared; or the reason why not.
+    #[serde(skip_serializing_if = "String::is_empty")]
+    #[schemars(length(max = 64))]
+    pub verified: String,
     /// `True`, or the reason of Ready=False.
     #[serde(skip_serializing_if = "String::is_empty")]
     #[schemars(length(max = 64))]
@@ -295,6 +308,13 @@ pub struct SnapshotStatus {
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(length(max = 16))]
     pub shared_with: Vec<super::ids::AccountId>,
+    /// How much of its bytes is read, 0 to 100, in steps of 5. Absent while nothing is.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(range(max = 100))]
+    pub digest_percent: Option<u8>,
+    /// What its bytes were found to be. Absent until all of them were read.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub digest: Option<DigestStatus>,
     /// What is not as wished, in words.
     #[serde(default, skip_serializing_if = "String::is_empty")]
     #[schemars(length(max = 512))]

@@ -9,6 +9,7 @@ use super::approval::Action;
 use super::auto_scaling::AutoScaling;
 use super::conditions::{self, Condition};
 use super::evidence_snapshot::{KeyAccess, LockSpec, Moment, ShareWith, default_true};
+use super::exhibits::Verify;
 use super::ids::Digest;
 use super::quarantine::{Isolation, Level, RecordStatus, Target};
 use super::rules;
@@ -158,6 +159,10 @@ pub struct EvidenceSpec {
     )]
     pub share: Vec<ShareWith>,
 
+    /// What is made sure of the bytes that are kept: `Digest` or `None`. The case is Ready without it; the condition
+    /// EvidenceVerified says how far it is. Default: `Digest`.
+    pub verify: Verify,
+
     /// Until when the evidence must be kept, RFC 3339. May be moved later, never earlier. Default: none, the hold alone
     /// keeps it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -177,6 +182,7 @@ impl Default for EvidenceSpec {
             lock: None,
             key_access: KeyAccess::Grant,
             share: Vec::new(),
+            verify: Verify::Digest,
             retain_until: None,
             legal_hold: true,
         }

@@ -16,6 +16,7 @@ pub mod conditions;
 pub mod crds;
 pub mod custody_record;
 pub mod evidence_snapshot;
+pub mod exhibits;
 pub mod forensic_case;
 pub mod ids;
 pub mod instance_hold;

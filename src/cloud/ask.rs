@@ -2,15 +2,17 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::{AskBalancers, AskEvidence, AskQuarantine, Survey};
+use super::{AskBalancers, AskDigests, AskEvidence, AskQuarantine, Survey};
 use crate::api::approval::Action;
 use crate::api::evidence_snapshot::EvidenceSnapshotSpec;
+use crate::api::exhibits::Verify;
 use crate::api::ids::{InterfaceId, SecurityGroupId, SnapshotId};
 use crate::api::quarantine::{Level, Pulse, QuarantineSpec};
 use crate::playbook::attribute::{Attribute, Value};
 use crate::playbook::auto_scaling::former_group;
 use crate::playbook::effect::{Effect, GroupRole};
 use crate::playbook::group_name;
+use crate::playbook::preservation::verify_blocks::whole;
 use crate::playbook::record::{OperationId, Record};
 use crate::playbook::step::Account;
 
@@ -98,6 +100,22 @@ impl AskEvidence {
             locks: known,
             keys: record.set.is_some(),
         }
+    }
+}
+
+impl AskDigests {
+    /// Once the whole set has ended and is locked, what of it is complete and was not read to its end yet.
+    pub fn about(spec: &EvidenceSnapshotSpec, record: &Record) -> Self {
+        let whole = whole(record);
+        let set = || record.set.iter().flat_map(|(_, set)| set.values());
+        let ended = set().all(|id| record.settled.contains_key(id));
+        let locked = whole.iter().all(|id| record.locked.contains_key(*id));
+        if spec.verify == Verify::None || !ended || !locked {
+            return Self::default();
+        }
+        let exhibits = &record.exhibits;
+        let open = whole.into_iter().filter(|id| !exhibits.has_ended(id));
+        Self { own: open.map(|id| (id.clone(), exhibits.parts.get(id).map(|noted| noted.part.clone()))).collect() }
     }
 }
 

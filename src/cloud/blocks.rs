@@ -36,6 +36,9 @@ pub struct Advance<'a> {
     pub line: Option<&'a str>,
 }
 
+/// Who is told of each step.
+pub type Tell<'a> = &'a mut (dyn FnMut(Advance<'_>) -> io::Result<()> + Send);
+
 /// What came of comparing two snapshots.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Compared {

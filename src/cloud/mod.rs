@@ -19,8 +19,10 @@ use crate::api::ids::{
 use crate::playbook::Time;
 pub use crate::playbook::effect::operation_tag;
 use crate::playbook::effect::{Effect, Receipt};
+use crate::playbook::image::{Digests, ImageDigest, Part};
 use crate::playbook::record::OperationId;
 use crate::playbook::{EvidenceSeen, Identity, QuarantineSeen};
+use blocks::{ReadError, Reading, Tell};
 use error::CloudError;
 
 /// Who we are to be, and where AWS is: from an `AwsAccount` and from nowhere else.
@@ -107,6 +109,13 @@ pub struct AskEvidence {
     pub keys: bool,
 }
 
+/// Snapshots to digest, each with the part of a digest from which it goes on. It takes hours, so that no look waits for it.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct AskDigests {
+    /// Those of the object's own account and Region.
+    pub own: BTreeMap<SnapshotId, Option<Part>>,
+}
+
 /// The link of a chain of custody that a change goes out under: it travels in the User-Agent, which CloudTrail keeps.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Witness {
@@ -128,6 +137,17 @@ pub trait Cloud: Send + Sync + 'static {
 
     /// Looks at a moment's snapshots.
     fn observe_evidence(&self, place: &Place, ask: &AskEvidence) -> impl Future<Output = EvidenceSeen> + Send;
+
+    /// Reads a snapshot's blocks and digests them, from its first block or from where another digest of it stopped: hours
+    /// for a large one. What was told until it failed holds, and can be gone on from.
+    fn digest(
+        &self,
+        place: &Place,
+        snapshot: &SnapshotId,
+        reading: Reading,
+        from: Option<ImageDigest>,
+        tell: Tell<'_>,
+    ) -> impl Future<Output = Result<Digests, ReadError>> + Send;
 
     /// Makes one change. Sent exactly once: nothing below resends it.
     fn perform(
@@ -175,5 +195,6 @@ pub const READ_ACTIONS: &[(&str, &[&str])] = &[
             "kms:ListGrants",
         ],
     ),
-    ("blocks", &["ebs:ListSnapshotBlocks", "ebs:GetSnapshotBlock", "ebs:ListChangedBlocks"]),
+    ("blocks", &["ebs:ListSnapshotBlocks", "ebs:GetSnapshotBlock", "kms:Decrypt"]),
+    ("changed blocks", &["ebs:ListChangedBlocks"]),
 ];

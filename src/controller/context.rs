@@ -8,6 +8,7 @@ use std::time::{Duration, Instant};
 use kube::runtime::reflector::Store;
 
 use super::cluster::{Cluster, ClusterError};
+use super::digests::Digests;
 use super::lease::Fence;
 use super::nodes::Nodes;
 use super::settings::Settings;
@@ -26,7 +27,7 @@ use crate::playbook::{Identity, Time};
 #[derive(Debug)]
 pub struct Context<C: Cloud> {
     /// AWS.
-    pub cloud: C,
+    pub cloud: Arc<C>,
     /// Kubernetes.
     pub cluster: Cluster,
     /// Times.
@@ -43,6 +44,8 @@ pub struct Context<C: Cloud> {
     pub quarantines: Store<Quarantine>,
     /// Evidence, as last watched.
     pub evidence: Store<EvidenceSnapshot>,
+    /// Evidence that is being read.
+    pub digests: Digests,
     /// When each Quarantine closed its host, by its uid: from the chains, not from a status.
     pub contained: Shared<String, Contained>,
     /// Whether STS confirmed an account, by all that the answer depends on.
@@ -123,6 +126,7 @@ impl<C: Cloud> Context<C> {
     /// Forgets an object that is gone.
     pub fn forget(&self, uid: &str) {
         self.contained.put(uid.to_owned(), None);
+        self.digests.forget(uid);
         self.memories.lock().unwrap_or_else(PoisonError::into_inner).remove(uid);
     }
 

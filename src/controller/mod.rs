@@ -8,6 +8,7 @@ mod broken;
 pub mod cluster;
 mod context;
 mod custody;
+mod digests;
 mod events;
 mod hold;
 mod kind;

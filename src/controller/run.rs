@@ -15,6 +15,7 @@ use tokio::sync::watch;
 use super::approvals::answer;
 use super::cluster::{Cluster, ClusterError};
 use super::context::{Context, Shared};
+use super::digests::Digests;
 use super::kind::Kind;
 use super::lease::{self, Fence, LeaseError};
 use super::nodes::Nodes;
@@ -101,7 +102,7 @@ pub async fn run<C: Cloud>(
     let (stopping, stopped) = watch::channel(false);
     let kinds = Kinds::new(&options, &client);
     let context = Arc::new(Context {
-        cloud,
+        cloud: Arc::new(cloud),
         cluster: Cluster::new(strict, settings.request_deadline, options.lease_namespace.clone()),
         settings: settings.clone(),
         fence,
@@ -115,6 +116,7 @@ pub async fn run<C: Cloud>(
         accounts: accounts(&client, stopped.clone()),
         quarantines: kinds.quarantines.store(),
         evidence: kinds.evidence.store(),
+        digests: Digests::new(&settings),
         contained: Shared::default(),
         identities: Shared::default(),
         policies: options.policies.clone(),

@@ -37,6 +37,11 @@ pub struct Settings {
     pub proof: Duration,
     /// How many objects of a kind are worked on side by side. Default 32.
     pub concurrency: u16,
+    /// How many snapshots are read at the same time, to verify their bytes. Each takes 24 MiB. Default 2.
+    pub digests: u16,
+    /// Blocks of 512 KiB read a second, at most, in one account and Region; AWS allows 1,000, which backup software may
+    /// need too. The budget of an AwsAccount can only lower it. Default 500.
+    pub digest_rate: u32,
     /// How far waits are spread, in per cent of their length, so that what began together does not stay together.
     /// Default 10.
     pub jitter_percent: u32,
@@ -58,6 +63,8 @@ impl Default for Settings {
             patience: Duration::from_mins(5),
             proof: Duration::from_hours(1),
             concurrency: 32,
+            digests: 2,
+            digest_rate: 500,
             jitter_percent: 10,
         }
     }
@@ -103,6 +110,9 @@ pub enum Unsafe {
     /// A time that must be some.
     #[error("{0} must be more than 0 seconds, and a number")]
     None(&'static str),
+    /// A number that must be some.
+    #[error("{0} must be at least 1: else no evidence would ever be verified")]
+    Nothing(&'static str),
     /// The lease is not a number of whole seconds: the Lease object holds no other.
     #[error("{name} is {value:?}, but must be whole seconds and at least one")]
     NotWholeSeconds {
@@ -131,6 +141,11 @@ impl Settings {
         ] {
             if value.is_zero() {
                 return Err(Unsafe::None(name));
+            }
+        }
+        for (name, value) in [("digests", u32::from(self.digests)), ("digest-rate", self.digest_rate)] {
+            if value == 0 {
+                return Err(Unsafe::Nothing(name));
             }
         }
         if self.lease_margin <= self.request_deadline || self.lease_margin >= self.lease {
@@ -188,6 +203,14 @@ mod tests {
     fn no_time_at_all_is_refused_by_name() {
         let settings = Settings { backoff: Duration::ZERO, ..Settings::default() };
         assert_eq!(settings.check(), Err(Unsafe::None("backoff")));
+    }
+
+    #[test]
+    fn no_reader_at_all_is_refused_by_name() {
+        let none = Settings { digests: 0, ..Settings::default() };
+        assert_eq!(none.check(), Err(Unsafe::Nothing("digests")));
+        let still = Settings { digest_rate: 0, ..Settings::default() };
+        assert_eq!(still.check(), Err(Unsafe::Nothing("digest-rate")));
     }
 
     #[test]

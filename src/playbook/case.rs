@@ -44,6 +44,8 @@ pub struct Child {
     pub reason: Option<String>,
     /// For a Quarantine: held at its level, or given back; for evidence: preserved. The rest may still be going on.
     pub reached: bool,
+    /// For evidence: whether its bytes are verified, or why not.
+    pub verified: Result<(), Refusal>,
     /// A Quarantine that cuts its host off now, whatever its level asks for.
     pub cut: bool,
     /// Uid of the case that made it: a name can be used again.
@@ -90,6 +92,7 @@ impl Procedure for ForensicCase {
     type Seen = CaseSeen;
     type Effect = CaseEffect;
     const TABLE: &'static [Step<Self>] = super::FORENSIC_CASE;
+    const UNAWAITED: &'static [&'static str] = &["EvidenceVerified"];
 
     fn admit(_view: &View<'_, Self>) -> Result<(), Refusal> {
         Ok(())

@@ -33,7 +33,13 @@ fn a_step_waits_for_those_named_in_after_and_for_no_other() {
     let plan = bench.plan();
     assert_eq!(
         states(&plan),
-        [("VolumesSnapshotted", "working"), ("Locked", "working"), ("Preserved", "working"), ("Shared", "working")]
+        [
+            ("VolumesSnapshotted", "working"),
+            ("Locked", "working"),
+            ("Preserved", "working"),
+            ("Shared", "working"),
+            ("Verified", "working")
+        ]
     );
     assert_eq!(tracks(&plan), ["VolumesSnapshotted"]);
     bench.settle();

@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 use super::Time;
 use super::attribute::{Attribute, Value};
 use super::effect::{Created, Effect};
+use super::exhibit::{Contradiction, Exhibit, PartOfDigest};
 use super::seen::{Instance, Interface, Surroundings};
 use crate::api::approval::Action;
 use crate::api::ids::{AccountId, Digest, SecurityGroupId, SnapshotId, VolumeId};
@@ -246,6 +247,12 @@ pub enum Fact {
     },
     /// A locked set stands.
     EvidencePreserved,
+    /// How far the reading of a snapshot is: another controller goes on from there.
+    DigestPart(Box<PartOfDigest>),
+    /// All bytes of a snapshot were read, each block with the service's checksum, and this is their digest.
+    Digested(Exhibit),
+    /// Bytes of a snapshot are not those that they are said to be.
+    Contradicted(Contradiction),
     /// A value of ours returned to its baseline.
     Restored {
         /// The attribute.

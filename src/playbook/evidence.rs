@@ -6,6 +6,7 @@ use serde_json::{Value as Json, json};
 
 use super::Time;
 use super::effect::Effect;
+use super::exhibit::Digesting;
 use super::record::Fact;
 use super::seen::{Instance, InstanceState, Key, Lock, Read, Snapshot};
 use super::step::{Procedure, Refusal, State, Step, StepResult, View};
@@ -30,6 +31,8 @@ pub struct EvidenceSeen {
     pub permissions: BTreeMap<SnapshotId, Read<BTreeSet<String>>>,
     /// The keys that they are encrypted under.
     pub keys: BTreeMap<KeyArn, Read<Key>>,
+    /// How far the reading of their bytes is, of those that are to be read.
+    pub digests: BTreeMap<SnapshotId, Read<Digesting>>,
     /// When the Quarantine of the same host closed it; none while it has not, or where there is none.
     pub isolated_at: Option<Time>,
 }
@@ -43,6 +46,7 @@ impl EvidenceSeen {
             locks: Read::NotRead,
             permissions: BTreeMap::new(),
             keys: BTreeMap::new(),
+            digests: BTreeMap::new(),
             isolated_at: None,
         }
     }

@@ -18,6 +18,7 @@ pub mod drift;
 pub mod effect;
 pub mod entry;
 pub mod executor;
+pub mod exhibit;
 pub mod group_change;
 pub mod image;
 pub mod ledger;
@@ -66,7 +67,7 @@ pub const QUARANTINE: &[Step<Quarantine>] = &[
     containment::isolate::STEP,
 ];
 
-/// One moment of one host's volumes: rows D9 and D10.
+/// One moment of one host's volumes: rows D4, D9 and D10.
 pub const EVIDENCE_SNAPSHOT: &[Step<EvidenceSnapshot>] = &[
     // One crash-consistent set.
     preservation::snapshot_volumes::STEP,
@@ -76,6 +77,8 @@ pub const EVIDENCE_SNAPSHOT: &[Step<EvidenceSnapshot>] = &[
     preservation::snapshot_volumes::PRESERVED,
     // The declared accounts, and nobody else.
     preservation::share_snapshots::STEP,
+    // Every byte read, its digest in the chain. Hours: nothing waits for it.
+    preservation::verify_blocks::STEP,
 ];
 
 /// The incident: children, one plan, one signature.
@@ -86,6 +89,8 @@ pub const FORENSIC_CASE: &[Step<ForensicCase>] = &[
     closing::compose_case::CONTAINED,
     // Every moment preserved.
     closing::compose_case::PRESERVED,
+    // The bytes of every moment verified, which may take hours: Ready does not wait for it.
+    closing::verify_evidence::STEP,
 ];
 
 /// The account: who we are there, and whether approvals mean anything here.

@@ -13,6 +13,7 @@ pub use super::denial::Denial;
 pub use super::drift::Drift;
 use super::effect::{Created, Effect, GroupRole};
 pub use super::entry::{Decision, Entry, Fact, LeftOut, OperationId, OutcomeKind, PublishedPlan};
+use super::exhibit::Exhibits;
 use crate::api::approval::Action;
 use crate::api::ids::{AccountId, Digest, InterfaceId, KeyArn, SecurityGroupId, SnapshotId, VolumeId, VpcId};
 
@@ -105,6 +106,8 @@ pub struct Record {
     pub legal_hold: Option<Time>,
     /// When a locked set stood for the first time.
     pub preserved_at: Option<Time>,
+    /// What the bytes of snapshots were found to be.
+    pub exhibits: Exhibits,
     /// Parts that were given up, by step and part.
     pub given_up: BTreeMap<String, String>,
     /// Plans by the action they need.
@@ -352,6 +355,7 @@ impl Record {
                 let drift = self.strangers.entry(snapshot.clone()).or_insert_with(|| Drift::new(at));
                 drift.note(&Value::Set(strangers.clone()), at);
             }
+            Fact::DigestPart(_) | Fact::Digested(_) | Fact::Contradicted(_) => self.exhibits.fold(fact, at),
             Fact::Baseline { .. } => {}
         }
     }

@@ -28,6 +28,9 @@ pub trait Procedure: Sized + Send + Sync + 'static {
     /// The table of contents of this slice.
     const TABLE: &'static [Step<Self>];
 
+    /// Steps that Ready does not wait for: they tell of what takes hours and keeps nobody from going on.
+    const UNAWAITED: &'static [&'static str] = &[];
+
     /// Whether the declaration asks to give everything back.
     fn releasing(_view: &View<'_, Self>) -> bool {
         false

@@ -3,6 +3,7 @@
 
 use crate::image::{BLOCK, Image, blocks_asked, snapshot, volume};
 use crate::scene::Scene;
+use crate::support::image::ext4;
 use crate::support::process::{Process, Program};
 use crate::support::proxy::{Fault, When};
 use sequester::api::ids::SnapshotId;
@@ -56,29 +57,6 @@ async fn start(scene: &Scene, log: &Path, arguments: &[&str]) -> Process {
     environment(scene).await.into_iter().fold(program, |program, (name, value)| program.env(name, value)).start()
 }
 
-/// What the script in docs/ prints.
-fn script(image: &Image, manifest: &Path) -> Ended {
-    let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("docs/image_digest.py");
-    let output = Command::new("python3").arg(script).arg(&image.path).arg("--manifest").arg(manifest).output().unwrap();
-    let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
-    Ended { ok: output.status.success(), out: text(&output.stdout), err: text(&output.stderr) }
-}
-
-/// A real filesystem with files in it; none where this machine can't make one.
-fn ext4() -> Option<Image> {
-    let image = Image::new(1);
-    let files = image.folder().join("files");
-    fs::create_dir(&files).unwrap();
-    fs::write(files.join("wtmp"), vec![0xa5; 3_000_000]).unwrap();
-    fs::write(files.join("malware.sh"), "#!/bin/sh\n").unwrap();
-    let names = ["mkfs.ext4", "/sbin/mkfs.ext4", "/usr/sbin/mkfs.ext4"];
-    let made = names
-        .iter()
-        .find_map(|name| Command::new(name).args(["-q", "-F", "-d"]).arg(&files).arg(&image.path).output().ok())?;
-    assert!(made.status.success(), "{}", String::from_utf8_lossy(&made.stderr));
-    Some(image)
-}
-
 #[tokio::test]
 async fn snapshot_sha256sum_and_script_agree_on_a_real_filesystem() {
     let scene = Scene::new().await;
@@ -93,8 +71,7 @@ async fn snapshot_sha256sum_and_script_agree_on_a_real_filesystem() {
     let [ours, theirs] = ["ours", "theirs"].map(|name| image.folder().join(name));
     let digest = run(&scene, &["digest", snapshot.as_str(), "--manifest", ours.to_str().unwrap()]).await;
     assert!(digest.ok, "{}", digest.err);
-    let script = script(&image, &theirs);
-    assert!(script.ok, "{}", script.err);
+    let script = Ended { ok: true, out: image.script(&theirs), err: String::new() };
     assert_eq!(digest.line("image sha256"), image.sha256sum());
     for name in ["bytes", "blocks not zero", "image sha256", "manifest sha256"] {
         assert_eq!(digest.line(name), script.line(name), "{name}");
@@ -147,7 +124,7 @@ async fn what_is_killed_in_the_middle_goes_on_from_its_state() {
     assert_eq!(again.iter().min(), Some(&next), "what was kept is not read again");
     assert_eq!(digest.line("image sha256"), image.sha256sum());
     assert_eq!(digest.line("blocks written"), "301");
-    let script = script(&image, &image.folder().join("theirs"));
+    let script = Ended { ok: true, out: image.script(&image.folder().join("theirs")), err: String::new() };
     assert_eq!(digest.line("manifest sha256"), script.line("manifest sha256"));
     assert_eq!(fs::read(&manifest).unwrap(), fs::read(image.folder().join("theirs")).unwrap());
     assert!(!state.exists(), "nothing goes on from here");

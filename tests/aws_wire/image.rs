@@ -1,52 +1,10 @@
-//! Snapshots with real bytes: raw images that tests put onto volumes.
+//! Snapshots with real bytes.
 
 use crate::scene::{Scene, id};
 use crate::support::aws::{ok, tag};
+pub use crate::support::image::{BLOCK, Image};
 use sequester::api::ids::SnapshotId;
 use serde_json::json;
-use std::fs::File;
-use std::io::{Seek, SeekFrom, Write};
-use std::path::{Path, PathBuf};
-use tempfile::TempDir;
-
-pub const BLOCK: u64 = 512 * 1024;
-
-/// A raw image of some GiB, as a file with holes.
-pub struct Image {
-    pub path: PathBuf,
-    folder: TempDir,
-}
-
-impl Image {
-    pub fn new(gib: u64) -> Self {
-        let folder = tempfile::tempdir().unwrap();
-        let path = folder.path().join("image");
-        File::create(&path).unwrap().set_len(gib << 30).unwrap();
-        Self { path, folder }
-    }
-
-    pub fn folder(&self) -> &Path {
-        self.folder.path()
-    }
-
-    /// Writes blocks, each full of a value that depends on its index and on `moment`.
-    pub fn write(&self, indexes: impl IntoIterator<Item = u64>, moment: u64) {
-        let mut file = File::options().write(true).open(&self.path).unwrap();
-        for index in indexes {
-            let word = (index * 1_000_003 + moment + 1).to_le_bytes();
-            let block: Vec<u8> = word.iter().copied().cycle().take(usize::try_from(BLOCK).unwrap()).collect();
-            file.seek(SeekFrom::Start(index * BLOCK)).unwrap();
-            file.write_all(&block).unwrap();
-        }
-    }
-
-    /// What coreutils say.
-    #[allow(clippy::disallowed_methods, reason = "a tool that is not ours is what is compared with")]
-    pub fn sha256sum(&self) -> String {
-        let output = std::process::Command::new("sha256sum").arg(&self.path).output().unwrap();
-        String::from_utf8(output.stdout).unwrap()[..64].to_owned()
-    }
-}
 
 /// A volume of this account.
 pub async fn volume(scene: &Scene, gib: u64) -> String {

@@ -204,8 +204,9 @@ async fn tags_decide_as_they_are() {
 fn judged(answer: Answer) -> Option<String> {
     let (_, body) = answer.expect("a reply");
     let denied = ["UnauthorizedOperation", "AccessDenied"].iter().any(|code| body.contains(code));
-    denied
-        .then(|| body.split("to perform: ").nth(1).unwrap_or_default().split(' ').next().unwrap_or_default().to_owned())
+    denied.then(|| {
+        body.split("to perform: ").nth(1).unwrap_or_default().split([' ', '"']).next().unwrap_or_default().to_owned()
+    })
 }
 
 /// The shipped policy, and what a stolen session of the controller's would try with it.
@@ -247,6 +248,13 @@ async fn the_shipped_policy_gives_nothing_to_strangers() {
     let open = [("GroupId", "sg-00000001"), ("IpPermissions.1.IpProtocol", "-1")];
     let opened = judged(thief.ec2("AuthorizeSecurityGroupIngress", &open).await);
     assert_eq!(opened.as_deref(), Some("ec2:AuthorizeSecurityGroupIngress"), "not ours");
+
+    let read = async |snapshot: &str, what: &str| {
+        judged(thief.rest("ebs", "GET", &format!("/snapshots/{snapshot}/{what}"), "").await)
+    };
+    assert_eq!(read(&ours, "blocks").await, None);
+    assert_eq!(read(&other, "blocks").await.as_deref(), Some("ebs:ListSnapshotBlocks"), "not ours");
+    assert_eq!(read(&other, "blocks/0?blockToken=x").await.as_deref(), Some("ebs:GetSnapshotBlock"), "not ours");
 
     let update = async |more: &[(&str, &str)]| {
         let group = [("AutoScalingGroupName", "web"), ("MinSize", "0")];

@@ -1,4 +1,5 @@
-//! `make bench`: time to containment, against the serial floor that the same run measures.
+//! `make bench`: time to containment, against the serial floor that the same run measures; and what reading evidence takes.
+//! `BENCH_ONLY=digest` measures the latter alone.
 //!
 //! The proxy gives every AWS call a round trip of 100 ms. The floor is what the calls on the way to containment cost
 //! one after another, each measured alone on the same bed: a ratio to it says how much the controller adds.
@@ -8,6 +9,7 @@
 #[path = "../support/mod.rs"]
 mod support;
 
+mod digest;
 mod floor;
 mod path;
 mod settled;
@@ -30,12 +32,17 @@ fn main() {
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().expect("start a runtime");
     runtime.block_on(async {
         let bed = Bed::shared().await;
+        let only = std::env::var("BENCH_ONLY").unwrap_or_default();
+        if only == "digest" {
+            return digest::measure(bed).await;
+        }
         let parts = floor::measure(bed).await;
         let warm = warm(bed).await;
         report("warm", &warm, parts.warm(), (1.10, 1.30), 3);
         let cold = cold(bed).await;
         report("cold", &cold, parts.cold(), (1.20, 1.30), 8);
         settled::measure(bed).await;
+        digest::measure(bed).await;
     });
 }
 

@@ -87,6 +87,7 @@ fn fact(entry: &Value) -> String {
         "baseline" => format!("{} was {}", text(&entry["attribute"]), text(&entry["value"])),
         "snapshotSettled" => format!("{} {}", text(&entry["snapshot"]), text(&entry["state"])),
         "shared" => format!("{} with {}", text(&entry["snapshot"]), text(&entry["accounts"])),
+        "digested" => format!("{} {}", text(&entry["snapshot"]), text(&entry["digest"])),
         "composed" => text(&entry["children"]),
         _ => ["attribute", "snapshot", "action"].iter().find_map(|name| entry.get(name)).map(text).unwrap_or_default(),
     }

@@ -2,8 +2,9 @@
 
 use std::collections::BTreeSet;
 
-use sequester::cloud::AskEvidence;
-use sequester::cloud::sim::World;
+use sequester::api::exhibits::Verify;
+use sequester::cloud::sim::{Exhibit, World};
+use sequester::cloud::{AskDigests, AskEvidence};
 use sequester::playbook::effect::Effect;
 use sequester::playbook::record::{Fact, OutcomeKind, Record};
 use sequester::playbook::seen::{Lock, Read, Snapshot, SnapshotState};
@@ -19,7 +20,8 @@ impl Kind for EvidenceSnapshot {
     const KIND: &'static str = "EvidenceSnapshot";
 
     fn look(world: &World, spec: &Self::Spec, _: &Account, record: &Record, asked: Time) -> EvidenceSeen {
-        world.see_evidence(&AskEvidence::about(spec, record), asked)
+        let digests = world.see_digests(&AskDigests::about(spec, record), asked);
+        EvidenceSeen { digests, ..world.see_evidence(&AskEvidence::about(spec, record), asked) }
     }
 
     /// Of what the older answer does not show, only the first is shown.
@@ -93,6 +95,10 @@ impl Kind for EvidenceSnapshot {
         // What somebody deleted before it was locked, or before it was found, is no part of a preserved set.
         let all = whole().count() == 2;
         if whole().any(|exhibit| exhibit.lock.is_none()) || all && rested.record.preserved_at.is_none() {
+            return Some(name::L1);
+        }
+        let read = |exhibit: &&Exhibit| rested.record.exhibits.digested.contains_key(&exhibit.snapshot.id);
+        if rested.spec.verify == Verify::Digest && !whole().all(|exhibit| read(&exhibit)) {
             return Some(name::L1);
         }
         let declared: BTreeSet<String> = rested

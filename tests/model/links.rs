@@ -86,6 +86,7 @@ fn mark(entry: &Entry) -> Option<Mark> {
             Fact::Locked { .. } => Mark::Locked,
             Fact::EvidencePreserved => Mark::Preserved,
             Fact::Shared { .. } => Mark::Shared,
+            Fact::Digested(_) => Mark::Digested,
             _ => return None,
         },
         Entry::Opened { .. } => return None,

@@ -69,6 +69,7 @@ marks! {
     Preserved: "evidence was preserved",
     Granted: "a grant was made",
     Shared: "sharing was recorded",
+    Digested: "a snapshot's digest was recorded",
     StrangersOut: "strangers lost their permission",
     RestedReady: "a fair run rested ready",
     RestedWaiting: "a fair run rested waiting for a person",

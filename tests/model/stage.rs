@@ -7,6 +7,7 @@ use sequester::api::auto_scaling::AutoScaling;
 use sequester::api::aws_account::LockMode;
 use sequester::api::conditions::Reason;
 use sequester::api::evidence_snapshot::{EvidenceSnapshotSpec, InstanceSource, KeyAccess, Moment, ShareWith, Source};
+use sequester::api::exhibits::Verify;
 use sequester::api::ids::{
     AccountId, InstanceId, InterfaceId, KeyArn, LoadBalancerName, RegionName, SecurityGroupId, TargetGroupArn,
     VolumeId, VpcId,
@@ -246,6 +247,7 @@ pub fn evidence(shared: bool) -> EvidenceSnapshotSpec {
         lock: None,
         key_access: KeyAccess::Grant,
         share: if shared { vec![ShareWith { account_ref: "forensics".to_owned() }] } else { Vec::new() },
+        verify: if shared { Verify::Digest } else { Verify::None },
         retain_until: None,
         legal_hold: true,
         case_ref: None,

@@ -101,7 +101,8 @@ impl Run {
             json!({"accountRef": self.scene.account_name(), "region": REGION, "instanceId": self.scene.host.instance});
         let spec = json!({
             "requestedBy": "alice", "title": "A web server mines coins", "severity": "Critical", "targets": [target],
-            "evidence": {"share": [{"accountRef": self.scene.forensics_name()}]},
+            // Reading changes nothing, and would take longer than all the rest.
+            "evidence": {"share": [{"accountRef": self.scene.forensics_name()}], "verify": "None"},
         });
         self.scene.apply(Identity::Alice, "ForensicCase", CASE, spec).await.expect("apply the case");
     }

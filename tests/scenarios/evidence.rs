@@ -32,7 +32,7 @@ async fn a_set_that_comes_too_late_is_surplus() {
     let held = scene.proxy.rule(When::operation("CreateSnapshots").once(), Fault::HoldRequest);
     let _controller = scene.controller("one").await;
     let instance = json!({"accountRef": scene.account_name(), "region": REGION, "instanceId": scene.host.instance});
-    let spec = json!({"requestedBy": "alice", "source": {"instance": instance}});
+    let spec = json!({"requestedBy": "alice", "source": {"instance": instance}, "verify": "None"});
     let applied = scene.apply(Identity::Alice, "EvidenceSnapshot", "disks", spec).await.unwrap();
     let uid = applied.metadata.uid.unwrap();
     held.wait_held(1, LIMIT).await;

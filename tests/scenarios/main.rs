@@ -28,3 +28,4 @@ mod quarantine;
 mod release;
 mod replicas;
 mod tenancy;
+mod verified;

@@ -6,6 +6,7 @@ use crate::support::aws::{REGION, ok};
 use crate::support::balancers::{classic_load_balancer, in_front_of, register, target_group};
 use crate::support::fleet::{Fleet, autoscaling, place};
 use crate::support::identities::Identity;
+use crate::support::image::Image;
 use crate::support::proxy::{Call, Outcome};
 use crate::support::stage::{LIMIT, Stage, condition_of, strike, uid};
 use crate::support::wait;
@@ -126,11 +127,14 @@ async fn one_that_is_isolated(scene: &Scene) {
     release(scene, "web", host, json!({})).await;
 }
 
-/// A set that is shared, under a customer's key, too; somebody gives one of it away.
+/// A set that is shared and read, under a customer's key, too; somebody gives one of it away.
 async fn one_that_is_kept(scene: &Scene) {
+    let [plain, keyed, _] = by_key(scene).await;
+    let image = Image::new(1);
+    image.write([7], 0);
+    scene.bed.emulator.bed_post(&format!("/bed/volumes/{keyed}"), &json!({"image": image.path})).await;
     evidence(scene, "disks").await;
     let object = scene.until_true("EvidenceSnapshot", "disks", "Ready").await;
-    let [plain, ..] = by_key(scene).await;
     give_away(scene, row(&object, &plain)["snapshotId"].as_str().unwrap()).await;
     let removed = |call: &Call| call.operation == "ModifySnapshotAttribute" && call.parameter("UserGroup.1").is_some();
     scene.proxy.wait_for(|call| removed(call) && call.ended.is_some(), LIMIT).await.unwrap();

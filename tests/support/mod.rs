@@ -12,6 +12,7 @@ pub mod emulator;
 pub mod fleet;
 pub mod http;
 pub mod identities;
+pub mod image;
 pub mod install;
 mod nursery;
 pub mod process;

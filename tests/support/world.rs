@@ -74,12 +74,16 @@ pub async fn image(aws: &Aws) -> String {
 
 /// Starts an instance.
 pub async fn run_instance(aws: &Aws, network: &Network) -> String {
-    let image = image(aws).await;
+    let images = ok(aws.ec2("DescribeImages", &[("Owner.1", "amazon")]).await);
+    let (image, root) = (tag(&images, "imageId"), tag(&images, "rootDeviceName"));
     let parameters = [
-        ("ImageId", image.as_str()),
+        ("ImageId", image),
         ("InstanceType", "m5.large"),
         ("MinCount", "1"),
         ("MaxCount", "1"),
+        // Small: evidence is read to its last byte.
+        ("BlockDeviceMapping.1.DeviceName", root),
+        ("BlockDeviceMapping.1.Ebs.VolumeSize", "1"),
         ("SubnetId", &network.subnet),
         ("SecurityGroupId.1", &network.web),
     ];
@@ -113,7 +117,7 @@ impl Host {
             ("/dev/sdf", vec![("Encrypted", "true"), ("KmsKeyId", customer_key.as_str())]),
             ("/dev/sdg", vec![("Encrypted", "true")]),
         ] {
-            let parameters = [vec![("Size", "8"), ("AvailabilityZone", &zone)], encryption].concat();
+            let parameters = [vec![("Size", "1"), ("AvailabilityZone", &zone)], encryption].concat();
             let volume = tag(&ok(aws.ec2("CreateVolume", &parameters).await), "volumeId").to_owned();
             ok(aws.ec2("AttachVolume", &[("VolumeId", &volume), ("InstanceId", instance), ("Device", device)]).await);
         }

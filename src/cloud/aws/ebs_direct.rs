@@ -90,12 +90,12 @@ pub(super) enum Refusal {
 pub(super) struct Reader {
     session: Arc<Session>,
     reading: Reading,
-    rate: Rate,
+    rate: Arc<Rate>,
 }
 
 impl Reader {
-    pub(super) fn new(session: Arc<Session>, reading: Reading) -> Self {
-        Self { session, reading, rate: Rate::new(reading.per_second) }
+    pub(super) fn new(session: &Arc<Session>, reading: Reading) -> Self {
+        Self { session: Arc::clone(session), reading, rate: session.block_rates.of(reading.per_second) }
     }
 
     /// `ListSnapshotBlocks`, one page.

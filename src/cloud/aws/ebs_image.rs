@@ -10,7 +10,7 @@ use super::Aws;
 use super::ebs_direct::{Cursor, Listed, Reader, Refusal};
 use crate::api::ids::SnapshotId;
 use crate::cloud::Place;
-use crate::cloud::blocks::{Advance, Compared, ReadError, Reading};
+use crate::cloud::blocks::{Advance, Compared, ReadError, Reading, Tell};
 use crate::playbook::image::{Block, Changes, DigestFault, Digests, ImageDigest, Range};
 
 /// Blocks of zeros that are digested without looking up: a quarter of a gibibyte.
@@ -18,9 +18,6 @@ const ZEROS: u64 = 512;
 
 /// How often in a row AWS may refuse tokens that it gave, without a block between.
 const LOST: u32 = 5;
-
-/// Who is told of each step.
-type Tell<'a> = &'a mut (dyn FnMut(Advance<'_>) -> io::Result<()> + Send);
 
 impl Aws {
     /// Digests a snapshot, from its first block or where another digest of it stopped. Memory is bounded by
@@ -37,7 +34,7 @@ impl Aws {
         tell: Tell<'_>,
     ) -> Result<Digests, ReadError> {
         let session = self.sessions.of(&place.access, place.region.as_str()).await;
-        let reader = Arc::new(Reader::new(session, reading));
+        let reader = Arc::new(Reader::new(&session, reading));
         let work = Work { reader, snapshot: snapshot.clone(), at_once: reading.at_once };
         work.digest(from, tell).await
     }
@@ -54,7 +51,7 @@ impl Aws {
         tell: &mut (dyn FnMut(Range) -> io::Result<()> + Send),
     ) -> Result<Compared, ReadError> {
         let session = self.sessions.of(&place.access, place.region.as_str()).await;
-        let reader = Reader::new(session, reading);
+        let reader = Reader::new(&session, reading);
         let mut tokens = Tokens::default();
         let mut cursor = Cursor::default();
         let mut changes: Option<(u64, Changes)> = None;

@@ -1,6 +1,7 @@
 //! A rate of calls, slower for a while when AWS throttles.
 
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use tokio::time::{Instant, sleep_until};
@@ -13,6 +14,17 @@ const CALM: Duration = Duration::from_secs(1);
 
 /// How late a turn may be taken without being lost: timers have milliseconds, and turns may be shorter.
 const LATE: Duration = Duration::from_millis(50);
+
+/// The rates of one account and Region. All who read at the same rate share it, since AWS counts them together.
+#[derive(Debug, Default)]
+pub(super) struct Rates(Mutex<HashMap<u32, Arc<Rate>>>);
+
+impl Rates {
+    pub(super) fn of(&self, per_second: u32) -> Arc<Rate> {
+        let mut rates = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        Arc::clone(rates.entry(per_second).or_insert_with(|| Arc::new(Rate::new(per_second))))
+    }
+}
 
 /// Turns, one after the other.
 #[derive(Debug)]

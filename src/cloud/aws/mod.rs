@@ -31,10 +31,12 @@ use std::time::Duration;
 
 use aws_credential_types::provider::SharedCredentialsProvider;
 
+use super::blocks::{ReadError, Reading, Tell};
 use super::error::CloudError;
 use super::{Access, AskEvidence, AskQuarantine, Cloud, Place, Witness};
-use crate::api::ids::KeyArn;
+use crate::api::ids::{KeyArn, SnapshotId};
 use crate::playbook::effect::{Effect, Receipt};
+use crate::playbook::image::{Digests, ImageDigest};
 use crate::playbook::record::OperationId;
 use crate::playbook::seen::{Read, Snapshot};
 use crate::playbook::{EvidenceSeen, Identity, QuarantineSeen};
@@ -129,7 +131,18 @@ impl Cloud for Aws {
             ec2_snapshots::locks(&session, &ask.locks),
             ec2_snapshots::permissions(&session, &ask.permissions),
         );
-        EvidenceSeen { instance, snapshots, locks, permissions, keys, isolated_at: None }
+        EvidenceSeen { instance, snapshots, locks, permissions, keys, ..EvidenceSeen::nothing() }
+    }
+
+    async fn digest(
+        &self,
+        place: &Place,
+        snapshot: &SnapshotId,
+        reading: Reading,
+        from: Option<ImageDigest>,
+        tell: Tell<'_>,
+    ) -> Result<Digests, ReadError> {
+        self.digest_snapshot(place, snapshot, reading, from, tell).await
     }
 
     async fn perform(

@@ -36,6 +36,7 @@ use tokio::sync::OnceCell;
 
 use super::AwsSettings;
 use super::balancers::Surveys;
+use super::ebs_rate::Rates;
 use super::own_credentials::OwnCredentials;
 use crate::api::aws_account::Partition;
 use crate::cloud::Access;
@@ -101,6 +102,8 @@ pub(super) struct Session {
     pub(super) elb_classic_once: aws_sdk_elasticloadbalancing::Client,
     /// Changes target groups: one attempt.
     pub(super) elb_v2_once: aws_sdk_elasticloadbalancingv2::Client,
+    /// How fast blocks are read.
+    pub(super) block_rates: Rates,
     /// What was seen of all load balancers.
     pub(super) surveys: Surveys,
     /// Changes KMS: one attempt.
@@ -240,6 +243,7 @@ impl Sessions {
             ec2_once: aws_sdk_ec2::Client::new(&once),
             elb_classic_once: aws_sdk_elasticloadbalancing::Client::new(&once),
             elb_v2_once: aws_sdk_elasticloadbalancingv2::Client::new(&once),
+            block_rates: Rates::default(),
             surveys: Surveys::default(),
             kms_once: aws_sdk_kms::Client::new(&once),
             access: access.clone(),

@@ -111,6 +111,9 @@ fn what_reaches_beyond_the_host_is_bound_by_a_condition() {
         ("ec2:AuthorizeSecurityGroupEgress", &[ours]),
         ("ec2:LockSnapshot", &[ours]),
         ("kms:CreateGrant", &["kms:GrantOperations", "\"kms:GranteePrincipal\":[\"arn:aws:iam::444455556666:root\"]"]),
+        ("ebs:GetSnapshotBlock", &[ours]),
+        ("ebs:ListSnapshotBlocks", &[ours]),
+        ("kms:Decrypt", &["\"kms:EncryptionContext:aws:ebs:id\":[\"false\"]"]),
         ("autoscaling:UpdateAutoScalingGroup", &["\"autoscaling:MaxSize\":[\"true\"]"]),
     ] {
         assert!(conditions(action).iter().any(|found| words.iter().all(|word| found.contains(word))), "{action}");
@@ -160,7 +163,7 @@ fn every_read_has_its_reader() {
     assert_eq!(asked, known);
     let [responder, forensics] = policies();
     assert!(allowed_actions(&responder).contains("ec2:DescribeInstances"));
-    assert!(!allowed_actions(&responder).contains("ebs:GetSnapshotBlock"), "an examiner's");
+    assert!(!allowed_actions(&responder).contains("ebs:ListChangedBlocks"), "an examiner's");
     assert_eq!(allowed_actions(&forensics), ["sts:GetCallerIdentity"].into());
 }
 

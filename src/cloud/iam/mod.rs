@@ -79,6 +79,8 @@ pub struct Narrow {
     pub actions: &'static [&'static str],
     /// On what.
     pub on: &'static [&'static str],
+    /// Only so.
+    pub when: &'static [Condition],
 }
 
 /// What stands for the placeholders: `{partition}`, `{account}`, `{operation}`, `{destination}`.
@@ -147,7 +149,8 @@ impl Policy {
     /// What a role needs, and nothing else: in as many policies as IAM's limit makes of it, mostly one.
     #[must_use]
     pub fn of(role: Role, names: &Names) -> Vec<Self> {
-        let reads = looks(role).into_iter().filter_map(|(sid, actions, on)| allowed(names, sid, &actions, on, &[]));
+        let reads = looks(role).into_iter();
+        let reads = reads.filter_map(|(sid, actions, on, when)| allowed(names, sid, &actions, on, when));
         let changes = STATEMENTS.iter().filter(|statement| statement.roles.contains(&role));
         let changes = changes.filter_map(|s| allowed(names, s.sid, s.actions, s.on, s.when));
         let mut all = vec![Self { version: "2012-10-17", statement: Vec::new() }];
@@ -195,8 +198,11 @@ fn allowed(names: &Names, sid: &'static str, actions: &[&str], on: &[&str], when
     Some(Allowed { sid, effect: "Allow", action, resource: names.fill_all(on)?, condition })
 }
 
+/// A statement of reads.
+type Look = (&'static str, Vec<&'static str>, &'static [&'static str], &'static [Condition]);
+
 /// Statements of the reads: what can be bound to a kind of resource, and the rest.
-fn looks(role: Role) -> Vec<(&'static str, Vec<&'static str>, &'static [&'static str])> {
+fn looks(role: Role) -> Vec<Look> {
     let of_role = |reader: &&str| READERS.iter().any(|(name, roles)| *name == *reader && roles.contains(&role));
     let asked = READ_ACTIONS.iter().filter(|(reader, _)| of_role(reader)).flat_map(|(_, actions)| *actions);
     let mut rest: BTreeSet<&'static str> = asked.copied().collect();
@@ -204,11 +210,11 @@ fn looks(role: Role) -> Vec<(&'static str, Vec<&'static str>, &'static [&'static
     for narrow in NARROW {
         let actions: Vec<_> = narrow.actions.iter().copied().filter(|action| rest.remove(action)).collect();
         if !actions.is_empty() {
-            all.push((narrow.sid, actions, narrow.on));
+            all.push((narrow.sid, actions, narrow.on, narrow.when));
         }
     }
     if !rest.is_empty() {
-        all.insert(0, ("Look", rest.into_iter().collect(), ["*"].as_slice()));
+        all.insert(0, ("Look", rest.into_iter().collect(), ["*"].as_slice(), [].as_slice()));
     }
     all
 }

@@ -30,16 +30,16 @@ named in the condition of the step that needs it (`PermissionMissing`).
 Below, `{operation}` is the key of the tag that ours are born with, `ops:operation` where the prefix is `ops`; `{destination}` is each
 account of `evidence.destinations`.
 
-Who may take our tag off a group or a snapshot takes it out of the reach of what is bound to it: it can't be locked or shared any
-more, and the condition says so. What only takes reach away is not bound to it.
+Who may take our tag off a group or a snapshot takes it out of the reach of what is bound to it: it can't be locked, shared or read
+any more, and the condition says so. What only takes reach away is not bound to it.
 
 None of it was observed on AWS yet. The conditions are those that AWS's pages name; the tests judge every call of the controller by
 them.
 ";
 
 const NOTHING: &str = "
-Nothing here deletes, unlocks or shortens anything, and nothing makes anything public: there is no action for it. Blocks of snapshots
-are read by an examiner (`sequester digest`, `sequester changed`), under an identity of their own, which needs
+Nothing here deletes, unlocks or shortens anything, and nothing makes anything public: there is no action for it. An
+examiner reads snapshots (`sequester digest`, `sequester changed`) under an identity of their own, which needs
 `ebs:ListSnapshotBlocks`, `ebs:GetSnapshotBlock` and `ebs:ListChangedBlocks` on `arn:aws:ec2:*::snapshot/*`, and `kms:Decrypt` on the key
 where one is encrypted.
 ";
@@ -55,12 +55,15 @@ pub fn page() -> String {
             "\n## {}\n\n| statement | actions | on | only if | why | page |\n|---|---|---|---|---|---|\n",
             role.name()
         );
-        for (sid, actions, on) in looks(role) {
+        for (sid, actions, on, when) in looks(role) {
             let why = match sid {
                 "Look" => "looks that AWS binds to no resource; STS asks no permission for `GetCallerIdentity`",
+                "ReadOurBlocks" => "reads the bytes of evidence, and of no other snapshot",
+                "DecryptBlocks" => "AWS checks it where they are encrypted; the key's policy must allow it, too",
                 _ => "looks that AWS binds to a kind of resource",
             };
-            let _ = writeln!(text, "| {sid} | {} | {} | | {why} | |", code(&actions), code(on));
+            let only: Vec<String> = when.iter().map(condition).collect();
+            let _ = writeln!(text, "| {sid} | {} | {} | {} | {why} | |", code(&actions), code(on), only.join("; "));
         }
         for statement in STATEMENTS.iter().filter(|statement| statement.roles.contains(&role)) {
             let only: Vec<String> = statement.when.iter().map(condition).collect();

@@ -30,15 +30,16 @@ const OURS: super::Condition = ("Null", "aws:ResourceTag/{operation}", &["false"
 const NOBODY_ADDED: super::Condition = ("Null", "ec2:Add/userId", &["true"]);
 const NOT_PUBLIC: super::Condition = ("Null", "ec2:Add/group", &["true"]);
 
-/// Whose role makes which reads of [`READ_ACTIONS`](crate::cloud::READ_ACTIONS). Blocks are read by an examiner, under an
-/// identity of their own.
+/// Whose role makes which reads of [`READ_ACTIONS`](crate::cloud::READ_ACTIONS). What changed between two snapshots is read
+/// by an examiner, under an identity of their own.
 pub const READERS: &[(&str, &[Role])] = &[
     ("identity", &[Responder, Forensics]),
     ("quarantine", &[Responder]),
     ("surroundings", &[Responder]),
     ("balancers", &[Responder]),
     ("evidence", &[Responder]),
-    ("blocks", &[]),
+    ("blocks", &[Responder]),
+    ("changed blocks", &[]),
 ];
 
 /// The other reads know no resource: AWS takes `*` for them alone.
@@ -47,13 +48,24 @@ pub const NARROW: &[Narrow] = &[
         sid: "LookAtHosts",
         actions: &["ec2:DescribeInstanceAttribute", "ec2:GetConsoleOutput", "ec2:GetConsoleScreenshot"],
         on: &[INSTANCES],
+        when: &[],
     },
-    Narrow { sid: "LookAtSnapshots", actions: &["ec2:DescribeSnapshotAttribute"], on: &[SNAPSHOTS] },
-    Narrow { sid: "LookAtKeys", actions: &["kms:DescribeKey", "kms:ListGrants"], on: &[KEYS] },
+    Narrow { sid: "LookAtSnapshots", actions: &["ec2:DescribeSnapshotAttribute"], on: &[SNAPSHOTS], when: &[] },
+    Narrow { sid: "LookAtKeys", actions: &["kms:DescribeKey", "kms:ListGrants"], on: &[KEYS], when: &[] },
+    // Who takes over the role reads what is evidence, and no other snapshot of the account.
     Narrow {
-        sid: "ReadBlocks",
-        actions: &["ebs:GetSnapshotBlock", "ebs:ListChangedBlocks", "ebs:ListSnapshotBlocks"],
+        sid: "ReadOurBlocks",
+        actions: &["ebs:GetSnapshotBlock", "ebs:ListSnapshotBlocks"],
         on: &[SNAPSHOTS],
+        when: &[OURS],
+    },
+    // AWS checks it behind the reading of an encrypted snapshot. The context is that of EBS (KMS guide, how EBS uses KMS): what
+    // other services encrypted under the same key stays closed.
+    Narrow {
+        sid: "DecryptBlocks",
+        actions: &["kms:Decrypt"],
+        on: &[KEYS],
+        when: &[("Null", "kms:EncryptionContext:aws:ebs:id", &["false"])],
     },
 ];
 

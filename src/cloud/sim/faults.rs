@@ -53,14 +53,18 @@ impl Fault {
 
     /// What a caller that lives is told.
     pub fn error(&self, effect: &Effect) -> CloudError {
+        self.of_read(effect.operation())
+    }
+
+    /// What a caller that lives is told of any call.
+    pub(super) fn of_read(&self, operation: &str) -> CloudError {
         let (class, code, action) = match self {
             Self::Throttle => (ErrorClass::Throttled, "RequestLimitExceeded", None),
             Self::Unavailable => (ErrorClass::Unavailable, "Unavailable", None),
             Self::Deny(action) => (ErrorClass::Denied, "UnauthorizedOperation", Some(action.clone())),
             _ => (ErrorClass::Ambiguous, "NoReply", None),
         };
-        let operation = effect.operation().to_owned();
-        CloudError { class, operation, code: code.to_owned(), message: String::new(), action }
+        CloudError { class, operation: operation.to_owned(), code: code.to_owned(), message: String::new(), action }
     }
 }
 
@@ -73,6 +77,8 @@ pub enum When {
     Operation(&'static str, usize),
     /// The n-th look.
     Look(usize),
+    /// The n-th digest, after its first block.
+    Digest(usize),
 }
 
 /// All that goes wrong in a run.
@@ -82,6 +88,7 @@ pub struct Faults {
     always: BTreeMap<&'static str, Fault>,
     changes: usize,
     looks: usize,
+    digests: usize,
     by_operation: BTreeMap<&'static str, usize>,
 }
 
@@ -119,6 +126,12 @@ impl Faults {
         let planned =
             self.plan.get(&When::Operation(operation, *count)).or_else(|| self.plan.get(&When::Change(self.changes)));
         planned.or_else(|| self.always.get(operation)).filter(|fault| !fault.is_of_reads()).cloned()
+    }
+
+    /// Counts a digest; what happens to it.
+    pub(super) fn of_digest(&mut self) -> Option<Fault> {
+        self.digests += 1;
+        self.plan.get(&When::Digest(self.digests)).cloned()
     }
 
     /// Counts a look; how many changes old its answer is.

@@ -3,9 +3,12 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::world::{Exhibit, World};
-use crate::cloud::{AskEvidence, AskQuarantine, operation_tag};
+use crate::api::conditions::Reason;
+use crate::api::ids::SnapshotId;
+use crate::cloud::{AskDigests, AskEvidence, AskQuarantine, operation_tag};
+use crate::playbook::exhibit::Digesting;
 use crate::playbook::record::OperationId;
-use crate::playbook::seen::{Read, Snapshot};
+use crate::playbook::seen::{Read, ReadFailure, Snapshot};
 use crate::playbook::{EvidenceSeen, QuarantineSeen, Time};
 
 fn found<T>(asked_at: Time, value: T) -> Read<T> {
@@ -47,6 +50,16 @@ impl World {
                 .map_or(Read::NotRead, |wanted| found(now, self.see_balancers(&ask.instance, wanted))),
             ..QuarantineSeen::nothing()
         }
+    }
+
+    /// What the bytes of snapshots are, all at once.
+    pub fn see_digests(&self, ask: &AskDigests, now: Time) -> BTreeMap<SnapshotId, Read<Digesting>> {
+        let seen = |id: &SnapshotId| match self.digests(id) {
+            Some(Ok(digests)) => found(now, Digesting::Done(digests)),
+            Some(Err(fault)) => found(now, Digesting::Contradicted(fault)),
+            None => Read::Failed(ReadFailure { reason: Reason::Unreadable, message: format!("{id} can't be read") }),
+        };
+        ask.own.keys().map(|id| (id.clone(), seen(id))).collect()
     }
 
     /// Answers the questions about a moment's snapshots. When the host was isolated is the caller's to add.
@@ -91,7 +104,7 @@ impl World {
             locks: if ask.locks.is_empty() { Read::NotRead } else { found(now, locks) },
             permissions,
             keys,
-            isolated_at: None,
+            ..EvidenceSeen::nothing()
         }
     }
 }

@@ -5,6 +5,7 @@
 
 mod apply;
 mod balancers;
+mod bytes;
 mod faults;
 mod fleets;
 mod look;
@@ -19,9 +20,12 @@ pub use faults::{Fault, Faults, When};
 pub use fleets::Fleet;
 pub use world::{Disk, Exhibit, Host, Port, UNPROTECTED, World};
 
+use super::blocks::{Advance, ReadError, Reading, Tell};
 use super::error::CloudError;
 use super::{Access, AskEvidence, AskQuarantine, Cloud, Place, Witness};
+use crate::api::ids::SnapshotId;
 use crate::playbook::effect::{Effect, Receipt};
+use crate::playbook::image::{Digests, ImageDigest};
 use crate::playbook::record::OperationId;
 use crate::playbook::{EvidenceSeen, Identity, QuarantineSeen, Time};
 
@@ -59,6 +63,7 @@ struct Shared {
     past: VecDeque<World>,
     faults: Faults,
     journal: Vec<Call>,
+    digests: Vec<(SnapshotId, u64)>,
     late: Vec<usize>,
     crashed: bool,
 }
@@ -100,6 +105,7 @@ impl SimCloud {
             past: VecDeque::new(),
             faults: Faults::none(),
             journal: Vec::new(),
+            digests: Vec::new(),
             late: Vec::new(),
             crashed: false,
         };
@@ -134,6 +140,11 @@ impl SimCloud {
     /// Every change that was asked for so far.
     pub fn journal(&self) -> Vec<Call> {
         self.lock().journal.clone()
+    }
+
+    /// Every digest that was begun so far: of which snapshot, and with which block.
+    pub fn digests(&self) -> Vec<(SnapshotId, u64)> {
+        self.lock().digests.clone()
     }
 
     /// Whether a call hung up its caller for good: the caller is to be dropped, as a killed process is.
@@ -203,6 +214,35 @@ impl Cloud for SimCloud {
     async fn observe_evidence(&self, _place: &Place, ask: &AskEvidence) -> EvidenceSeen {
         let now = (self.clock)();
         self.lock().shown().see_evidence(ask, now)
+    }
+
+    async fn digest(
+        &self,
+        _place: &Place,
+        snapshot: &SnapshotId,
+        _reading: Reading,
+        from: Option<ImageDigest>,
+        tell: Tell<'_>,
+    ) -> Result<Digests, ReadError> {
+        let (world, fault) = {
+            let mut shared = self.lock();
+            shared.digests.push((snapshot.clone(), from.as_ref().map_or(0, ImageDigest::next)));
+            (shared.world.clone(), shared.faults.of_digest())
+        };
+        // What it told until then holds, as it does on AWS.
+        let mut tell = |step: Advance<'_>| {
+            tell(step)?;
+            if fault.is_some() { Err(std::io::Error::other("stops here")) } else { Ok(()) }
+        };
+        let digested = world.digest(snapshot, from, &mut tell);
+        match (fault, digested) {
+            (Some(fault), Err(ReadError::Told(_))) if fault.crashes() => std::future::pending().await,
+            (Some(fault), Err(ReadError::Told(_))) => {
+                let error = Box::new(fault.of_read("GetSnapshotBlock"));
+                Err(ReadError::Call { snapshot: snapshot.clone(), error })
+            }
+            (_, digested) => digested,
+        }
     }
 
     async fn perform(

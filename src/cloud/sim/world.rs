@@ -40,6 +40,12 @@ pub struct World {
     pub fleets: BTreeMap<String, Fleet>,
     /// Keys, each with the names of its grants.
     pub keys: BTreeMap<KeyArn, Key>,
+    /// Snapshots whose blocks are not what their checksums say.
+    pub corrupt: BTreeSet<SnapshotId>,
+    /// Snapshots that EBS direct does not know, as those that are archived.
+    pub unreadable: BTreeSet<SnapshotId>,
+    /// Bytes of every image, where they are not to be as few as possible.
+    pub image_bytes: Option<u64>,
     /// How many things came into being: their ids are numbered.
     pub made: u32,
 }
@@ -103,6 +109,9 @@ impl World {
             classic_load_balancers: BTreeMap::new(),
             fleets: BTreeMap::new(),
             keys: BTreeMap::new(),
+            corrupt: BTreeSet::new(),
+            unreadable: BTreeSet::new(),
+            image_bytes: None,
             made: 0,
         }
     }

@@ -23,7 +23,7 @@ use crate::cloud::{Cloud, Place, Witness};
 use crate::playbook::effect::Receipt;
 use crate::playbook::executor::Send as Sending;
 use crate::playbook::record::{PublishedPlan, Record};
-use crate::playbook::step::{Account, State};
+use crate::playbook::step::{Account, Refusal, State};
 use crate::playbook::{CaseEffect, CaseSeen, Child, ChildKind, ForensicCase};
 
 impl Kind for ForensicCase {
@@ -185,6 +185,19 @@ fn holds(conditions: &[Condition], name: &str) -> bool {
     conditions.iter().any(|condition| condition.type_ == name && condition.status == "True")
 }
 
+/// Whether the bytes of evidence are verified, or what its condition says.
+fn verified(conditions: &[Condition]) -> Result<(), Refusal> {
+    let of = |name: &str| conditions.iter().find(|condition| condition.type_ == name);
+    let named = |name: &str| Reason::ALL.iter().find(|reason| reason.as_str() == name).copied();
+    match of("Verified") {
+        Some(condition) if condition.status == "True" => Ok(()),
+        Some(condition) => {
+            Err(Refusal::new(named(&condition.reason).unwrap_or(Reason::InProgress), condition.message.clone()))
+        }
+        None => Err(Refusal::new(Reason::NotObserved, "not looked at yet")),
+    }
+}
+
 fn said(conditions: &[Condition]) -> String {
     let ready = conditions.iter().find(|condition| condition.type_ == "Ready");
     ready.map_or_else(|| "not looked at yet".to_owned(), |ready| format!("{}: {}", ready.reason, ready.message))
@@ -201,6 +214,7 @@ fn child(name: String, uid: String, kind: ChildKind, conditions: &[Condition], c
         ready: of("Ready").is_some(),
         reason: conditions.iter().find(|c| c.type_ == "Ready").map(|ready| ready.reason.clone()),
         reached: false,
+        verified: Ok(()),
         cut: false,
         made_by: None,
         stalled: of("Stalled").and_then(|c| Reason::ALL.iter().find(|reason| reason.as_str() == c.reason).copied()),
@@ -236,6 +250,7 @@ fn kept(of: &EvidenceObject) -> Child {
     let kind = ChildKind::Evidence(of.spec.clone());
     Child {
         reached: holds(&status.conditions, "Preserved"),
+        verified: verified(&status.conditions),
         made_by: of.labels().get(CASE_UID_LABEL).cloned(),
         plan: status.plan.map(|plan| (plan.action, plan.hash, plan.lines)),
         reached_at: status.evidence_safe_at.map(|time| time.0),

@@ -1,5 +1,7 @@
 //! `EvidenceSnapshot`: one moment of one host.
 
+use std::collections::BTreeMap;
+
 use kube::{Api, Client, ResourceExt};
 use serde_json::Value as Json;
 
@@ -8,15 +10,18 @@ use super::super::context::Context;
 use super::super::kind::{Kind, Site, Told};
 use crate::api::conditions::{Condition, Reason};
 use crate::api::evidence_snapshot::{self as api, EvidenceSnapshotStatus, EvidenceSnapshotSummary, SnapshotStatus};
+use crate::api::exhibits::DigestStatus;
 use crate::api::ids::{SnapshotId, VolumeId};
 use crate::clock::now;
 use crate::cloud::error::CloudError;
-use crate::cloud::{AskEvidence, Cloud, Place, Witness};
+use crate::cloud::{AskDigests, AskEvidence, Cloud, Place, Witness};
 use crate::playbook::effect::{Effect, Receipt};
 use crate::playbook::executor::Send as Sending;
+use crate::playbook::exhibit::{Contradiction, Digesting};
 use crate::playbook::preservation::snapshot_volumes::{MISSING, missing};
+use crate::playbook::preservation::verify_blocks::percent;
 use crate::playbook::record::Record;
-use crate::playbook::seen::{Snapshot, SnapshotState};
+use crate::playbook::seen::{Read, Snapshot, SnapshotState};
 use crate::playbook::step::{Account, State};
 use crate::playbook::{EvidenceSeen, EvidenceSnapshot};
 
@@ -68,8 +73,16 @@ impl Kind for EvidenceSnapshot {
         let Some(place) = place else { return EvidenceSeen::nothing() };
         let source = &object.spec.source.instance;
         let isolated_at = ctx.contained_at(object.namespace().as_deref(), &source.instance_id);
-        let seen = ctx.cloud.observe_evidence(place, &AskEvidence::about(&object.spec, record)).await;
-        EvidenceSeen { isolated_at, ..seen }
+        let (evidence, bytes) = (AskEvidence::about(&object.spec, record), AskDigests::about(&object.spec, record));
+        let reading = async {
+            // Who does not know the chain yet does not know what is to be read: what is under way goes on.
+            match record.opened {
+                Some(_) => ctx.digest(&object.uid().unwrap_or_default(), place, &bytes).await,
+                None => BTreeMap::new(),
+            }
+        };
+        let (seen, digests) = tokio::join!(ctx.cloud.observe_evidence(place, &evidence), reading);
+        EvidenceSeen { isolated_at, digests, ..seen }
     }
 
     async fn perform<C: Cloud>(
@@ -102,6 +115,8 @@ impl Kind for EvidenceSnapshot {
         };
         let completed = snapshots.iter().filter(|s| s.state == "completed").count();
         let locked = snapshots.iter().filter(|s| s.locked_until.is_some()).count();
+        let verified = snapshots.iter().filter(|s| s.digest.is_some()).count();
+        let read = read(&snapshots);
         let shared = snapshots.iter().filter(|s| !s.shared_with.is_empty()).count();
         let summary = EvidenceSnapshotSummary {
             instance: told.instance(),
@@ -112,6 +127,12 @@ impl Kind for EvidenceSnapshot {
                 Some(State::Done(_)) if told.spec.share.is_empty() => "nobody".to_owned(),
                 _ if told.spec.share.is_empty() => "-".to_owned(),
                 _ => count(shared, "Shared"),
+            },
+            verified: match told.step("Verified").and_then(|step| step.state.as_ref()) {
+                None => "None".to_owned(),
+                Some(State::Blocked(refusal)) => refusal.reason.as_str().to_owned(),
+                Some(State::Working(_)) if read > 0 => format!("{} {read}%", count(verified, "Verified")),
+                _ => count(verified, "Verified"),
             },
             ready: told.ready(),
         };
@@ -145,6 +166,16 @@ impl Kind for EvidenceSnapshot {
     }
 }
 
+/// How much of all bytes is read, in per cent and in steps of 5.
+fn read(snapshots: &[SnapshotStatus]) -> u64 {
+    let sizes = snapshots.iter().filter_map(|s| Some((u64::from(s.size_gib?), s)));
+    let (all, read) = sizes.fold((0, 0), |(all, read), (gib, snapshot)| {
+        let percent = if snapshot.digest.is_some() { 100 } else { snapshot.digest_percent.unwrap_or_default() };
+        (all + gib, read + gib * u64::from(percent))
+    });
+    read / all.max(1) / 5 * 5
+}
+
 /// A volume of which there is no snapshot.
 fn without(volume_id: VolumeId, reason: Reason, why: &str) -> SnapshotStatus {
     SnapshotStatus {
@@ -158,6 +189,8 @@ fn without(volume_id: VolumeId, reason: Reason, why: &str) -> SnapshotStatus {
         kms_key_arn: None,
         locked_until: None,
         shared_with: Vec::new(),
+        digest_percent: None,
+        digest: None,
         message: super::clip(why, 512),
     }
 }
@@ -173,7 +206,21 @@ fn snapshot(told: &Told<'_, EvidenceSnapshot>, volume: &VolumeId, id: &SnapshotI
     };
     // Whole quarters: a status that is written at each percent would be written a hundred times.
     let progress = seen.map(|snapshot| if state == "completed" { 100 } else { snapshot.progress / 25 * 25 });
+    let exhibits = &told.record.exhibits;
+    let digest = exhibits.digested.get(id).map(|exhibit| DigestStatus {
+        image: exhibit.digest.clone(),
+        manifest: exhibit.manifest.clone(),
+        bytes: exhibit.size,
+        blocks_written: exhibit.blocks_written,
+    });
+    let digest_percent = match told.seen.digests.get(id).and_then(Read::value) {
+        _ if digest.is_some() => Some(100),
+        Some(Digesting::Going { part, .. }) => Some(percent(part)),
+        _ => exhibits.parts.get(id).map(|noted| percent(&noted.part)),
+    };
+    let contradicted = exhibits.contradicted.get(id).map(Contradiction::told);
     let message = told.record.given_up.get(&format!("Shared/{id}")).or(settled.filter(|s| s.as_str() != "completed"));
+    let message = contradicted.as_ref().or(message);
     SnapshotStatus {
         volume_id: volume.clone(),
         snapshot_id: Some(id.clone()),
@@ -184,6 +231,8 @@ fn snapshot(told: &Told<'_, EvidenceSnapshot>, volume: &VolumeId, id: &SnapshotI
         encrypted: seen.map(|snapshot| snapshot.key.is_some()),
         kms_key_arn: seen.and_then(|snapshot| snapshot.key.clone()),
         locked_until: told.record.locked.get(id).copied().flatten().map(meta_time),
+        digest_percent,
+        digest,
         shared_with: told.record.shared.get(id).into_iter().flatten().take(16).cloned().collect(),
         message: message.map(|message| super::clip(message, 512)).unwrap_or_default(),
     }

@@ -95,6 +95,7 @@ pub fn declared(view: &View<'_, ForensicCase>) -> Vec<(String, ChildKind)> {
                     lock: evidence.lock.clone(),
                     key_access: evidence.key_access,
                     share: evidence.share.clone(),
+                    verify: evidence.verify,
                     retain_until: evidence.retain_until.clone(),
                     legal_hold: evidence.legal_hold,
                     case_ref: case_ref.clone(),
@@ -279,6 +280,7 @@ fn stands(child: &Child, wish: &ChildKind) -> bool {
         }
         (ChildKind::Evidence(has), ChildKind::Evidence(wants)) => {
             has.share == wants.share
+                && has.verify == wants.verify
                 && has.lock == wants.lock
                 && has.retain_until == wants.retain_until
                 && has.legal_hold == wants.legal_hold
@@ -346,7 +348,7 @@ fn is_released(child: &Child) -> bool {
     matches!(&child.kind, ChildKind::Quarantine(spec) if spec.level == Level::Released)
 }
 
-fn of_kind<'a>(view: &'a View<'_, ForensicCase>, evidence: bool) -> impl Iterator<Item = &'a Child> {
+pub(super) fn of_kind<'a>(view: &'a View<'_, ForensicCase>, evidence: bool) -> impl Iterator<Item = &'a Child> {
     ours(view).filter(move |child| is_evidence(&child.kind) == evidence)
 }
 
@@ -375,4 +377,4 @@ fn shortfalls(view: &View<'_, ForensicCase>, evidence: bool) -> Option<String> {
 
 #[cfg(test)]
 #[path = "compose_case_tests.rs"]
-mod tests;
+pub(super) mod tests;

@@ -11,17 +11,17 @@ use crate::playbook::sample::{self, at};
 use crate::playbook::step::{Account, Holder, Limits, Subject};
 use crate::playbook::{CaseSeen, CaseSpec};
 
-struct Desk {
+pub struct Desk {
     subject: Subject,
-    spec: CaseSpec,
+    pub spec: CaseSpec,
     account: Account,
-    seen: CaseSeen,
+    pub seen: CaseSeen,
     record: Record,
     limits: Limits,
 }
 
 impl Desk {
-    fn new(hosts: usize) -> Self {
+    pub fn new(hosts: usize) -> Self {
         let target = |n: usize| Target {
             account_ref: "prod".to_owned(),
             region: sample::region(),
@@ -45,7 +45,7 @@ impl Desk {
         }
     }
 
-    fn plan(&self) -> Plan<ForensicCase> {
+    pub fn plan(&self) -> Plan<ForensicCase> {
         decide(&View {
             subject: &self.subject,
             spec: &self.spec,
@@ -67,7 +67,7 @@ impl Desk {
     }
 
     /// The API server has what was asked for; the plan's facts are in the chain.
-    fn carry_out(&mut self) {
+    pub fn carry_out(&mut self) {
         for (name, kind) in self.ensured() {
             self.seen.children.retain(|child| child.name != name);
             self.seen.children.push(Child {
@@ -77,6 +77,7 @@ impl Desk {
                 ready: false,
                 reason: None,
                 reached: false,
+                verified: Ok(()),
                 cut: false,
                 made_by: None,
                 stalled: None,
@@ -90,17 +91,17 @@ impl Desk {
         self.record.fold(&facts, at(9));
     }
 
-    fn state(&self, name: &str) -> State {
+    pub fn state(&self, name: &str) -> State {
         self.plan().steps.into_iter().find(|step| step.name == name).unwrap().state.unwrap()
     }
 
-    fn all_reached(&mut self) {
+    pub fn all_reached(&mut self) {
         for child in &mut self.seen.children {
             child.reached = true;
         }
     }
 
-    fn child(&mut self, name: &str) -> &mut Child {
+    pub fn child(&mut self, name: &str) -> &mut Child {
         self.seen.children.iter_mut().find(|child| child.name == name).unwrap()
     }
 }

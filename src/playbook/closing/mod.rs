@@ -1,3 +1,4 @@
 //! The case around the hosts.
 
 pub mod compose_case;
+pub mod verify_evidence;

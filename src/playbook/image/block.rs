@@ -16,7 +16,7 @@ pub struct Block<B> {
 }
 
 /// Why a block is not what it is said to be.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash, thiserror::Error)]
 pub enum BlockFault {
     /// The bytes are others than those that the service took the checksum of.
     #[error("block {block}: the checksum told is {told:?}, that of the bytes is {computed:?} (SHA-256, Base64)")]

@@ -23,7 +23,7 @@ pub struct ImageDigest {
 }
 
 /// The digests of a whole image.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Digests {
     /// Its bytes.
     pub bytes: u64,

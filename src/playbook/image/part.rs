@@ -22,7 +22,7 @@ const MOST_HEADER: u64 = 64;
 const MOST_LINE: u64 = 90;
 
 /// A digest that is interrupted between two blocks.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct Part {
     /// Version of the form.

@@ -7,7 +7,7 @@ use crate::api::evidence_snapshot::EvidenceSnapshotSpec;
 use crate::api::quarantine::{Level, QuarantineSpec};
 use crate::cloud::error::ErrorClass;
 use crate::cloud::sim::World;
-use crate::cloud::{AskEvidence, AskQuarantine};
+use crate::cloud::{AskDigests, AskEvidence, AskQuarantine};
 use crate::playbook::approval::Candidate;
 use crate::playbook::chain::{self, Writer};
 use crate::playbook::decide::{Plan, decide};
@@ -36,7 +36,8 @@ impl Watched for EvidenceSnapshot {
     const KIND: &'static str = "EvidenceSnapshot";
 
     fn look(world: &World, spec: &EvidenceSnapshotSpec, _: &Account, record: &Record, now: Time) -> EvidenceSeen {
-        world.see_evidence(&AskEvidence::about(spec, record), now)
+        let digests = world.see_digests(&AskDigests::about(spec, record), now);
+        EvidenceSeen { digests, ..world.see_evidence(&AskEvidence::about(spec, record), now) }
     }
 }
 

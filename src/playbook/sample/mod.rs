@@ -17,6 +17,7 @@ use crate::api::approval::{Action, Decision};
 use crate::api::auto_scaling::AutoScaling;
 use crate::api::aws_account::{LockMode, Partition};
 use crate::api::evidence_snapshot::{EvidenceSnapshotSpec, InstanceSource, KeyAccess, Moment, ShareWith, Source};
+use crate::api::exhibits::Verify;
 use crate::api::ids::{
     AccountId, InstanceId, InterfaceId, KeyArn, RegionName, SecurityGroupId, SnapshotId, VolumeId, VpcId,
 };
@@ -203,6 +204,7 @@ pub fn evidence_spec() -> EvidenceSnapshotSpec {
         lock: None,
         key_access: KeyAccess::Grant,
         share: Vec::new(),
+        verify: Verify::Digest,
         retain_until: None,
         legal_hold: true,
         case_ref: None,

@@ -89,8 +89,10 @@ impl Upstream {
         let mut asking = Request::new(()).into_parts().0;
         asking.method = hyper::Method::POST;
         for name in ["authorization", "x-amz-date", "x-amz-security-token"] {
-            if let Some(value) = parts.headers.get(name) {
-                asking.headers.insert(name, value.clone());
+            if let Some(value) = parts.headers.get(name).and_then(|value| value.to_str().ok()) {
+                // Tags are EC2's to tell, whatever service is called.
+                let value = value.replace("/ebs/aws4_request", "/ec2/aws4_request");
+                asking.headers.insert(name, HeaderValue::try_from(value).expect("a header"));
             }
         }
         asking.headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/x-www-form-urlencoded"));

@@ -24,6 +24,7 @@ pub(super) fn of(call: &Call, tags: &Tags) -> Vec<Ask> {
         ("autoscaling", operation) => vec![of.autoscaling(operation)],
         ("elasticloadbalancing", operation) => vec![of.balancers(operation)],
         ("kms", operation @ ("DescribeKey" | "ListGrants" | "CreateGrant")) => vec![of.kms(operation)],
+        ("ebs", operation) => of.blocks(operation),
         ("sts", "GetCallerIdentity") => vec![of.plain("GetCallerIdentity")],
         _ => vec![of.unknown()],
     }
@@ -34,7 +35,7 @@ pub(in super::super) fn tagged(call: &Call) -> Vec<String> {
     let ids = match call.operation.as_str() {
         "LockSnapshot" | "ModifySnapshotAttribute" => values(call, "SnapshotId"),
         name if name.starts_with("AuthorizeSecurityGroup") => values(call, "GroupId"),
-        _ => Vec::new(),
+        path => snapshot_of(path).into_iter().collect(),
     };
     ids.into_iter().map(ToOwned::to_owned).collect()
 }
@@ -154,6 +155,24 @@ impl Of<'_> {
         }
     }
 
+    /// A path of EBS direct. AWS decrypts where the snapshot is encrypted, under the context of EBS; the path does not tell, so
+    /// that it is asked for each time.
+    fn blocks(&self, path: &str) -> Vec<Ask> {
+        let Some(snapshot) = snapshot_of(path) else { return vec![self.unknown()] };
+        let on = |ask: Ask, arn: &str| Ask { resource: arn.to_owned(), ..ask };
+        let arn = format!("arn:aws:ec2:{}::snapshot/{snapshot}", self.call.region);
+        if path.ends_with("/blocks") {
+            return self.with_tags(vec![on(self.plain("ListSnapshotBlocks"), &arn)]);
+        }
+        let mut all = self.with_tags(vec![on(self.plain("GetSnapshotBlock"), &arn)]);
+        let account = self.call.account().unwrap_or_default();
+        let key = format!("arn:aws:kms:{}:{account}:key/00000000", self.call.region);
+        let mut decrypt = Ask { action: "kms:Decrypt".to_owned(), resource: key, keys: BTreeMap::new() };
+        add(std::slice::from_mut(&mut decrypt), "kms:EncryptionContext:aws:ebs:id", &["vol-00000000"]);
+        all.push(decrypt);
+        all
+    }
+
     fn kms(&self, operation: &str) -> Ask {
         let key = self.call.parameter("KeyId").unwrap_or_default();
         let mut ask = if key.starts_with("arn:") {
@@ -222,6 +241,11 @@ impl Of<'_> {
         }
         all
     }
+}
+
+/// The snapshot that a path of EBS direct names, where it reads blocks of one.
+fn snapshot_of(path: &str) -> Option<&str> {
+    Some(path.strip_prefix("GET /snapshots/")?.split_once("/blocks")?.0)
 }
 
 fn add(asks: &mut [Ask], key: &str, values: &[&str]) {
