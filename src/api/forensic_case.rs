@@ -8,6 +8,7 @@ use serde::{Deserialize, Serialize};
 use super::approval::Action;
 use super::auto_scaling::AutoScaling;
 use super::conditions::{self, Condition};
+use super::copies::CopyTo;
 use super::evidence_snapshot::{KeyAccess, LockSpec, Moment, ShareWith, default_true};
 use super::ids::Digest;
 use super::quarantine::{Isolation, Level, RecordStatus, Target};
@@ -158,6 +159,14 @@ pub struct EvidenceSpec {
     )]
     pub share: Vec<ShareWith>,
 
+    /// Where a copy of each snapshot is to lie, at most 16, no account and Region twice. Default: none.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    #[schemars(
+        length(max = 16),
+        extend("x-kubernetes-list-type" = "map", "x-kubernetes-list-map-keys" = ["accountRef", "region"])
+    )]
+    pub copies: Vec<CopyTo>,
+
     /// Until when the evidence must be kept, RFC 3339. May be moved later, never earlier. Default: none, the hold alone
     /// keeps it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -177,6 +186,7 @@ impl Default for EvidenceSpec {
             lock: None,
             key_access: KeyAccess::Grant,
             share: Vec::new(),
+            copies: Vec::new(),
             retain_until: None,
             legal_hold: true,
         }

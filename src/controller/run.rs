@@ -15,6 +15,7 @@ use tokio::sync::watch;
 use super::approvals::answer;
 use super::cluster::{Cluster, ClusterError};
 use super::context::{Context, Shared};
+use super::copies::OnTheirWay;
 use super::kind::Kind;
 use super::lease::{self, Fence, LeaseError};
 use super::reconcile::reconcile;
@@ -113,6 +114,7 @@ pub async fn run<C: Cloud>(
         quarantines: kinds.quarantines.store(),
         evidence: kinds.evidence.store(),
         contained: Shared::default(),
+        copying: OnTheirWay::default(),
         identities: Shared::default(),
         policies: options.policies.clone(),
         proof: Mutex::default(),

@@ -5,6 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use serde_json::{Value as Json, json};
 
 use super::Time;
+use super::copies::{CopiesSeen, Destination};
 use super::effect::Effect;
 use super::record::Fact;
 use super::seen::{Instance, InstanceState, Key, Lock, Read, Snapshot};
@@ -13,7 +14,7 @@ use crate::api::conditions::Reason;
 use crate::api::evidence_snapshot::EvidenceSnapshotSpec;
 use crate::api::ids::{KeyArn, SnapshotId};
 
-/// Takes, locks and shares one snapshot set.
+/// Takes, locks, shares and copies one snapshot set.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct EvidenceSnapshot;
 
@@ -30,6 +31,8 @@ pub struct EvidenceSeen {
     pub permissions: BTreeMap<SnapshotId, Read<BTreeSet<String>>>,
     /// The keys that they are encrypted under.
     pub keys: BTreeMap<KeyArn, Read<Key>>,
+    /// What is seen where copies lie, or are to lie.
+    pub copies: BTreeMap<Destination, CopiesSeen>,
     /// When the Quarantine of the same host closed it; none while it has not, or where there is none.
     pub isolated_at: Option<Time>,
 }
@@ -43,6 +46,7 @@ impl EvidenceSeen {
             locks: Read::NotRead,
             permissions: BTreeMap::new(),
             keys: BTreeMap::new(),
+            copies: BTreeMap::new(),
             isolated_at: None,
         }
     }

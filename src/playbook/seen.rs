@@ -376,6 +376,6 @@ pub struct Key {
     pub manager: KeyManager,
     /// Whether it is enabled.
     pub enabled: bool,
-    /// Names of the grants on it.
-    pub grants: BTreeSet<String>,
+    /// The grants on it: their ids, by name.
+    pub grants: BTreeMap<String, String>,
 }

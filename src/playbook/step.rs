@@ -122,6 +122,8 @@ pub struct Account {
     pub lock_days: u32,
     /// Accounts to share with, by the name used in the object; those that the rules do not allow are not here.
     pub destinations: BTreeMap<String, AccountId>,
+    /// Accounts and their Regions to which evidence may go, by the name used in the object.
+    pub allowed: BTreeMap<String, (AccountId, Vec<RegionName>)>,
     /// The key for copies of what can't be shared.
     pub transfer_key: Option<KeyArn>,
     /// Seconds between looks at what is held.

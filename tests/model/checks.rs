@@ -9,6 +9,7 @@ use sequester::api::quarantine::Level;
 use sequester::cloud::sim::{Exhibit, World};
 use sequester::playbook::attribute::{Attribute, Value};
 use sequester::playbook::chain::Link;
+use sequester::playbook::copy_change::CopyChange;
 use sequester::playbook::effect::Effect;
 use sequester::playbook::group_change::GroupChange;
 use sequester::playbook::record::{Entry, OperationId, OutcomeKind, Record};
@@ -38,7 +39,15 @@ fn destroys(effect: &Effect, world: &World) -> bool {
                     || lock.mode == LockMode::Compliance && *mode == LockMode::Governance
             })
         }
-        Effect::CreateSecurityGroup { .. }
+        Effect::Copying(CopyChange::LockCopy { destination, snapshot, mode, until }) => {
+            let copy = world.copies.get(destination).and_then(|copies| copies.get(snapshot));
+            copy.and_then(|exhibit| exhibit.lock.as_ref()).is_some_and(|lock| {
+                lock.until.is_some_and(|ends| *until < ends)
+                    || lock.mode == LockMode::Compliance && *mode == LockMode::Governance
+            })
+        }
+        Effect::Copying(CopyChange::CopySnapshot { .. } | CopyChange::RevokeGrant { .. })
+        | Effect::CreateSecurityGroup { .. }
         | Effect::AuthorizeRules { .. }
         | Effect::RevokeRules { .. }
         | Effect::ReplaceSecurityGroups { .. }

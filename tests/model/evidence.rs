@@ -2,8 +2,8 @@
 
 use std::collections::BTreeSet;
 
-use sequester::cloud::AskEvidence;
 use sequester::cloud::sim::World;
+use sequester::cloud::{AskCopies, AskEvidence};
 use sequester::playbook::effect::Effect;
 use sequester::playbook::record::{Fact, OutcomeKind, Record};
 use sequester::playbook::seen::{Lock, Read, Snapshot, SnapshotState};
@@ -18,8 +18,11 @@ use super::state::{TICK, W};
 impl Kind for EvidenceSnapshot {
     const KIND: &'static str = "EvidenceSnapshot";
 
-    fn look(world: &World, spec: &Self::Spec, _: &Account, record: &Record, asked: Time) -> EvidenceSeen {
-        world.see_evidence(&AskEvidence::about(spec, record), asked)
+    fn look(world: &World, spec: &Self::Spec, account: &Account, record: &Record, asked: Time) -> EvidenceSeen {
+        let mut seen = world.see_evidence(&AskEvidence::about(spec, account, record), asked);
+        let wanted = AskCopies::about(spec, account, record, &seen);
+        seen.copies = wanted.iter().map(|(at, ask)| (at.clone(), world.see_copies(at, ask, asked))).collect();
+        seen
     }
 
     /// Of what the older answer does not show, only the first is shown.

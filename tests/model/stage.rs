@@ -169,7 +169,7 @@ pub fn balanced(mut world: World) -> World {
 
 /// The same host with its first volume under a customer's key.
 pub fn encrypted(world: World) -> World {
-    let key_of = Key { manager: KeyManager::Customer, enabled: true, grants: BTreeSet::new() };
+    let key_of = Key { manager: KeyManager::Customer, enabled: true, grants: BTreeMap::new() };
     world.with_key(key(), key_of).with_encryption(volume(0), key())
 }
 
@@ -185,6 +185,7 @@ pub fn account() -> Account {
         lock_mode: LockMode::Governance,
         lock_days: 365,
         destinations: BTreeMap::from([("forensics".to_owned(), forensics())]),
+        allowed: BTreeMap::from([("forensics".to_owned(), (forensics(), vec![region()]))]),
         transfer_key: None,
         recheck_seconds: 60,
     }
@@ -246,6 +247,7 @@ pub fn evidence(shared: bool) -> EvidenceSnapshotSpec {
         lock: None,
         key_access: KeyAccess::Grant,
         share: if shared { vec![ShareWith { account_ref: "forensics".to_owned() }] } else { Vec::new() },
+        copies: Vec::new(),
         retain_until: None,
         legal_hold: true,
         case_ref: None,

@@ -7,10 +7,12 @@ mod accounts;
 mod autoscaling;
 mod balancers;
 mod calls;
+mod copy_url;
 mod ebs_direct;
 mod ebs_image;
 mod ebs_rate;
 mod ec2_console;
+mod ec2_copies;
 mod ec2_evidence;
 mod ec2_groups;
 mod ec2_instances;
@@ -32,8 +34,9 @@ use std::time::Duration;
 use aws_credential_types::provider::SharedCredentialsProvider;
 
 use super::error::CloudError;
-use super::{Access, AskEvidence, AskQuarantine, Cloud, Place, Witness};
-use crate::api::ids::KeyArn;
+use super::{Access, AskCopies, AskEvidence, AskQuarantine, Cloud, Place, Witness};
+use crate::api::ids::{KeyArn, RegionName};
+use crate::playbook::copies::CopiesSeen;
 use crate::playbook::effect::{Effect, Receipt};
 use crate::playbook::record::OperationId;
 use crate::playbook::seen::{Read, Snapshot};
@@ -129,7 +132,11 @@ impl Cloud for Aws {
             ec2_snapshots::locks(&session, &ask.locks),
             ec2_snapshots::permissions(&session, &ask.permissions),
         );
-        EvidenceSeen { instance, snapshots, locks, permissions, keys, isolated_at: None }
+        EvidenceSeen { instance, snapshots, locks, permissions, keys, ..EvidenceSeen::nothing() }
+    }
+
+    async fn observe_copies(&self, place: &Place, ask: &AskCopies, source: Option<&RegionName>) -> CopiesSeen {
+        ec2_copies::look(&self.sessions, place, ask, source).await
     }
 
     async fn perform(
@@ -183,6 +190,7 @@ impl Cloud for Aws {
             }
             Effect::CreateGrant { key, name, grantee } => kms::create_grant(order, key, name, grantee).await,
             Effect::AutoScaling(change) => autoscaling::change(order, change).await,
+            Effect::Copying(change) => ec2_copies::change(order, change).await,
         }
     }
 }

@@ -77,7 +77,7 @@ impl World {
         let permissions = ask
             .permissions
             .iter()
-            .map(|id| (id.clone(), maybe(now, self.snapshots.get(id).map(|exhibit| exhibit.permissions.clone()))))
+            .map(|id| (id.clone(), maybe(now, self.exhibited(id).map(|exhibit| exhibit.permissions.clone()))))
             .collect();
         EvidenceSeen {
             instance: match &ask.instance {
@@ -92,6 +92,7 @@ impl World {
             locks: if ask.locks.is_empty() { Read::NotRead } else { found(now, locks) },
             permissions,
             keys,
+            copies: BTreeMap::new(),
             isolated_at: None,
         }
     }

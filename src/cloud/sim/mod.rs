@@ -5,6 +5,7 @@
 
 mod apply;
 mod balancers;
+mod copies;
 mod faults;
 mod fleets;
 mod look;
@@ -20,7 +21,9 @@ pub use fleets::Fleet;
 pub use world::{Disk, Exhibit, Host, Port, UNPROTECTED, World};
 
 use super::error::CloudError;
-use super::{Access, AskEvidence, AskQuarantine, Cloud, Place, Witness};
+use super::{Access, AskCopies, AskEvidence, AskQuarantine, Cloud, Place, Witness};
+use crate::api::ids::RegionName;
+use crate::playbook::copies::{CopiesSeen, Destination};
 use crate::playbook::effect::{Effect, Receipt};
 use crate::playbook::record::OperationId;
 use crate::playbook::{EvidenceSeen, Identity, QuarantineSeen, Time};
@@ -203,6 +206,12 @@ impl Cloud for SimCloud {
     async fn observe_evidence(&self, _place: &Place, ask: &AskEvidence) -> EvidenceSeen {
         let now = (self.clock)();
         self.lock().shown().see_evidence(ask, now)
+    }
+
+    async fn observe_copies(&self, place: &Place, ask: &AskCopies, _source: Option<&RegionName>) -> CopiesSeen {
+        let now = (self.clock)();
+        let at = Destination { account: place.access.account.clone(), region: place.region.clone() };
+        self.lock().shown().see_copies(&at, ask, now)
     }
 
     async fn perform(

@@ -6,6 +6,7 @@ use serde_json::Value as Json;
 use super::super::cluster::meta_time;
 use super::super::context::Context;
 use super::super::kind::{Kind, Site, Told};
+use super::evidence_copies::{copies, counted};
 use crate::api::conditions::{Condition, Reason};
 use crate::api::evidence_snapshot::{self as api, EvidenceSnapshotStatus, EvidenceSnapshotSummary, SnapshotStatus};
 use crate::api::ids::{SnapshotId, VolumeId};
@@ -62,24 +63,35 @@ impl Kind for EvidenceSnapshot {
         ctx: &Context<C>,
         object: &Self::Object,
         place: Option<&Place>,
-        _account: &Account,
+        account: &Account,
         record: &Record,
     ) -> EvidenceSeen {
         let Some(place) = place else { return EvidenceSeen::nothing() };
         let source = &object.spec.source.instance;
         let isolated_at = ctx.contained_at(object.namespace().as_deref(), &source.instance_id);
-        let seen = ctx.cloud.observe_evidence(place, &AskEvidence::about(&object.spec, record)).await;
-        EvidenceSeen { isolated_at, ..seen }
+        let spec = &object.spec;
+        let seen = ctx.cloud.observe_evidence(place, &AskEvidence::about(spec, account, record)).await;
+        let uid = object.uid().unwrap_or_default();
+        let copies = ctx.observe_copies(&uid, place, spec, account, record, &seen).await;
+        EvidenceSeen { isolated_at, copies, ..seen }
     }
 
     async fn perform<C: Cloud>(
         ctx: &Context<C>,
-        _object: &Self::Object,
+        object: &Self::Object,
         place: Option<&Place>,
         sending: &Sending<Effect>,
         witness: Option<&Witness>,
     ) -> Result<Receipt, CloudError> {
-        super::super::perform::aws(ctx, place, sending, witness).await
+        let place = match place {
+            Some(own) => Some(ctx.place_of(&object.uid().unwrap_or_default(), own, &sending.order.change).await?),
+            None => None,
+        };
+        super::super::perform::aws(ctx, place.as_ref(), sending, witness).await
+    }
+
+    fn remember<C: Cloud>(ctx: &Context<C>, object: &Self::Object, record: &Record) {
+        ctx.copying.note(&object.uid().unwrap_or_default(), Some(record));
     }
 
     fn status(told: Told<'_, Self>) -> Json {
@@ -103,14 +115,18 @@ impl Kind for EvidenceSnapshot {
         let completed = snapshots.iter().filter(|s| s.state == "completed").count();
         let locked = snapshots.iter().filter(|s| s.locked_until.is_some()).count();
         let shared = snapshots.iter().filter(|s| !s.shared_with.is_empty()).count();
+        let copies = copies(&told);
         let summary = EvidenceSnapshotSummary {
+            copied: counted(&told, &copies),
             instance: told.instance(),
             account: told.account.id.to_string(),
             volumes: count(completed, "VolumesSnapshotted"),
             locked: count(locked, "Locked"),
             shared: match told.step("Shared").and_then(|step| step.state.as_ref()) {
-                Some(State::Done(_)) if told.spec.share.is_empty() => "nobody".to_owned(),
-                _ if told.spec.share.is_empty() => "-".to_owned(),
+                Some(State::Done(_)) if told.spec.share.is_empty() && told.spec.copies.is_empty() => {
+                    "nobody".to_owned()
+                }
+                _ if told.spec.share.is_empty() && told.spec.copies.is_empty() => "-".to_owned(),
                 _ => count(shared, "Shared"),
             },
             ready: told.ready(),
@@ -121,6 +137,7 @@ impl Kind for EvidenceSnapshot {
             summary,
             plan: super::plan_status(&told),
             snapshots,
+            copies,
             evidence_safe_at: told.record.preserved_at.map(meta_time),
             // Once the chain says that it stands, lifting it is no more than a wish.
             legal_hold: Some(told.spec.legal_hold || told.record.legal_hold.is_some()),

@@ -95,6 +95,7 @@ pub fn declared(view: &View<'_, ForensicCase>) -> Vec<(String, ChildKind)> {
                     lock: evidence.lock.clone(),
                     key_access: evidence.key_access,
                     share: evidence.share.clone(),
+                    copies: evidence.copies.clone(),
                     retain_until: evidence.retain_until.clone(),
                     legal_hold: evidence.legal_hold,
                     case_ref: case_ref.clone(),
@@ -279,6 +280,7 @@ fn stands(child: &Child, wish: &ChildKind) -> bool {
         }
         (ChildKind::Evidence(has), ChildKind::Evidence(wants)) => {
             has.share == wants.share
+                && has.copies == wants.copies
                 && has.lock == wants.lock
                 && has.retain_until == wants.retain_until
                 && has.legal_hold == wants.legal_hold

@@ -74,7 +74,7 @@ pub fn key(n: usize) -> KeyArn {
 }
 
 pub fn key_of(manager: KeyManager) -> Key {
-    Key { manager, enabled: true, grants: BTreeSet::new() }
+    Key { manager, enabled: true, grants: BTreeMap::new() }
 }
 
 pub fn place() -> Place {
@@ -109,6 +109,7 @@ pub fn account() -> Account {
         lock_mode: LockMode::Governance,
         lock_days: 365,
         destinations: BTreeMap::from([("forensics".to_owned(), forensics_id())]),
+        allowed: BTreeMap::from([("forensics".to_owned(), (forensics_id(), vec![region()]))]),
         transfer_key: None,
         recheck_seconds: 60,
     }
@@ -203,6 +204,7 @@ pub fn evidence_spec() -> EvidenceSnapshotSpec {
         lock: None,
         key_access: KeyAccess::Grant,
         share: Vec::new(),
+        copies: Vec::new(),
         retain_until: None,
         legal_hold: true,
         case_ref: None,
