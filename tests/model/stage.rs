@@ -6,6 +6,7 @@ use sequester::api::approval::Action;
 use sequester::api::auto_scaling::AutoScaling;
 use sequester::api::aws_account::LockMode;
 use sequester::api::conditions::Reason;
+use sequester::api::copies::CopyTo;
 use sequester::api::evidence_snapshot::{EvidenceSnapshotSpec, InstanceSource, KeyAccess, Moment, ShareWith, Source};
 use sequester::api::ids::{
     AccountId, InstanceId, InterfaceId, KeyArn, LoadBalancerName, RegionName, SecurityGroupId, TargetGroupArn,
@@ -15,6 +16,7 @@ use sequester::api::quarantine::{Isolation, Level, Pulse, QuarantineSpec, Target
 use sequester::cloud::sim::{Registrations, World};
 use sequester::playbook::balancers;
 use sequester::playbook::chain::ObjectRef;
+use sequester::playbook::copies::Destination;
 use sequester::playbook::record::Record;
 use sequester::playbook::seen::{
     AttachedVolume, Direction, Instance, InstanceState, Interface, Key, KeyManager, Peer, Protections, Rule,
@@ -171,6 +173,27 @@ pub fn balanced(mut world: World) -> World {
 pub fn encrypted(world: World) -> World {
     let key_of = Key { manager: KeyManager::Customer, enabled: true, grants: BTreeMap::new() };
     world.with_key(key(), key_of).with_encryption(volume(0), key())
+}
+
+/// The forensic account's key, for its copies.
+pub fn forensic_key() -> KeyArn {
+    KeyArn::parse("arn:aws:kms:eu-west-1:444455556666:key/key-f").unwrap()
+}
+
+pub fn vault() -> Destination {
+    Destination { account: forensics(), region: region() }
+}
+
+/// The same host, and the forensic account with a key.
+pub fn with_vault(world: World) -> World {
+    world.with_key(forensic_key(), Key { manager: KeyManager::Customer, enabled: true, grants: BTreeMap::new() })
+}
+
+/// Evidence that is copied to the forensic account.
+pub fn copied() -> EvidenceSnapshotSpec {
+    let copy =
+        CopyTo { account_ref: "forensics".to_owned(), region: region(), kms_key_arn: forensic_key(), attempts: None };
+    EvidenceSnapshotSpec { copies: vec![copy], ..evidence(false) }
 }
 
 pub fn account() -> Account {

@@ -62,7 +62,43 @@ pub(super) fn signed(
         .into();
     let uri = request.uri().to_string();
     let signable = SignableRequest::new("GET", uri, std::iter::empty(), SignableBody::empty())?;
-    let (instructions, _) = sign(signable, &params)?.into_parts();
+    let (instructions, signature) = sign(signable, &params)?.into_parts();
     instructions.apply_to_request_http1x(&mut request);
-    Ok(request.uri().to_string())
+    // Last, where other signers put it: so the two can be compared byte by byte.
+    let signature = format!("&X-Amz-Signature={signature}");
+    Ok(format!("{}{signature}", request.uri().to_string().replacen(&signature, "", 1)))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const WAY: Way<'static> = Way { from: "eu-west-1", to: "eu-central-1", snapshot: "snap-0123456789abcdef0" };
+    /// `tests/support/emulator/sign_copy.py` prints these; `tests/aws_wire/copies.rs` compares with it live.
+    const BOTOCORE: [&str; 2] = [
+        "https://ec2.eu-west-1.amazonaws.com/?Action=CopySnapshot&Version=2016-11-15&SourceRegion=eu-west-1&SourceSnapshotId=snap-0123456789abcdef0&DestinationRegion=eu-central-1&X-Amz-Algorithm=AWS4-HMAC-SHA256&X-Amz-Credential=AKIDEXAMPLE%2F20270101%2Feu-west-1%2Fec2%2Faws4_request&X-Amz-Date=20270101T120000Z&X-Amz-Expires=3600&X-Amz-SignedHeaders=host&X-Amz-Signature=621feaee02685d1d0cd55425b20b385f9bbebd5b3cfb3e2008971399a76d63b9",
+        "https://ec2.eu-west-1.amazonaws.com/?Action=CopySnapshot&Version=2016-11-15&SourceRegion=eu-west-1&SourceSnapshotId=snap-0123456789abcdef0&DestinationRegion=eu-central-1&X-Amz-Algorithm=AWS4-HMAC-SHA256&X-Amz-Credential=AKIDEXAMPLE%2F20270101%2Feu-west-1%2Fec2%2Faws4_request&X-Amz-Date=20270101T120000Z&X-Amz-Expires=3600&X-Amz-SignedHeaders=host&X-Amz-Security-Token=IQoJb3JpZ2luX2VjEXAMPLE%2B%2Ftoken%3D%3D&X-Amz-Signature=3d052d61efa533326750acb436b5171c5b020d800bc79646c3a1b97aaf057a1c",
+    ];
+
+    #[tokio::test]
+    async fn another_signer_signs_the_same_bytes() {
+        let at = SystemTime::from(jiff::Timestamp::from_second(1_798_804_800).unwrap());
+        let endpoint = endpoint_of(WAY.from).await.unwrap();
+        for (token, expected) in [None, Some("IQoJb3JpZ2luX2VjEXAMPLE+/token==")].into_iter().zip(BOTOCORE) {
+            let token = token.map(ToOwned::to_owned);
+            let keys = Credentials::new("AKIDEXAMPLE", "wJalrXUtnFEMI/K7MDENG+bPxRfiCYEXAMPLEKEY", token, None, "test");
+            assert_eq!(signed(&endpoint, WAY, keys, at).unwrap(), expected);
+        }
+    }
+
+    #[tokio::test]
+    async fn each_region_has_its_own_endpoint() {
+        for (region, url) in [
+            ("eu-central-1", "https://ec2.eu-central-1.amazonaws.com"),
+            ("cn-north-1", "https://ec2.cn-north-1.amazonaws.com.cn"),
+            ("us-gov-west-1", "https://ec2.us-gov-west-1.amazonaws.com"),
+        ] {
+            assert_eq!(endpoint_of(region).await.unwrap(), url);
+        }
+    }
 }
