@@ -15,7 +15,7 @@ use crate::api::aws_account::LockMode;
 use crate::api::conditions::Reason;
 use crate::api::ids::AccountId;
 use crate::cloud::{Access, Cloud, Place};
-use crate::playbook::step::{Account, Refusal};
+use crate::playbook::step::{Account, Jurisdiction, Refusal};
 
 /// The access that an `AwsAccount` describes.
 pub fn access(account: &AwsAccount) -> Access {
@@ -58,7 +58,8 @@ impl<C: Cloud> Context<C> {
                     if site.region.as_ref().is_none_or(|region| destination.regions.contains(region)) {
                         destinations.insert(name.clone(), id.clone());
                     }
-                    allowed.insert(name, (id, destination.regions.clone()));
+                    let (regions, tag_prefix) = (destination.regions.clone(), other.spec.naming.tag_prefix.clone());
+                    allowed.insert(name, Jurisdiction { account: id, regions, tag_prefix });
                 }
                 Ok(None) => {}
                 // A destination that is missing is one that is not allowed: a share would be taken back.

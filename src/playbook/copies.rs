@@ -11,7 +11,7 @@ use super::effect::Effect;
 use super::evidence::EvidenceSnapshot;
 use super::record::Record;
 use super::seen::{Key, KeyManager, Lock, Read, ReadFailure, Snapshot};
-use super::step::{Account, Refusal, View};
+use super::step::{Account, Jurisdiction, Refusal, View};
 use crate::api::conditions::Reason;
 use crate::api::copies::CopyTo;
 use crate::api::evidence_snapshot::EvidenceSnapshotSpec;
@@ -162,7 +162,9 @@ pub fn destination(spec: &EvidenceSnapshotSpec, account: &Account, copy: &CopyTo
             ),
         ))
     };
-    let Some((owner, regions)) = account.allowed.get(name) else { return not_allowed(name.clone()) };
+    let Some(Jurisdiction { account: owner, regions, .. }) = account.allowed.get(name) else {
+        return not_allowed(name.clone());
+    };
     if !regions.contains(&copy.region) {
         return not_allowed(format!("{name} with Region {}", copy.region));
     }

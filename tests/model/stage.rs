@@ -22,7 +22,7 @@ use sequester::playbook::seen::{
     AttachedVolume, Direction, Instance, InstanceState, Interface, Key, KeyManager, Peer, Protections, Rule,
     SecurityGroup, ShutdownBehavior,
 };
-use sequester::playbook::step::{Account, Limits, Subject};
+use sequester::playbook::step::{Account, Jurisdiction, Limits, Subject};
 
 use super::budget::Budget;
 use super::deeds::Deed;
@@ -180,6 +180,10 @@ pub fn forensic_key() -> KeyArn {
     KeyArn::parse("arn:aws:kms:eu-west-1:444455556666:key/key-f").unwrap()
 }
 
+fn jurisdiction() -> Jurisdiction {
+    Jurisdiction { account: forensics(), regions: vec![region()], tag_prefix: "ops".to_owned() }
+}
+
 pub fn vault() -> Destination {
     Destination { account: forensics(), region: region() }
 }
@@ -208,7 +212,7 @@ pub fn account() -> Account {
         lock_mode: LockMode::Governance,
         lock_days: 365,
         destinations: BTreeMap::from([("forensics".to_owned(), forensics())]),
-        allowed: BTreeMap::from([("forensics".to_owned(), (forensics(), vec![region()]))]),
+        allowed: BTreeMap::from([("forensics".to_owned(), jurisdiction())]),
         transfer_key: None,
         recheck_seconds: 60,
     }

@@ -27,7 +27,7 @@ pub async fn forensic_key(scene: &Scene, transfers: bool) -> String {
     made["KeyMetadata"]["Arn"].as_str().unwrap().to_owned()
 }
 
-async fn ask(scene: &Scene, name: &str, copies: Value) {
+pub async fn ask(scene: &Scene, name: &str, copies: Value) {
     let instance = json!({"accountRef": scene.account_name(), "region": REGION, "instanceId": scene.host.instance});
     let spec = json!({"requestedBy": "alice", "source": {"instance": instance}, "copies": copies});
     scene.apply(Identity::Alice, KIND, name, spec).await.unwrap();

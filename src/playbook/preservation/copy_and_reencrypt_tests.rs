@@ -111,9 +111,9 @@ fn each_snapshot_is_copied_once_under_the_key_of_the_place_and_locked_there() {
             .set
             .iter()
             .flat_map(|(_, set)| set)
-            .find(|(_, id)| id.as_str() == exhibit.tags["ops:source-snapshot"])
+            .find(|(_, id)| id.as_str() == exhibit.tags["vault:source-snapshot"])
             .unwrap();
-        assert_eq!(exhibit.tags["ops:source-volume"], volume.to_string());
+        assert_eq!(exhibit.tags["vault:source-volume"], volume.to_string());
         assert_eq!(bench.record.copies[&at()].made[set], exhibit.snapshot.id);
     }
     assert_eq!(waiting(&bench).reason, Reason::SnapshotPending);
@@ -287,7 +287,8 @@ fn a_copy_that_fails_is_named_and_made_anew_as_often_as_is_declared() {
     bench.spec.copies[0].attempts = Some(2);
     bench.settle();
     assert_eq!(asked(&bench), 3);
-    let anew = copies(&bench).into_iter().find(|exhibit| exhibit.tags.get("ops:retry-of") == Some(&first.to_string()));
+    let anew =
+        copies(&bench).into_iter().find(|exhibit| exhibit.tags.get("vault:retry-of") == Some(&first.to_string()));
     assert!(anew.is_some_and(|exhibit| exhibit.lock.is_some()));
     complete(&mut bench);
     assert!(bench.verdict().ready && bench.record.preserved_at.is_some(), "{:?}", bench.verdict());

@@ -150,7 +150,9 @@ pub(super) fn copy(
     (source, encrypted): (&SnapshotId, bool),
 ) -> Effect {
     let instance = &view.spec.source.instance;
-    let prefix = &view.account.tag_prefix;
+    // What is made in an account is called as that account's own AwsAccount says.
+    let there = view.account.allowed.values().find(|allowed| allowed.account == at.account);
+    let prefix = there.map_or(&view.account.tag_prefix, |allowed| &allowed.tag_prefix);
     let set = view.record.set.iter().flat_map(|(_, set)| set);
     let volume = set.filter(|(_, id)| *id == of).map(|(volume, _)| volume.to_string()).next().unwrap_or_default();
     let mut tags = BTreeMap::from([

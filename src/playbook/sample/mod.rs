@@ -12,7 +12,7 @@ use super::record::Record;
 use super::seen::{
     AttachedVolume, Direction, Instance, InstanceState, Interface, Key, KeyManager, Peer, Rule, SecurityGroup,
 };
-use super::step::{Account, Limits, Subject};
+use super::step::{Account, Jurisdiction, Limits, Subject};
 use crate::api::approval::{Action, Decision};
 use crate::api::auto_scaling::AutoScaling;
 use crate::api::aws_account::{LockMode, Partition};
@@ -109,10 +109,14 @@ pub fn account() -> Account {
         lock_mode: LockMode::Governance,
         lock_days: 365,
         destinations: BTreeMap::from([("forensics".to_owned(), forensics_id())]),
-        allowed: BTreeMap::from([("forensics".to_owned(), (forensics_id(), vec![region()]))]),
+        allowed: BTreeMap::from([("forensics".to_owned(), forensics())]),
         transfer_key: None,
         recheck_seconds: 60,
     }
+}
+
+pub fn forensics() -> Jurisdiction {
+    Jurisdiction { account: forensics_id(), regions: vec![region()], tag_prefix: "vault".to_owned() }
 }
 
 pub fn limits() -> Limits {
