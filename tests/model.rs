@@ -79,6 +79,18 @@ const TAKEN: &[Mark] = &[
     Mark::RestedReady,
 ];
 const SHARED: &[Mark] = &[Mark::ByAws, Mark::Granted, Mark::Shared, Mark::Digested];
+/// Its copy, which may not be asked for twice either.
+const COPIED: &[Mark] = &[
+    Mark::ByAws,
+    Mark::Shared,
+    Mark::Copied,
+    Mark::CopiedAgain,
+    Mark::Adopted,
+    Mark::Unknown,
+    Mark::Locked,
+    Mark::Preserved,
+    Mark::RestedReady,
+];
 
 macro_rules! scenes {
     ($($(#[$attribute:meta])* $scene:ident of $kind:ident: $states:literal, reaches $($marks:expr),+;)+) => {
@@ -127,6 +139,8 @@ scenes! {
         &[Mark::Foreign, Mark::StrangersOut, Mark::RestedStalled];
     #[ignore = "some seconds: make model"]
     kept_by_two of EvidenceSnapshot: 192_490, reaches FAULTS, REPLICAS, TAKEN, SHARED;
+    #[ignore = "some seconds: make model"]
+    copied of EvidenceSnapshot: 22_507, reaches FAULTS, COPIED;
 }
 
 macro_rules! bugs {
@@ -150,6 +164,8 @@ bugs! {
     a_lock_that_ends_earlier: ShorterLock in kept of EvidenceSnapshot, found by S1;
     a_share_before_the_lock: ShareBeforeLock in kept of EvidenceSnapshot, found by S5;
     a_lock_left_for_later: LockLater in kept of EvidenceSnapshot, found by S5;
+    a_copy_asked_for_again_at_once: CopyAtOnce in copied of EvidenceSnapshot, found by S4;
+    a_copy_before_the_lock: CopyBeforeLock in copied of EvidenceSnapshot, found by S5;
     a_share_with_anybody: AnyDestination in kept of EvidenceSnapshot, found by S6;
     an_intent_after_the_send: IntentAfterSend in isolation of Quarantine, found by S8;
     an_outcome_before_the_reply: OutcomeBeforeReply in isolation of Quarantine, found by S9;

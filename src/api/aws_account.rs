@@ -184,8 +184,8 @@ pub struct EvidenceRules {
     pub destinations: Vec<Destination>,
 
     /// Key of the evidence account that this account's role may use, for the re-encrypting copy of snapshots under the
-    /// default aws/ebs key, which cannot be shared. This version makes no copies and does not use it: such snapshots stay
-    /// where they are, with the reason `DefaultKey`. Default: none.
+    /// default aws/ebs key, which cannot be shared. Without it such snapshots stay where they are, with the reason
+    /// `DefaultKey`. Default: none.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub transfer_key_arn: Option<KeyArn>,
 
@@ -200,7 +200,7 @@ pub struct Destination {
     /// Name of the AwsAccount.
     #[schemars(length(min = 1, max = 63), regex(pattern = rules::NAME_PATTERN))]
     pub account_ref: String,
-    /// The Regions in which it may lie there, 1 to 64, no Region twice.
+    /// The Regions in which it may be shared with it, or lie there as a copy, 1 to 64, no Region twice.
     #[schemars(length(min = 1, max = 64), extend("x-kubernetes-list-type" = "set"))]
     pub regions: Vec<RegionName>,
 }

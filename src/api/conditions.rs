@@ -32,7 +32,8 @@ pub const QUARANTINE: &[&str] = &[
     "FlowsCut",
 ];
 
-/// Condition types of an EvidenceSnapshot. `Preserved` is True when a locked set exists, which `Ready` needs.
+/// Condition types of an EvidenceSnapshot. `Preserved` is True when a locked set and every declared, locked
+/// copy exist, which `Ready` needs.
 pub const EVIDENCE_SNAPSHOT: &[&str] =
     &[READY, "VolumesSnapshotted", "Locked", "Shared", "Copied", "Verified", "Preserved"];
 
@@ -150,6 +151,10 @@ reasons! {
     RunsController,
     /// The Auto Scaling group is terminating the instance already, and no call takes that back.
     TerminatingInGroup,
+
+    /// A key can't be used for a copy: it is of another account or Region than the copy, disabled, or gone; the message
+    /// names it.
+    KeyUnusable,
 
     // Settled, with less than was wished for.
     /// Encrypted under the default aws/ebs key, which cannot be shared; a re-encrypting copy is needed.

@@ -87,7 +87,9 @@ fn defaults_are_where_they_belong() {
 fn lists_that_must_not_repeat_say_so() {
     let mut seen = 0;
     each(&mut |path, property| {
-        let keyed = [".targets", ".share", ".destinations", ".conditions"].iter().any(|end| path.ends_with(end));
+        let keyed = [".targets", ".share", ".spec.copies", ".evidence.copies", ".destinations", ".conditions"]
+            .iter()
+            .any(|end| path.ends_with(end));
         let set =
             [".regions", ".moments", ".allowedNamespaces", ".excludeVolumeIds"].iter().any(|end| path.ends_with(end));
         if property.type_.as_deref() == Some("array") && (keyed || set) {
@@ -95,7 +97,7 @@ fn lists_that_must_not_repeat_say_so() {
             seen += 1;
         }
     });
-    assert_eq!(seen, 13);
+    assert_eq!(seen, 15);
 }
 
 #[test]

@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use super::aws_account::LockMode;
 use super::conditions::{self, Condition};
+use super::copies::{CopyStatus, CopyTo};
 use super::exhibits::{DigestStatus, Verify};
 use super::ids::{InstanceId, KeyArn, RegionName, SnapshotId, VolumeId};
 use super::quarantine::{CaseRef, PlanStatus, RecordStatus};
@@ -37,6 +38,7 @@ use super::rules;
     printcolumn(name = "LOCKED", type_ = "string", json_path = ".status.summary.locked"),
     printcolumn(name = "SHARED", type_ = "string", json_path = ".status.summary.shared"),
     printcolumn(name = "VERIFIED", type_ = "string", json_path = ".status.summary.verified"),
+    printcolumn(name = "COPIED", type_ = "string", json_path = ".status.summary.copied"),
     printcolumn(name = "READY", type_ = "string", json_path = ".status.summary.ready"),
     printcolumn(name = "AGE", type_ = "date", json_path = ".metadata.creationTimestamp")
 )]
@@ -91,6 +93,15 @@ pub struct EvidenceSnapshotSpec {
     /// custody chain; Ready waits for it, which may take hours. `None`: nothing is read. Default: `Digest`.
     #[serde(default)]
     pub verify: Verify,
+    /// Where a copy of each snapshot is to lie, at most 16, no account and Region twice. The AwsAccount must list the
+    /// account among its destinations, with that Region and with the one of the source, where it is given access for the
+    /// copying; or the reason is `DestinationNotAllowed`. What was made stays, whatever becomes of the list. Default: none.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(
+        length(max = 16),
+        extend("x-kubernetes-list-type" = "map", "x-kubernetes-list-map-keys" = ["accountRef", "region"])
+    )]
+    pub copies: Vec<CopyTo>,
 
     /// Until when it must be kept, RFC 3339, such as `2027-11-24T00:00:00Z`. May be moved later, never earlier, by
     /// nobody. Default: none, the hold alone keeps it.
@@ -220,7 +231,13 @@ pub struct EvidenceSnapshotStatus {
     #[schemars(length(max = 128))]
     pub snapshots: Vec<SnapshotStatus>,
 
-    /// When the last snapshot of the set was complete and locked. RFC 3339. Absent until then.
+    /// The copies, at most 256.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(length(max = 256))]
+    pub copies: Vec<CopyStatus>,
+
+    /// When the last snapshot of the set, and the last copy that is declared, was complete and locked. RFC 3339. Absent
+    /// until then.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(schema_with = "rules::time")]
     pub evidence_safe_at: Option<Time>,
@@ -264,6 +281,10 @@ pub struct EvidenceSnapshotSummary {
     #[serde(skip_serializing_if = "String::is_empty")]
     #[schemars(length(max = 64))]
     pub verified: String,
+    /// Copies complete and locked of those that are declared, such as `3/6`; absent where none is.
+    #[serde(skip_serializing_if = "String::is_empty")]
+    #[schemars(length(max = 64))]
+    pub copied: String,
     /// `True`, or the reason of Ready=False.
     #[serde(skip_serializing_if = "String::is_empty")]
     #[schemars(length(max = 64))]

@@ -8,6 +8,7 @@ use serde::{Deserialize, Serialize};
 use super::approval::Action;
 use super::auto_scaling::AutoScaling;
 use super::conditions::{self, Condition};
+use super::copies::CopyTo;
 use super::evidence_snapshot::{KeyAccess, LockSpec, Moment, ShareWith, default_true};
 use super::exhibits::Verify;
 use super::ids::Digest;
@@ -162,6 +163,13 @@ pub struct EvidenceSpec {
     /// What is made sure of the bytes that are kept: `Digest` or `None`. The case is Ready without it; the condition
     /// EvidenceVerified says how far it is. Default: `Digest`.
     pub verify: Verify,
+    /// Where a copy of each snapshot is to lie, at most 16, no account and Region twice. Default: none.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    #[schemars(
+        length(max = 16),
+        extend("x-kubernetes-list-type" = "map", "x-kubernetes-list-map-keys" = ["accountRef", "region"])
+    )]
+    pub copies: Vec<CopyTo>,
 
     /// Until when the evidence must be kept, RFC 3339. May be moved later, never earlier. Default: none, the hold alone
     /// keeps it.
@@ -183,6 +191,7 @@ impl Default for EvidenceSpec {
             key_access: KeyAccess::Grant,
             share: Vec::new(),
             verify: Verify::Digest,
+            copies: Vec::new(),
             retain_until: None,
             legal_hold: true,
         }

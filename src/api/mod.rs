@@ -13,6 +13,7 @@ pub mod approval;
 pub mod auto_scaling;
 pub mod aws_account;
 pub mod conditions;
+pub mod copies;
 pub mod crds;
 pub mod custody_record;
 pub mod evidence_snapshot;

@@ -246,6 +246,15 @@ pub fn key_access_built(field: &str) -> Rule {
         .message(format!("{field} 'KeyPolicy' comes in a later version: this one knows Grant").as_str())
 }
 
+/// A key is used in its own Region alone.
+#[must_use]
+pub fn key_in_region(field: &str) -> Rule {
+    Rule::new("self.kmsKeyArn.contains(':kms:' + self.region + ':')").message(Message::Expression(format!(
+        "\"{field}.kmsKeyArn '\" + self.kmsKeyArn + \"' must be a key in the Region of the copy, '\" + self.region + \"': EBS encrypts a copy under a key of the Region that it lies in\""
+    )))
+    .field_path(".kmsKeyArn")
+}
+
 /// Targets of a case are never removed: a host must not fall out of a case unseen.
 #[must_use]
 pub fn targets_only_added() -> Rule {

@@ -2,19 +2,22 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::{AskBalancers, AskDigests, AskEvidence, AskQuarantine, Survey};
+use super::{AskBalancers, AskCopies, AskDigests, AskEvidence, AskQuarantine, Survey};
 use crate::api::approval::Action;
 use crate::api::evidence_snapshot::EvidenceSnapshotSpec;
 use crate::api::exhibits::Verify;
-use crate::api::ids::{InterfaceId, SecurityGroupId, SnapshotId};
+use crate::api::ids::{InterfaceId, KeyArn, SecurityGroupId, SnapshotId};
 use crate::api::quarantine::{Level, Pulse, QuarantineSpec};
 use crate::playbook::attribute::{Attribute, Value};
 use crate::playbook::auto_scaling::former_group;
+use crate::playbook::copies::{Destination, Kept, destination, is_failed, standing};
+use crate::playbook::copy_change::CopyChange;
 use crate::playbook::effect::{Effect, GroupRole};
-use crate::playbook::group_name;
 use crate::playbook::preservation::verify_blocks::whole;
 use crate::playbook::record::{OperationId, Record};
+use crate::playbook::seen::{KeyManager, Read};
 use crate::playbook::step::Account;
+use crate::playbook::{EvidenceSeen, group_name};
 
 impl AskQuarantine {
     /// What a Quarantine needs to know now: what takes more calls only while it is still wanted.
@@ -82,7 +85,8 @@ fn unpulsed(record: &Record) -> BTreeSet<SecurityGroupId> {
 
 impl AskEvidence {
     /// What an `EvidenceSnapshot` needs to know now: the host until the set is taken, then the set.
-    pub fn about(spec: &EvidenceSnapshotSpec, record: &Record) -> Self {
+    pub fn about(spec: &EvidenceSnapshotSpec, account: &Account, record: &Record) -> Self {
+        let is_locked = |id: &&SnapshotId| record.locked.contains_key(*id);
         let failed = |id: &SnapshotId| record.settled.get(id).is_some_and(|state| state.starts_with("error"));
         let set = record.set.iter().flat_map(|(_, set)| set.values());
         let known: BTreeSet<SnapshotId> = set.chain(&record.surplus).filter(|id| !failed(id)).cloned().collect();
@@ -96,7 +100,7 @@ impl AskEvidence {
         Self {
             instance: record.set.is_none().then(|| spec.source.instance.instance_id.clone()),
             operations,
-            permissions: known.iter().filter(|id| record.locked.contains_key(*id)).cloned().collect(),
+            permissions: known.iter().chain(transferred(spec, account, record)).filter(is_locked).cloned().collect(),
             locks: known,
             keys: record.set.is_some(),
         }
@@ -119,6 +123,62 @@ impl AskDigests {
     }
 }
 
+/// Copies in the account and Region of the set.
+fn transferred<'a>(
+    spec: &EvidenceSnapshotSpec,
+    account: &Account,
+    record: &'a Record,
+) -> impl Iterator<Item = &'a SnapshotId> {
+    let own = Destination { account: account.id.clone(), region: spec.source.instance.region.clone() };
+    record.copies.get(&own).into_iter().flat_map(Kept::all)
+}
+
+impl AskCopies {
+    /// What an `EvidenceSnapshot` needs to know of its copies now, by where they lie, once the set is taken; given what was
+    /// seen of the set.
+    pub fn about(
+        spec: &EvidenceSnapshotSpec,
+        account: &Account,
+        record: &Record,
+        seen: &EvidenceSeen,
+    ) -> BTreeMap<Destination, Self> {
+        let mut all: BTreeMap<Destination, Self> = BTreeMap::new();
+        let Some((_, set)) = &record.set else { return all };
+        let failed = |id: &SnapshotId| is_failed(record, id);
+        let set: BTreeSet<&SnapshotId> = set.values().filter(|id| !failed(id)).collect();
+        let own = Destination { account: account.id.clone(), region: spec.source.instance.region.clone() };
+        let shown = || seen.snapshots.value().into_iter().flatten().filter(|snapshot| set.contains(&snapshot.id));
+        let of_aws =
+            |key: &KeyArn| seen.keys.get(key).and_then(Read::value).is_some_and(|k| k.manager == KeyManager::Aws);
+        let declared =
+            spec.copies.iter().filter_map(|copy| Some((destination(spec, account, copy).ok()?, &copy.kms_key_arn)));
+        let readers = !spec.share.is_empty() || !spec.copies.is_empty();
+        let transfers = readers && shown().any(|snapshot| snapshot.key.as_ref().is_some_and(of_aws));
+        let transfer = account.transfer_key.as_ref().filter(|_| transfers).map(|key| (own.clone(), key));
+        for (at, key) in declared.chain(transfer) {
+            let ask = all.entry(at.clone()).or_default();
+            // Once all of them stand, nobody needs a key any more.
+            let lacking = |id: &&SnapshotId| standing(record, &at, id).is_none();
+            if set.iter().any(|id| lacking(id)) {
+                ask.keys.insert(key.clone());
+            }
+            let sources = shown().filter(|snapshot| at != own && lacking(&&snapshot.id));
+            ask.usable.extend(sources.filter_map(|snapshot| snapshot.key.clone()).filter(|key| !of_aws(key)));
+        }
+        for (at, kept) in &record.copies {
+            let ask = all.entry(at.clone()).or_default();
+            ask.known.extend(kept.all().filter(|id| !failed(id)).cloned());
+        }
+        for (id, operation) in &record.operations {
+            if let Effect::Copying(CopyChange::CopySnapshot { destination, tag_prefix, .. }) = &operation.effect {
+                let ask = all.entry(destination.clone()).or_default();
+                ask.operations.entry(tag_prefix.clone()).or_default().insert(id.clone());
+            }
+        }
+        all
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -131,7 +191,7 @@ mod tests {
         bench.account.tag_prefix = "other".to_owned();
         bench.world.complete_snapshots();
         bench.settle();
-        let ask = AskEvidence::about(&bench.spec, &bench.record);
+        let ask = AskEvidence::about(&bench.spec, &bench.account, &bench.record);
         assert_eq!(ask.operations.keys().collect::<Vec<_>>(), ["ops"]);
         assert_eq!((ask.locks.len(), ask.permissions.len(), ask.instance), (2, 2, None));
         assert!(bench.verdict().ready, "{:?}", bench.verdict());

@@ -81,6 +81,10 @@ impl CloudError {
                     "{} waits: a snapshot of one of the volumes was begun a few seconds ago; asked again ({}: {})",
                     self.operation, self.code, self.message
                 ),
+                "ResourceLimitExceeded" | "CopiesInFlight" => format!(
+                    "{} waits: AWS makes so many copies to a Region at a time, and others are on their way; asked again ({}: {})",
+                    self.operation, self.code, self.message
+                ),
                 _ => format!(
                     "{} is throttled by AWS; tried again more slowly ({}: {})",
                     self.operation, self.code, self.message
@@ -132,6 +136,7 @@ mod tests {
             (ErrorClass::Quota, "SnapshotLimitExceeded", Reason::QuotaExceeded, true, "Service Quotas"),
             (ErrorClass::Throttled, "ConcurrentSnapshotLimitExceeded", Reason::Throttled, false, "scheduled backup"),
             (ErrorClass::Throttled, "SnapshotCreationPerVolumeRateExceeded", Reason::Throttled, false, "seconds ago"),
+            (ErrorClass::Throttled, "ResourceLimitExceeded", Reason::Throttled, false, "on their way"),
             (ErrorClass::Throttled, "RequestLimitExceeded", Reason::Throttled, false, "more slowly"),
         ];
         for (class, code, reason, person, says) in table {

@@ -13,10 +13,11 @@ use std::future::Future;
 
 use crate::api::aws_account::Partition;
 use crate::api::ids::{
-    AccountId, Digest, InstanceId, InterfaceId, LoadBalancerName, RegionName, RoleArn, SecurityGroupId, SnapshotId,
-    TargetGroupArn,
+    AccountId, Digest, InstanceId, InterfaceId, KeyArn, LoadBalancerName, RegionName, RoleArn, SecurityGroupId,
+    SnapshotId, TargetGroupArn,
 };
 use crate::playbook::Time;
+use crate::playbook::copies::CopiesSeen;
 pub use crate::playbook::effect::operation_tag;
 use crate::playbook::effect::{Effect, Receipt};
 use crate::playbook::image::{Digests, ImageDigest, Part};
@@ -116,6 +117,19 @@ pub struct AskDigests {
     pub own: BTreeMap<SnapshotId, Option<Part>>,
 }
 
+/// What to look at where copies lie, or are to lie.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct AskCopies {
+    /// Operations whose copies to look for, by the prefix of the key of the tag that they were born with.
+    pub operations: BTreeMap<String, BTreeSet<OperationId>>,
+    /// Copies that are known already, and whose locks to read.
+    pub known: BTreeSet<SnapshotId>,
+    /// Keys of that place to describe.
+    pub keys: BTreeSet<KeyArn>,
+    /// Keys of the source, of which to ask whether that account may use them.
+    pub usable: BTreeSet<KeyArn>,
+}
+
 /// The link of a chain of custody that a change goes out under: it travels in the User-Agent, which CloudTrail keeps.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Witness {
@@ -148,6 +162,14 @@ pub trait Cloud: Send + Sync + 'static {
         from: Option<ImageDigest>,
         tell: Tell<'_>,
     ) -> impl Future<Output = Result<Digests, ReadError>> + Send;
+
+    /// Looks at copies where they lie; `source` is the Region of the keys that the account is to use as another's.
+    fn observe_copies(
+        &self,
+        place: &Place,
+        ask: &AskCopies,
+        source: Option<&RegionName>,
+    ) -> impl Future<Output = CopiesSeen> + Send;
 
     /// Makes one change. Sent exactly once: nothing below resends it.
     fn perform(
@@ -197,4 +219,13 @@ pub const READ_ACTIONS: &[(&str, &[&str])] = &[
     ),
     ("blocks", &["ebs:ListSnapshotBlocks", "ebs:GetSnapshotBlock", "kms:Decrypt"]),
     ("changed blocks", &["ebs:ListChangedBlocks"]),
+    (
+        "copies",
+        &[
+            "ec2:DescribeSnapshots",
+            "ec2:DescribeLockedSnapshots",
+            "kms:DescribeKey",
+            "kms:GenerateDataKeyWithoutPlaintext",
+        ],
+    ),
 ];

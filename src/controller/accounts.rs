@@ -15,7 +15,7 @@ use crate::api::aws_account::LockMode;
 use crate::api::conditions::Reason;
 use crate::api::ids::AccountId;
 use crate::cloud::{Access, Cloud, Place};
-use crate::playbook::step::{Account, Refusal};
+use crate::playbook::step::{Account, Jurisdiction, Refusal};
 
 /// The access that an `AwsAccount` describes.
 pub fn access(account: &AwsAccount) -> Access {
@@ -49,15 +49,17 @@ impl<C: Cloud> Context<C> {
         };
         let spec = &account.spec;
         let mut destinations = BTreeMap::new();
+        let mut allowed = BTreeMap::new();
         for destination in &spec.evidence.destinations {
-            // A snapshot is shared where it is: the destination must allow the Region that it is in.
-            let here = site.region.as_ref().is_none_or(|region| destination.regions.contains(region));
-            if !here {
-                continue;
-            }
             match self.account(&destination.account_ref).await {
                 Ok(Some(other)) => {
-                    destinations.insert(destination.account_ref.clone(), other.spec.account_id.clone());
+                    let (name, id) = (destination.account_ref.clone(), other.spec.account_id.clone());
+                    // A snapshot is shared where it is: the destination must allow the Region that it is in.
+                    if site.region.as_ref().is_none_or(|region| destination.regions.contains(region)) {
+                        destinations.insert(name.clone(), id.clone());
+                    }
+                    let (regions, tag_prefix) = (destination.regions.clone(), other.spec.naming.tag_prefix.clone());
+                    allowed.insert(name, Jurisdiction { account: id, regions, tag_prefix });
                 }
                 Ok(None) => {}
                 // A destination that is missing is one that is not allowed: a share would be taken back.
@@ -80,6 +82,7 @@ impl<C: Cloud> Context<C> {
             lock_mode: spec.evidence.lock.mode,
             lock_days: spec.evidence.lock.days,
             destinations,
+            allowed,
             transfer_key: spec.evidence.transfer_key_arn.clone(),
             recheck_seconds: u32::try_from(spec.recheck_seconds()).unwrap_or(u32::MAX),
         };
@@ -118,6 +121,7 @@ pub fn nowhere() -> Account {
         lock_mode: LockMode::Governance,
         lock_days: 1,
         destinations: BTreeMap::new(),
+        allowed: BTreeMap::new(),
         transfer_key: None,
         recheck_seconds: 60,
     }

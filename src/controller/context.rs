@@ -8,6 +8,7 @@ use std::time::{Duration, Instant};
 use kube::runtime::reflector::Store;
 
 use super::cluster::{Cluster, ClusterError};
+use super::copies::OnTheirWay;
 use super::digests::Digests;
 use super::lease::Fence;
 use super::nodes::Nodes;
@@ -48,6 +49,8 @@ pub struct Context<C: Cloud> {
     pub digests: Digests,
     /// When each Quarantine closed its host, by its uid: from the chains, not from a status.
     pub contained: Shared<String, Contained>,
+    /// Copies on their way.
+    pub copying: OnTheirWay,
     /// Whether STS confirmed an account, by all that the answer depends on.
     pub identities: Shared<Access, (Instant, Result<Identity, Refusal>)>,
     /// Whom the admission policies speak of.
@@ -127,6 +130,7 @@ impl<C: Cloud> Context<C> {
     pub fn forget(&self, uid: &str) {
         self.contained.put(uid.to_owned(), None);
         self.digests.forget(uid);
+        self.copying.note(uid, None);
         self.memories.lock().unwrap_or_else(PoisonError::into_inner).remove(uid);
     }
 

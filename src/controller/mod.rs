@@ -7,6 +7,7 @@ mod approvals;
 mod broken;
 pub mod cluster;
 mod context;
+mod copies;
 mod custody;
 mod digests;
 mod events;

@@ -15,6 +15,7 @@ use tokio::sync::watch;
 use super::approvals::answer;
 use super::cluster::{Cluster, ClusterError};
 use super::context::{Context, Shared};
+use super::copies::OnTheirWay;
 use super::digests::Digests;
 use super::kind::Kind;
 use super::lease::{self, Fence, LeaseError};
@@ -118,6 +119,7 @@ pub async fn run<C: Cloud>(
         evidence: kinds.evidence.store(),
         digests: Digests::new(&settings),
         contained: Shared::default(),
+        copying: OnTheirWay::default(),
         identities: Shared::default(),
         policies: options.policies.clone(),
         proof: Mutex::default(),

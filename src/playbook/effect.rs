@@ -11,6 +11,8 @@ use serde::{Deserialize, Serialize};
 use super::Time;
 use super::attribute::{Attribute, Value};
 use super::balancers::{self, Target};
+use super::copies::Destination;
+use super::copy_change::{Copy, CopyChange};
 use super::group_change::GroupChange;
 use super::seen::{Rule, ShutdownBehavior};
 use crate::api::aws_account::LockMode;
@@ -192,6 +194,9 @@ pub enum Effect {
     /// A change of an Auto Scaling group, or of the place in one, named as AWS names the call.
     #[serde(untagged)]
     AutoScaling(GroupChange),
+    /// What makes, locks or finishes a copy.
+    #[serde(untagged)]
+    Copying(CopyChange),
 }
 
 /// What AWS answered to an effect that it accepted.
@@ -225,6 +230,8 @@ pub enum Created {
         /// The volume it was made from.
         volume: VolumeId,
     },
+    /// A copy of a snapshot of the set.
+    Copy(Copy),
     /// A grant.
     Grant {
         /// Its id.
@@ -257,6 +264,7 @@ impl Effect {
             Self::ShareSnapshot { .. } | Self::UnshareSnapshot { .. } => "ModifySnapshotAttribute",
             Self::CreateGrant { .. } => "CreateGrant",
             Self::AutoScaling(change) => change.operation(),
+            Self::Copying(change) => change.operation(),
         }
     }
 
@@ -281,6 +289,7 @@ impl Effect {
             Self::ShareSnapshot { .. } | Self::UnshareSnapshot { .. } => &["ec2:ModifySnapshotAttribute"],
             Self::CreateGrant { .. } => &["kms:CreateGrant"],
             Self::AutoScaling(change) => change.iam_actions(),
+            Self::Copying(change) => change.iam_actions(),
         }
     }
 
@@ -290,7 +299,16 @@ impl Effect {
         match self {
             Self::CreateSnapshots { .. } => false,
             Self::AutoScaling(change) => change.is_idempotent(),
+            Self::Copying(change) => change.is_idempotent(),
             _ => true,
+        }
+    }
+
+    /// Where it is made; none for where the object works.
+    pub const fn destination(&self) -> Option<&Destination> {
+        match self {
+            Self::Copying(change) => change.destination(),
+            _ => None,
         }
     }
 

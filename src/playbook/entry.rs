@@ -6,6 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use super::Time;
 use super::attribute::{Attribute, Value};
+use super::copy_change::Copy;
 use super::effect::{Created, Effect};
 use super::exhibit::{Contradiction, Exhibit, PartOfDigest};
 use super::seen::{Instance, Interface, Surroundings};
@@ -207,6 +208,14 @@ pub enum Fact {
         operation: OperationId,
         /// The snapshots.
         snapshots: Vec<SnapshotId>,
+    },
+    /// A copy of an operation that was given up, or answered for by another copy, came after all: the copy, if none
+    /// stands; else one beyond it, locked like it and never deleted.
+    CopyFound {
+        /// The operation that made it.
+        operation: OperationId,
+        /// The copy.
+        copy: Copy,
     },
     /// A snapshot reached a state that is the end of it.
     SnapshotSettled {

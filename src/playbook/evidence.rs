@@ -5,6 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use serde_json::{Value as Json, json};
 
 use super::Time;
+use super::copies::{CopiesSeen, Destination};
 use super::effect::Effect;
 use super::exhibit::Digesting;
 use super::record::Fact;
@@ -14,7 +15,7 @@ use crate::api::conditions::Reason;
 use crate::api::evidence_snapshot::EvidenceSnapshotSpec;
 use crate::api::ids::{KeyArn, SnapshotId};
 
-/// Takes, locks and shares one snapshot set.
+/// Takes, locks, shares and copies one snapshot set.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct EvidenceSnapshot;
 
@@ -33,6 +34,8 @@ pub struct EvidenceSeen {
     pub keys: BTreeMap<KeyArn, Read<Key>>,
     /// How far the reading of their bytes is, of those that are to be read.
     pub digests: BTreeMap<SnapshotId, Read<Digesting>>,
+    /// What is seen where copies lie, or are to lie.
+    pub copies: BTreeMap<Destination, CopiesSeen>,
     /// When the Quarantine of the same host closed it; none while it has not, or where there is none.
     pub isolated_at: Option<Time>,
 }
@@ -47,6 +50,7 @@ impl EvidenceSeen {
             permissions: BTreeMap::new(),
             keys: BTreeMap::new(),
             digests: BTreeMap::new(),
+            copies: BTreeMap::new(),
             isolated_at: None,
         }
     }

@@ -12,6 +12,8 @@ pub mod chain;
 pub mod closing;
 pub mod containment;
 pub mod contents;
+pub mod copies;
+pub mod copy_change;
 pub mod decide;
 pub mod denial;
 pub mod drift;
@@ -67,18 +69,20 @@ pub const QUARANTINE: &[Step<Quarantine>] = &[
     containment::isolate::STEP,
 ];
 
-/// One moment of one host's volumes: rows D4, D9 and D10.
+/// One moment of one host's volumes: rows D4 and D9 to D12.
 pub const EVIDENCE_SNAPSHOT: &[Step<EvidenceSnapshot>] = &[
     // One crash-consistent set.
     preservation::snapshot_volumes::STEP,
     // Locked while still pending.
     preservation::lock_snapshots::STEP,
-    // A complete, locked set stands.
-    preservation::snapshot_volumes::PRESERVED,
     // The declared accounts, and nobody else.
     preservation::share_snapshots::STEP,
+    // In the declared accounts and Regions, under keys of theirs, and locked there.
+    preservation::copy_and_reencrypt::STEP,
     // Every byte read, its digest in the chain. Hours: nothing waits for it.
     preservation::verify_blocks::STEP,
+    // A complete, locked set stands, and every declared copy.
+    preservation::snapshot_volumes::PRESERVED,
 ];
 
 /// The incident: children, one plan, one signature.

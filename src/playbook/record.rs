@@ -9,6 +9,7 @@ use serde::{Deserialize, Serialize};
 
 use super::Time;
 use super::attribute::{Attribute, Value};
+use super::copies::{Destination, Kept};
 pub use super::denial::Denial;
 pub use super::drift::Drift;
 use super::effect::{Created, Effect, GroupRole};
@@ -98,6 +99,8 @@ pub struct Record {
     pub shared: BTreeMap<SnapshotId, BTreeSet<AccountId>>,
     /// Grants made, by key, and for whom.
     pub grants: BTreeMap<KeyArn, BTreeSet<AccountId>>,
+    /// Copies, by where they lie.
+    pub copies: BTreeMap<Destination, Kept>,
     /// What the set does not cover, by volume, and why.
     pub not_covered: BTreeMap<String, String>,
     /// Strangers that were found on snapshots.
@@ -214,6 +217,7 @@ impl Record {
                 Created::Snapshot { id, volume } => {
                     snapshots.insert(volume.clone(), id.clone());
                 }
+                Created::Copy(copy) => self.take_copy(copy),
             }
         }
         if matches!(result, OutcomeKind::Done | OutcomeKind::Adopted) && !snapshots.is_empty() && self.set.is_none() {
@@ -326,6 +330,7 @@ impl Record {
                 self.legal_hold.get_or_insert(at);
             }
             Fact::SurplusSet { snapshots, .. } => self.surplus.extend(snapshots.iter().cloned()),
+            Fact::CopyFound { copy, .. } => self.take_copy(copy),
             Fact::SnapshotSettled { snapshot, state } => {
                 self.settled.insert(snapshot.clone(), state.clone());
             }

@@ -376,8 +376,8 @@ pub struct Key {
     pub manager: KeyManager,
     /// Whether it is enabled.
     pub enabled: bool,
-    /// Names of the grants on it.
-    pub grants: BTreeSet<String>,
+    /// The grants on it: their ids, by name.
+    pub grants: BTreeMap<String, String>,
 }
 
 /// What a host is to the controller: cut off from what it runs on, it could neither hold nor give back anything.

@@ -125,10 +125,23 @@ pub struct Account {
     pub lock_days: u32,
     /// Accounts to share with, by the name used in the object; those that the rules do not allow are not here.
     pub destinations: BTreeMap<String, AccountId>,
+    /// Where evidence may go, by the name used in the object.
+    pub allowed: BTreeMap<String, Jurisdiction>,
     /// The key for copies of what can't be shared.
     pub transfer_key: Option<KeyArn>,
     /// Seconds between looks at what is held.
     pub recheck_seconds: u32,
+}
+
+/// An account to which evidence may go.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct Jurisdiction {
+    /// The account.
+    pub account: AccountId,
+    /// The Regions in which it may lie there.
+    pub regions: Vec<RegionName>,
+    /// Key prefix of our tags there.
+    pub tag_prefix: String,
 }
 
 /// Who holds the instance.

@@ -65,7 +65,8 @@ impl<P: Kind> System<P> {
         }
         self.worlds.or_make(hash_of(&(snap.hash, names)), || {
             let mut world = World::clone(snap);
-            for exhibit in world.snapshots.values_mut() {
+            let copies = world.copies.values_mut().flat_map(BTreeMap::values_mut);
+            for exhibit in world.snapshots.values_mut().chain(copies) {
                 let tags = exhibit.tags.get_mut("ops:operation").into_iter().chain(&mut exhibit.snapshot.operation);
                 for tag in tags {
                     *tag = called(&OperationId(tag.clone()), names).0;
@@ -99,7 +100,7 @@ fn names(record: &Record, world: &World, carried_out: &BTreeSet<OperationId>) ->
     for id in carried_out {
         trace(id, hash_of(&3_u8));
     }
-    for (snapshot, exhibit) in &world.snapshots {
+    for (snapshot, exhibit) in world.snapshots.iter().chain(world.copies.values().flatten()) {
         let tags = exhibit.tags.get("ops:operation").into_iter().chain(&exhibit.snapshot.operation);
         tags.filter(|tag| *tag != BACKUP_OPERATION)
             .for_each(|tag| trace(&OperationId(tag.clone()), hash_of(&(4_u8, snapshot))));

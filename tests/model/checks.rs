@@ -9,6 +9,7 @@ use sequester::api::quarantine::Level;
 use sequester::cloud::sim::{Exhibit, World};
 use sequester::playbook::attribute::{Attribute, Value};
 use sequester::playbook::chain::Link;
+use sequester::playbook::copy_change::CopyChange;
 use sequester::playbook::effect::Effect;
 use sequester::playbook::group_change::GroupChange;
 use sequester::playbook::record::{Entry, OperationId, OutcomeKind, Record};
@@ -38,7 +39,15 @@ fn destroys(effect: &Effect, world: &World) -> bool {
                     || lock.mode == LockMode::Compliance && *mode == LockMode::Governance
             })
         }
-        Effect::CreateSecurityGroup { .. }
+        Effect::Copying(CopyChange::LockCopy { destination, snapshot, mode, until }) => {
+            let copy = world.copies.get(destination).and_then(|copies| copies.get(snapshot));
+            copy.and_then(|exhibit| exhibit.lock.as_ref()).is_some_and(|lock| {
+                lock.until.is_some_and(|ends| *until < ends)
+                    || lock.mode == LockMode::Compliance && *mode == LockMode::Governance
+            })
+        }
+        Effect::Copying(CopyChange::CopySnapshot { .. } | CopyChange::RevokeGrant { .. })
+        | Effect::CreateSecurityGroup { .. }
         | Effect::AuthorizeRules { .. }
         | Effect::RevokeRules { .. }
         | Effect::ReplaceSecurityGroups { .. }
@@ -118,37 +127,56 @@ pub fn sent<P: Kind>(state: &State<P>, rules: &Rules<'_>, effect: &Effect, id: &
         Effect::ShareSnapshot { accounts, .. } => {
             accounts.iter().any(|account| !rules.destinations.contains(account.as_str())).then_some(name::S6)
         }
+        // By the world: nobody takes a lock off where copies are modelled.
+        Effect::Copying(CopyChange::CopySnapshot { of, .. })
+            if world.snapshots.get(of).is_none_or(|source| source.lock.is_none()) =>
+        {
+            Some(name::S5)
+        }
+        Effect::Copying(CopyChange::CopySnapshot { destination, .. }) => {
+            (!rules.destinations.contains(destination.account.as_str())).then_some(name::S6)
+        }
         Effect::CreateGrant { grantee, .. } => (!rules.destinations.contains(grantee.as_str())).then_some(name::S6),
         _ => None,
     }
 }
 
-/// The world after a change of anybody's: what of its snapshots is ours, by its tags, is one set.
+/// The world after a change of anybody's: what of its snapshots is ours, by its tags, is one set, and of each snapshot one
+/// copy is in a place.
 pub fn stands(world: &World) -> Broken {
     let ours =
         |exhibit: &&Exhibit| exhibit.tags.get("ops:operation").is_some_and(|operation| operation != BACKUP_OPERATION);
     let calls: BTreeSet<u32> = world.snapshots.values().filter(ours).map(|exhibit| exhibit.call).collect();
-    (calls.len() > 1).then_some(name::S4)
+    let sources = world.copies.values().flat_map(|copies| {
+        let of: Vec<_> = copies.values().filter_map(|exhibit| exhibit.tags.get("ops:source-snapshot")).collect();
+        let different: BTreeSet<_> = of.iter().collect();
+        [of.len() - different.len()]
+    });
+    (calls.len() > 1 || sources.sum::<usize>() > 0).then_some(name::S4)
 }
 
 /// The world after a change of ours: every snapshot that was there is there, and as well kept as it was.
 pub fn evidence_is_safe(before: &World, after: &World) -> Broken {
-    let kept = |(id, exhibit): (&SnapshotId, &Exhibit)| {
-        after.snapshots.get(id).is_some_and(|now| {
-            let held = match (&exhibit.lock, &now.lock) {
-                (None, _) => true,
-                (Some(_), None) => false,
-                (Some(was), Some(is)) => {
-                    let as_strong = was.mode == LockMode::Governance || is.mode == LockMode::Compliance;
-                    as_strong && is.until >= was.until
-                }
-            };
-            held && now.tags == exhibit.tags && now.snapshot.operation == exhibit.snapshot.operation
-        })
+    let as_kept = |exhibit: &Exhibit, now: &Exhibit| {
+        let held = match (&exhibit.lock, &now.lock) {
+            (None, _) => true,
+            (Some(_), None) => false,
+            (Some(was), Some(is)) => {
+                let as_strong = was.mode == LockMode::Governance || is.mode == LockMode::Compliance;
+                as_strong && is.until >= was.until
+            }
+        };
+        held && now.tags == exhibit.tags && now.snapshot.operation == exhibit.snapshot.operation
     };
+    let kept =
+        |(id, exhibit): (&SnapshotId, &Exhibit)| after.snapshots.get(id).is_some_and(|now| as_kept(exhibit, now));
     let usable =
         before.keys.iter().all(|(arn, key)| after.keys.get(arn).is_some_and(|now| now.enabled || !key.enabled));
-    (!before.snapshots.iter().all(kept) || !usable).then_some(name::S1)
+    let copies = before.copies.iter().flat_map(|(at, copies)| copies.iter().map(move |copy| (at, copy)));
+    let copies = copies.into_iter().all(|(at, (id, exhibit))| {
+        after.copies.get(at).and_then(|now| now.get(id)).is_some_and(|now| as_kept(exhibit, now))
+    });
+    (!before.snapshots.iter().all(kept) || !copies || !usable).then_some(name::S1)
 }
 
 /// What a link says by itself, behind the chain that it was decided on.

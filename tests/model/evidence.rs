@@ -4,7 +4,8 @@ use std::collections::BTreeSet;
 
 use sequester::api::exhibits::Verify;
 use sequester::cloud::sim::{Exhibit, World};
-use sequester::cloud::{AskDigests, AskEvidence};
+use sequester::cloud::{AskCopies, AskDigests, AskEvidence};
+use sequester::playbook::copies::standing;
 use sequester::playbook::effect::Effect;
 use sequester::playbook::record::{Fact, OutcomeKind, Record};
 use sequester::playbook::seen::{Lock, Read, Snapshot, SnapshotState};
@@ -19,9 +20,12 @@ use super::state::{TICK, W};
 impl Kind for EvidenceSnapshot {
     const KIND: &'static str = "EvidenceSnapshot";
 
-    fn look(world: &World, spec: &Self::Spec, _: &Account, record: &Record, asked: Time) -> EvidenceSeen {
-        let digests = world.see_digests(&AskDigests::about(spec, record), asked);
-        EvidenceSeen { digests, ..world.see_evidence(&AskEvidence::about(spec, record), asked) }
+    fn look(world: &World, spec: &Self::Spec, account: &Account, record: &Record, asked: Time) -> EvidenceSeen {
+        let mut seen = world.see_evidence(&AskEvidence::about(spec, account, record), asked);
+        let wanted = AskCopies::about(spec, account, record, &seen);
+        seen.copies = wanted.iter().map(|(at, ask)| (at.clone(), world.see_copies(at, ask, asked))).collect();
+        seen.digests = world.see_digests(&AskDigests::about(spec, record), asked);
+        seen
     }
 
     /// Of what the older answer does not show, only the first is shown.
@@ -34,7 +38,7 @@ impl Kind for EvidenceSnapshot {
                 known || shown == 1
             });
         }
-        EvidenceSeen { locks: old.locks, permissions: old.permissions, ..fresh }
+        EvidenceSeen { locks: old.locks, permissions: old.permissions, copies: old.copies, ..fresh }
     }
 
     fn lie(mutation: Mutation, lies: &mut Lies<'_, Self>) {
@@ -46,6 +50,12 @@ impl Kind for EvidenceSnapshot {
                 if let Read::Found { asked_at, .. } = &mut lies.seen.snapshots {
                     *asked_at = lies.now;
                 }
+            }
+            Mutation::CopyAtOnce if lies.record.set.is_some() => lies.limits.settle_seconds = 0,
+            Mutation::CopyBeforeLock => {
+                lies.record.locked.extend(set.iter().map(|id| (id.clone(), None)));
+                let forensics = BTreeSet::from([stage::forensics()]);
+                lies.record.shared.extend(set.iter().map(|id| (id.clone(), forensics.clone())));
             }
             Mutation::LookUpByName => {
                 let wanted = lies.record.operations.iter().find(|(_, operation)| operation.outcome.is_none());
@@ -106,11 +116,29 @@ impl Kind for EvidenceSnapshot {
             .share
             .iter()
             .filter_map(|share| rested.account.destinations.get(&share.account_ref))
+            .chain((!rested.spec.copies.is_empty()).then_some(&rested.account.destinations["forensics"]))
             .map(ToString::to_string)
             .collect();
+        if !rested.spec.copies.is_empty() && !copies_stand(rested, whole().map(|exhibit| &exhibit.snapshot.id)) {
+            return Some(name::L1);
+        }
         let wrong = whole().any(|exhibit| exhibit.permissions != declared);
         wrong.then_some(name::S6)
     }
+}
+
+/// Each has its copy, complete and locked, the chain says so, and nobody else's key is open to the forensic account.
+fn copies_stand<'a>(
+    rested: &Rested<'_, EvidenceSnapshot>,
+    mut kept: impl Iterator<Item = &'a sequester::api::ids::SnapshotId>,
+) -> bool {
+    let at = stage::vault();
+    let stands = |of| {
+        let copy = standing(rested.record, &at, of).and_then(|copy| rested.world.copies.get(&at)?.get(copy));
+        copy.is_some_and(|copy| copy.snapshot.state == SnapshotState::Completed && copy.lock.is_some())
+    };
+    let given_back = rested.world.keys.values().all(|key| key.grants.is_empty());
+    kept.all(stands) && given_back && rested.record.preserved_at.is_some()
 }
 
 fn pretend_locked(seen: &mut EvidenceSeen, which: impl Fn(&Snapshot) -> bool) {
@@ -141,7 +169,10 @@ fn takes_again(judged: &Judged<'_, EvidenceSnapshot>) -> Broken {
 fn says_locked(judged: &Judged<'_, EvidenceSnapshot>) -> Broken {
     let locks = judged.seen.locks.value();
     let untrue = judged.plan.facts.iter().any(|fact| match fact {
-        Fact::Locked { snapshot, .. } => !locks.is_some_and(|locks| locks.contains_key(snapshot)),
+        Fact::Locked { snapshot, .. } => {
+            let copies = judged.seen.copies.values().filter_map(|copies| copies.locks.value());
+            !locks.into_iter().chain(copies).any(|locks| locks.contains_key(snapshot))
+        }
         _ => false,
     });
     untrue.then_some(name::S5)

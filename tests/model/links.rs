@@ -2,6 +2,7 @@
 
 use sequester::playbook::attribute::Attribute;
 use sequester::playbook::chain::Link;
+use sequester::playbook::copy_change::CopyChange;
 use sequester::playbook::effect::Effect;
 use sequester::playbook::record::{Entry, Fact, OutcomeKind, Record};
 
@@ -63,6 +64,8 @@ fn mark(entry: &Entry) -> Option<Mark> {
             Effect::CreateGrant { .. } => Mark::Granted,
             Effect::CreateSnapshots { .. } if retry_of.is_some() => Mark::Resent,
             Effect::CreateSnapshots { .. } => Mark::SetTaken,
+            Effect::Copying(CopyChange::CopySnapshot { .. }) if retry_of.is_some() => Mark::CopiedAgain,
+            Effect::Copying(CopyChange::CopySnapshot { .. }) => Mark::Copied,
             _ => return None,
         },
         Entry::Decision(_) => Mark::Decided,

@@ -70,6 +70,8 @@ marks! {
     Granted: "a grant was made",
     Shared: "sharing was recorded",
     Digested: "a snapshot's digest was recorded",
+    Copied: "a copy was asked for",
+    CopiedAgain: "a copy was asked for again",
     StrangersOut: "strangers lost their permission",
     RestedReady: "a fair run rested ready",
     RestedWaiting: "a fair run rested waiting for a person",

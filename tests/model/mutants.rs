@@ -26,6 +26,10 @@ pub enum Mutation {
     AdoptPartial,
     /// A snapshot counts as locked as soon as it is known.
     ShareBeforeLock,
+    /// A copy is asked for again at once.
+    CopyAtOnce,
+    /// A snapshot counts as locked and shared as soon as it is known.
+    CopyBeforeLock,
     /// A pending snapshot is left unlocked and called locked.
     LockLater,
     /// A lock is set again, and ends earlier.

@@ -1,9 +1,12 @@
 //! The fair run: faults off, a replica that starts anew, and time. It must come to rest as declared, or say why not, and
 //! then stay at rest.
 
+use std::collections::BTreeMap;
+
 use sequester::api::quarantine::Level;
 use sequester::cloud::error::CloudError;
 use sequester::cloud::sim::World;
+use sequester::playbook::seen::SnapshotState;
 
 use super::action::{Action, Fate, Lens};
 use super::budget::Budget;
@@ -18,6 +21,11 @@ const BOUND: usize = 80;
 
 /// Told of each step of a run: the state before, and the step.
 type Told<'a, P> = &'a mut dyn FnMut(&State<P>, Action);
+
+fn is_pending(world: &World) -> bool {
+    let copies = world.copies.values().flat_map(BTreeMap::values);
+    world.snapshots.values().chain(copies).any(|exhibit| exhibit.snapshot.state == SnapshotState::Pending)
+}
 
 impl<P: Kind> System<P> {
     /// What a fair run from here breaks, if anything. Remembered, since many states go on the same way.
@@ -94,7 +102,9 @@ impl<P: Kind> System<P> {
                 continue;
             }
             ready_before = verdict.ready;
-            if let Some(wait) = waits.pop() {
+            // AWS completes what it has begun, however late that was.
+            let more = is_pending(&state.world).then_some(TICK);
+            if let Some(wait) = waits.pop().or(more) {
                 self.passes(&mut state, wait);
                 let mut next = state.world.clone();
                 next.change(World::complete_snapshots);

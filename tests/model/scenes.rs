@@ -234,3 +234,16 @@ pub fn kept_by_two() -> Scene<EvidenceSnapshotSpec> {
         ..kept()
     }
 }
+
+/// From the set to its copy.
+pub fn copied() -> Scene<EvidenceSnapshotSpec> {
+    Scene {
+        name: "copied",
+        world: stage::with_vault(stage::world(1, 1, false)),
+        specs: vec![stage::copied()],
+        budget: Budget { faults: wide(1, 2), ..NOTHING },
+        aws: vec![deeds::COMPLETE],
+        over: |_| false,
+        ..one_set()
+    }
+}

@@ -6,6 +6,7 @@ use sequester::api::approval::Action;
 use sequester::api::auto_scaling::AutoScaling;
 use sequester::api::aws_account::LockMode;
 use sequester::api::conditions::Reason;
+use sequester::api::copies::CopyTo;
 use sequester::api::evidence_snapshot::{EvidenceSnapshotSpec, InstanceSource, KeyAccess, Moment, ShareWith, Source};
 use sequester::api::exhibits::Verify;
 use sequester::api::ids::{
@@ -16,12 +17,13 @@ use sequester::api::quarantine::{Isolation, Level, Pulse, QuarantineSpec, Target
 use sequester::cloud::sim::{Registrations, World};
 use sequester::playbook::balancers;
 use sequester::playbook::chain::ObjectRef;
+use sequester::playbook::copies::Destination;
 use sequester::playbook::record::Record;
 use sequester::playbook::seen::{
     AttachedVolume, Direction, Instance, InstanceState, Interface, Key, KeyManager, Peer, Protections, Rule,
     SecurityGroup, ShutdownBehavior,
 };
-use sequester::playbook::step::{Account, Limits, Subject};
+use sequester::playbook::step::{Account, Jurisdiction, Limits, Subject};
 
 use super::budget::Budget;
 use super::deeds::Deed;
@@ -170,8 +172,33 @@ pub fn balanced(mut world: World) -> World {
 
 /// The same host with its first volume under a customer's key.
 pub fn encrypted(world: World) -> World {
-    let key_of = Key { manager: KeyManager::Customer, enabled: true, grants: BTreeSet::new() };
+    let key_of = Key { manager: KeyManager::Customer, enabled: true, grants: BTreeMap::new() };
     world.with_key(key(), key_of).with_encryption(volume(0), key())
+}
+
+/// The forensic account's key, for its copies.
+pub fn forensic_key() -> KeyArn {
+    KeyArn::parse("arn:aws:kms:eu-west-1:444455556666:key/key-f").unwrap()
+}
+
+fn jurisdiction() -> Jurisdiction {
+    Jurisdiction { account: forensics(), regions: vec![region()], tag_prefix: "ops".to_owned() }
+}
+
+pub fn vault() -> Destination {
+    Destination { account: forensics(), region: region() }
+}
+
+/// The same host, and the forensic account with a key.
+pub fn with_vault(world: World) -> World {
+    world.with_key(forensic_key(), Key { manager: KeyManager::Customer, enabled: true, grants: BTreeMap::new() })
+}
+
+/// Evidence that is copied to the forensic account.
+pub fn copied() -> EvidenceSnapshotSpec {
+    let copy =
+        CopyTo { account_ref: "forensics".to_owned(), region: region(), kms_key_arn: forensic_key(), attempts: None };
+    EvidenceSnapshotSpec { copies: vec![copy], ..evidence(false) }
 }
 
 pub fn account() -> Account {
@@ -186,6 +213,7 @@ pub fn account() -> Account {
         lock_mode: LockMode::Governance,
         lock_days: 365,
         destinations: BTreeMap::from([("forensics".to_owned(), forensics())]),
+        allowed: BTreeMap::from([("forensics".to_owned(), jurisdiction())]),
         transfer_key: None,
         recheck_seconds: 60,
     }
@@ -248,6 +276,7 @@ pub fn evidence(shared: bool) -> EvidenceSnapshotSpec {
         key_access: KeyAccess::Grant,
         share: if shared { vec![ShareWith { account_ref: "forensics".to_owned() }] } else { Vec::new() },
         verify: if shared { Verify::Digest } else { Verify::None },
+        copies: Vec::new(),
         retain_until: None,
         legal_hold: true,
         case_ref: None,

@@ -124,7 +124,7 @@ pub fn assert_witnessed(calls: &[Call], chains: &[Chain], kubernetes: Option<&Pr
 /// Whether an entry is the intent of a call: the same operation on the same thing.
 fn means(entry: &Value, call: &Call) -> bool {
     let effect = &entry["effect"];
-    let named = ["interface", "snapshot", "targetGroup", "group", "vpc", "key", "instance"]
+    let named = ["interface", "snapshot", "source", "targetGroup", "group", "vpc", "key", "instance"]
         .into_iter()
         .find_map(|name| effect[name].as_str());
     let same = effect_operation(effect).is_some_and(|operation| call.operation.starts_with(operation));
@@ -137,6 +137,7 @@ fn effect_operation(effect: &Value) -> Option<&str> {
         "AuthorizeRules" => "AuthorizeSecurityGroup",
         "RevokeRules" => "RevokeSecurityGroup",
         "ReplaceSecurityGroups" | "OpenForPulse" => "ModifyNetworkInterfaceAttribute",
+        "LockCopy" => "LockSnapshot",
         "ShareSnapshot" | "UnshareSnapshot" => "ModifySnapshotAttribute",
         same @ ("SetInstanceProtection" | "SetDesiredCapacity") => same,
         set if set.starts_with("Set") => "ModifyInstanceAttribute",

@@ -6,6 +6,7 @@
 //! for those; `SEQUESTER_SEED` to repeat a sample.
 
 use crate::chain::{Chain, assert_witnessed};
+use crate::copies::forensic_key;
 use crate::inventory::Inventory;
 use crate::scene::Scene;
 use crate::support::aws::REGION;
@@ -51,12 +52,12 @@ impl Point {
     fn in_each_mode(operation: &str, nth: u64) -> [Self; 3] {
         let read = match operation {
             RECORDS => "list custodyrecords",
-            "CreateSnapshots" => "DescribeSnapshots",
+            "CreateSnapshots" | "CopySnapshot" => "DescribeSnapshots",
             "LockSnapshot" => "DescribeLockedSnapshots",
             "ModifySnapshotAttribute" => "DescribeSnapshotAttribute",
             "ModifyNetworkInterfaceAttribute" => "DescribeNetworkInterfaces",
             "ModifyInstanceAttribute" => "DescribeInstanceAttribute",
-            "CreateGrant" => "ListGrants",
+            "CreateGrant" | "RevokeGrant" => "ListGrants",
             groups if groups.contains("SecurityGroup") => "DescribeSecurityGroups",
             other => panic!("which read shows {other}?"),
         };
@@ -74,6 +75,8 @@ struct Run {
     scene: Scene,
     kubernetes: Proxy,
     kubeconfig: PathBuf,
+    /// Of the copies.
+    key: String,
 }
 
 /// How a run ended.
@@ -85,11 +88,16 @@ struct End {
 impl Run {
     async fn new() -> Self {
         let scene = Scene::new("crash").await;
+        let (key, transfer) = (forensic_key(&scene, false).await, forensic_key(&scene, true).await);
+        let evidence = json!({
+            "destinations": [{"accountRef": scene.forensics_name(), "regions": [REGION]}], "transferKeyArn": transfer,
+        });
+        scene.declare_accounts(|account| account["spec"]["evidence"] = evidence).await;
         let kubernetes = scene.bed.kubernetes_proxy().await;
         let control_plane = &scene.bed.control_plane;
         let token = control_plane.service_account_token("sequester-system", "sequester").await;
         let kubeconfig = control_plane.kubeconfig_through(&kubernetes.url(), &scene.namespace, &token);
-        Self { scene, kubernetes, kubeconfig }
+        Self { scene, kubernetes, kubeconfig, key }
     }
 
     fn start(&self) -> Process {
@@ -101,8 +109,12 @@ impl Run {
             json!({"accountRef": self.scene.account_name(), "region": REGION, "instanceId": self.scene.host.instance});
         let spec = json!({
             "requestedBy": "alice", "title": "A web server mines coins", "severity": "Critical", "targets": [target],
-            // Reading changes nothing, and would take longer than all the rest.
-            "evidence": {"share": [{"accountRef": self.scene.forensics_name()}], "verify": "None"},
+            "evidence": {
+                // Reading changes nothing, and would take longer than all the rest.
+                "verify": "None",
+                "share": [{"accountRef": self.scene.forensics_name()}],
+                "copies": [{"accountRef": self.scene.forensics_name(), "region": REGION, "kmsKeyArn": self.key}],
+            },
         });
         self.scene.apply(Identity::Alice, "ForensicCase", CASE, spec).await.expect("apply the case");
     }
@@ -131,12 +143,15 @@ impl Run {
             let chain = Chain::read(scene, uid).await;
             chain.assert_sound();
             assert!(chain.facts("surplusSet").is_empty(), "a second set: {:#?}", chain.facts("surplusSet"));
+            assert!(chain.facts("copyFound").is_empty(), "a second copy: {:#?}", chain.facts("copyFound"));
             chains.push(chain);
         }
         assert_witnessed(&scene.proxy.calls(), &chains, Some(&self.kubernetes));
-        let sets =
-            scene.changes().iter().filter(|call| call.operation == "CreateSnapshots" && call.took_effect()).count();
-        assert_eq!(sets, 2, "one set a moment");
+        let took = |operation: &str| {
+            scene.changes().iter().filter(|call| call.operation == operation && call.took_effect()).count()
+        };
+        assert_eq!(took("CreateSnapshots"), 2, "one set a moment");
+        assert_eq!(took("CopySnapshot"), 8, "each volume once, and the one under the default key out of it first");
         End { inventory: Inventory::take(scene, &names).await, points: self.points() }
     }
 
@@ -187,7 +202,7 @@ async fn crashed(point: &Point, expected: &Inventory) -> bool {
     true
 }
 
-/// All of them, those of a name, or a sample that always has the set whose reply is lost.
+/// All of them, those of a name, or a sample that always has the set and the copy whose reply is lost.
 fn choose(points: &[(String, u64)]) -> (Vec<Point>, String) {
     let mut all: Vec<Point> = points.iter().flat_map(|(operation, nth)| Point::in_each_mode(operation, *nth)).collect();
     if let Ok(which) = std::env::var("SEQUESTER_CRASHES") {
@@ -197,7 +212,8 @@ fn choose(points: &[(String, u64)]) -> (Vec<Point>, String) {
     let given = std::env::var("SEQUESTER_SEED").ok().and_then(|seed| seed.parse().ok());
     let seed = given.unwrap_or_else(|| fastrand::u64(..));
     fastrand::Rng::with_seed(seed).shuffle(&mut all);
-    all.sort_by_key(|point| point.name() != "CreateSnapshots 1, applied, without a reply");
+    let always = ["CreateSnapshots 1, applied, without a reply", "CopySnapshot 2, applied, without a reply"];
+    all.sort_by_key(|point| !always.contains(&point.name().as_str()));
     all.truncate(SAMPLE);
     (all, format!("a sample; SEQUESTER_SEED={seed} repeats it"))
 }

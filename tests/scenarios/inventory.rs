@@ -14,6 +14,8 @@ pub struct Inventory {
     pub protections: BTreeMap<&'static str, String>,
     /// Each volume's snapshots: whose moment, state, lock, and how many accounts may use it.
     pub snapshots: Vec<Vec<String>>,
+    /// What the forensic account has: of whose moment and of which volume, state, lock.
+    pub copies: Vec<String>,
     /// Grants on the customer's key.
     pub grants: usize,
 }
@@ -44,9 +46,24 @@ impl Inventory {
             rules,
             protections: protections(aws, &scene.host.instance).await,
             snapshots,
+            copies: copies(scene, moments).await,
             grants: grants(aws, &scene.host.customer_key).await,
         }
     }
+}
+
+async fn copies(scene: &Scene, moments: &BTreeMap<String, String>) -> Vec<String> {
+    let aws = &scene.forensics.admin;
+    let all = ok(aws.ec2("DescribeSnapshots", &[("Owner.1", "self")]).await);
+    let mut lines = Vec::new();
+    for copy in tags(&all, "snapshotId") {
+        let described = ok(aws.ec2("DescribeSnapshots", &[("SnapshotId.1", copy)]).await);
+        let of = |volume: &&String| described.contains(&format!("<value>{volume}</value>"));
+        let volume = scene.host.volumes.iter().position(|volume| of(&volume));
+        lines.push(format!("{:?} {}", volume, snapshot_line(aws, copy, moments).await));
+    }
+    lines.sort();
+    lines
 }
 
 async fn snapshot_line(aws: &Aws, snapshot: &str, moments: &BTreeMap<String, String>) -> String {

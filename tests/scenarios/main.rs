@@ -12,6 +12,7 @@ mod accounts;
 mod approvals;
 mod balancers;
 mod case;
+mod copies;
 mod crash;
 mod custody;
 mod deletion;

@@ -1,5 +1,6 @@
 //! The shipped policies are what the controller needs, and nothing else. Every other scenario runs under them, too.
 
+use crate::copies::forensic_key;
 use crate::evidence_kept::{by_key, give_away, row};
 use crate::scene::{CLOSED, Scene, quarantine};
 use crate::support::aws::{REGION, ok};
@@ -127,12 +128,24 @@ async fn one_that_is_isolated(scene: &Scene) {
     release(scene, "web", host, json!({})).await;
 }
 
-/// A set that is shared and read, under a customer's key, too; somebody gives one of it away.
+/// A set that is copied, and one that is shared and read, under a customer's key, too; somebody gives one of it away.
 async fn one_that_is_kept(scene: &Scene) {
     let [plain, keyed, _] = by_key(scene).await;
     let image = Image::new(1);
     image.write([7], 0);
     scene.bed.emulator.bed_post(&format!("/bed/volumes/{keyed}"), &json!({"image": image.path})).await;
+    let (key, transfer) = (forensic_key(scene, false).await, forensic_key(scene, true).await);
+    let rules = json!({
+        "destinations": [{"accountRef": scene.forensics_name(), "regions": [REGION]}], "transferKeyArn": transfer,
+    });
+    scene.declare_accounts(|account| account["spec"]["evidence"] = rules).await;
+    crate::copies::ask(
+        scene,
+        "copies",
+        json!([{"accountRef": scene.forensics_name(), "region": REGION, "kmsKeyArn": key}]),
+    )
+    .await;
+    scene.until_true("EvidenceSnapshot", "copies", "Ready").await;
     evidence(scene, "disks").await;
     let object = scene.until_true("EvidenceSnapshot", "disks", "Ready").await;
     give_away(scene, row(&object, &plain)["snapshotId"].as_str().unwrap()).await;

@@ -30,6 +30,8 @@ const THROTTLED: &[&str] = &[
     "RequestLimitExceeded",
     "RequestThrottled",
     "RequestThrottledException",
+    // "For example, you might have too many snapshot copies in progress."
+    "ResourceLimitExceeded",
     "SlowDown",
     "SnapshotCreationPerVolumeRateExceeded",
     "ThrottledException",

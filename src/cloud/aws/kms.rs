@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use aws_sdk_kms::types::{GrantOperation, KeyManagerType, KeyState};
+use aws_sdk_kms::types::{DataKeySpec, GrantListEntry, GrantOperation, KeyManagerType, KeyState};
 
 use super::calls::{Order, Question};
 use super::errors::Fault;
@@ -17,6 +17,11 @@ use crate::playbook::seen::{Key, KeyManager, Read};
 
 const KEY: Question = ("DescribeKey", "kms:DescribeKey");
 const GRANTS: Question = ("ListGrants", "kms:ListGrants");
+
+const USE: Question = ("GenerateDataKeyWithoutPlaintext", "kms:GenerateDataKeyWithoutPlaintext");
+
+/// What KMS says of a key that the caller may not use now: no grant has its effect yet, or the key's state forbids it.
+const NOT_USABLE: [&str; 3] = ["AccessDeniedException", "DisabledException", "KMSInvalidStateException"];
 
 /// Keys asked about at the same time.
 const AT_ONCE: usize = 4;
@@ -46,8 +51,53 @@ async fn look(session: &Session, key: &KeyArn) -> Result<Key, Fault> {
     let enabled = metadata.and_then(|key| key.key_state()) == Some(&KeyState::Enabled);
     // What can't be used for sharing is said as such, also by who may not list its grants.
     let grants = if enabled && manager == KeyManager::Customer { grants? } else { grants.unwrap_or_default() };
-    let grants = grants.iter().filter_map(|grant| grant.name()).map(|name| text(Some(name), 256)).collect();
+    let named = |grant: &GrantListEntry| Some((text(Some(grant.name()?), 256), text(grant.grant_id(), 128)));
+    let grants = grants.iter().filter_map(named).collect();
     Ok(Key { manager, enabled, grants })
+}
+
+/// The keys without their grants, side by side.
+pub(super) async fn described(session: &Session, keys: BTreeSet<KeyArn>) -> BTreeMap<KeyArn, Read<Key>> {
+    let one = async |key: KeyArn| {
+        let asked_at = now();
+        let request = session.kms.describe_key().key_id(key.as_str());
+        let answer = session.ask(KEY, request.send()).await;
+        let known = answer.and_then(|answer| {
+            let metadata = answer.key_metadata();
+            let manager = match metadata.and_then(|key| key.key_manager()) {
+                Some(KeyManagerType::Aws) => KeyManager::Aws,
+                Some(KeyManagerType::Customer) => KeyManager::Customer,
+                _ => return Err(session.puzzled(KEY, "no key manager").into()),
+            };
+            let enabled = metadata.and_then(|key| key.key_state()) == Some(&KeyState::Enabled);
+            Ok(Key { manager, enabled, grants: BTreeMap::new() })
+        });
+        (key, read(asked_at, known))
+    };
+    side_by_side(AT_ONCE, keys.into_iter().map(one).collect()).await.into_iter().collect()
+}
+
+/// Whether the session's account may use these keys, of another account: KMS is asked with `DryRun`, which uses nothing, and
+/// answers with an error either way (reference, `GenerateDataKeyWithoutPlaintext`).
+pub(super) async fn usable(session: &Session, keys: BTreeSet<KeyArn>) -> BTreeMap<KeyArn, Read<bool>> {
+    let one = async |key: KeyArn| {
+        let asked_at = now();
+        let request = session
+            .kms
+            .generate_data_key_without_plaintext()
+            .key_id(key.as_str())
+            .key_spec(DataKeySpec::Aes256)
+            .dry_run(true);
+        let answer = match session.ask(USE, request.send()).await {
+            Ok(_) => Ok(true),
+            Err(Fault::Absent) => Ok(false),
+            Err(Fault::Failed(error)) if error.code == "DryRunOperationException" => Ok(true),
+            Err(Fault::Failed(error)) if NOT_USABLE.contains(&error.code.as_str()) => Ok(false),
+            Err(fault) => Err(fault),
+        };
+        (key, read(asked_at, answer))
+    };
+    side_by_side(AT_ONCE, keys.into_iter().map(one).collect()).await.into_iter().collect()
 }
 
 /// KMS `CreateGrant` for copying, named: the same name with the same parameters is the same grant (reference,
@@ -76,4 +126,18 @@ pub(super) async fn create_grant(
     let (answer, receipt) = order.send("CreateGrant", &mark, request.send()).await?;
     let id = text(answer.grant_id(), 128);
     Ok(Receipt { created: vec![Created::Grant { id, key: key.clone(), grantee: grantee.clone() }], ..receipt })
+}
+
+/// KMS `RevokeGrant`. One that is gone is a conflict, and the next look shows that it is.
+pub(super) async fn revoke_grant(order: &Order<'_>, key: &KeyArn, grant: &str) -> Result<Receipt, CloudError> {
+    let mark = order.mark();
+    let request = order
+        .session
+        .kms_once
+        .revoke_grant()
+        .key_id(key.as_str())
+        .grant_id(grant)
+        .customize()
+        .interceptor(mark.clone());
+    Ok(order.send("RevokeGrant", &mark, request.send()).await?.1)
 }

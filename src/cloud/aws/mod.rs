@@ -7,10 +7,12 @@ mod accounts;
 mod autoscaling;
 mod balancers;
 mod calls;
+mod copy_url;
 mod ebs_direct;
 mod ebs_image;
 mod ebs_rate;
 mod ec2_console;
+mod ec2_copies;
 mod ec2_evidence;
 mod ec2_groups;
 mod ec2_instances;
@@ -33,8 +35,9 @@ use aws_credential_types::provider::SharedCredentialsProvider;
 
 use super::blocks::{ReadError, Reading, Tell};
 use super::error::CloudError;
-use super::{Access, AskEvidence, AskQuarantine, Cloud, Place, Witness};
-use crate::api::ids::{KeyArn, SnapshotId};
+use super::{Access, AskCopies, AskEvidence, AskQuarantine, Cloud, Place, Witness};
+use crate::api::ids::{KeyArn, RegionName, SnapshotId};
+use crate::playbook::copies::CopiesSeen;
 use crate::playbook::effect::{Effect, Receipt};
 use crate::playbook::image::{Digests, ImageDigest};
 use crate::playbook::record::OperationId;
@@ -145,6 +148,10 @@ impl Cloud for Aws {
         self.digest_snapshot(place, snapshot, reading, from, tell).await
     }
 
+    async fn observe_copies(&self, place: &Place, ask: &AskCopies, source: Option<&RegionName>) -> CopiesSeen {
+        ec2_copies::look(&self.sessions, place, ask, source).await
+    }
+
     async fn perform(
         &self,
         place: &Place,
@@ -196,6 +203,7 @@ impl Cloud for Aws {
             }
             Effect::CreateGrant { key, name, grantee } => kms::create_grant(order, key, name, grantee).await,
             Effect::AutoScaling(change) => autoscaling::change(order, change).await,
+            Effect::Copying(change) => ec2_copies::change(order, change).await,
         }
     }
 }

@@ -108,6 +108,8 @@ pub(super) struct Session {
     pub(super) surveys: Surveys,
     /// Changes KMS: one attempt.
     pub(super) kms_once: aws_sdk_kms::Client,
+    /// What it signs with.
+    pub(super) credentials: Option<SharedCredentialsProvider>,
     /// AWS takes its credentials no more.
     ended: AtomicBool,
 }
@@ -247,6 +249,7 @@ impl Sessions {
             surveys: Surveys::default(),
             kms_once: aws_sdk_kms::Client::new(&once),
             access: access.clone(),
+            credentials: asking.credentials_provider(),
             ended: AtomicBool::new(false),
         }
     }

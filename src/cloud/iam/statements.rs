@@ -25,6 +25,12 @@ const SUBNETS: &str = "arn:{partition}:ec2:*:*:subnet/*";
 /// Of any account: where it is another one's, its own policy must allow it, too.
 const KEYS: &str = "arn:{partition}:kms:*:*:key/*";
 
+/// Of the accounts that evidence goes to.
+const DESTINATIONS_KEYS: &str = "arn:{partition}:kms:*:{destination}:key/*";
+const SHARING: &str = "https://docs.aws.amazon.com/ebs/latest/userguide/share-kms-key.html";
+
+const VIA_EC2: super::Condition = ("StringLike", "kms:ViaService", &["ec2.*.amazonaws.com*"]);
+const FOR_AWS: super::Condition = ("Bool", "kms:GrantIsForAWSResource", &["true"]);
 const BORN_OURS: super::Condition = ("Null", "aws:RequestTag/{operation}", &["false"]);
 const OURS: super::Condition = ("Null", "aws:ResourceTag/{operation}", &["false"]);
 const NOBODY_ADDED: super::Condition = ("Null", "ec2:Add/userId", &["true"]);
@@ -40,6 +46,7 @@ pub const READERS: &[(&str, &[Role])] = &[
     ("evidence", &[Responder]),
     ("blocks", &[Responder]),
     ("changed blocks", &[]),
+    ("copies", &[Forensics]),
 ];
 
 /// The other reads know no resource: AWS takes `*` for them alone.
@@ -52,6 +59,7 @@ pub const NARROW: &[Narrow] = &[
     },
     Narrow { sid: "LookAtSnapshots", actions: &["ec2:DescribeSnapshotAttribute"], on: &[SNAPSHOTS], when: &[] },
     Narrow { sid: "LookAtKeys", actions: &["kms:DescribeKey", "kms:ListGrants"], on: &[KEYS], when: &[] },
+    Narrow { sid: "AskForKeys", actions: &["kms:GenerateDataKeyWithoutPlaintext"], on: &[KEYS], when: &[] },
     // Who takes over the role reads what is evidence, and no other snapshot of the account.
     Narrow {
         sid: "ReadOurBlocks",
@@ -95,9 +103,78 @@ pub const STATEMENTS: &[Statement] = &[
         roles: &[Responder],
         actions: &["ec2:CreateTags"],
         on: &[GROUPS, SNAPSHOTS],
-        when: &[("StringEquals", "ec2:CreateAction", &["CreateSecurityGroup", "CreateSnapshots"]), BORN_OURS],
+        when: &[
+            ("StringEquals", "ec2:CreateAction", &["CreateSecurityGroup", "CreateSnapshots", "CopySnapshot"]),
+            BORN_OURS,
+        ],
         why: "AWS checks it where something is made with tags; what is there already can't be tagged",
         page: TAGGING,
+    },
+    Statement {
+        sid: "TagCopiesAtBirth",
+        roles: &[Forensics],
+        actions: &["ec2:CreateTags"],
+        on: &[SNAPSHOTS],
+        when: &[("StringEquals", "ec2:CreateAction", &["CopySnapshot"]), BORN_OURS],
+        why: "AWS checks it where a copy is made with tags; what is there already can't be tagged",
+        page: TAGGING,
+    },
+    Statement {
+        sid: "CopySnapshots",
+        roles: &[Responder, Forensics],
+        actions: &["ec2:CopySnapshot"],
+        on: &[SNAPSHOTS],
+        when: &[],
+        why: "copies evidence into the account: the forensic account's copies, and in the account of the hosts those of what is \
+              under the default aws/ebs key. AWS checks what is copied and the copy under the same kind of ARN, and knows no \
+              tags of the request for the first: bound to no tag",
+        page: EC2,
+    },
+    Statement {
+        sid: "UseKeysForCopies",
+        roles: &[Forensics],
+        actions: &["kms:Decrypt", "kms:ReEncryptFrom", "kms:ReEncryptTo"],
+        on: &[KEYS],
+        when: &[VIA_EC2],
+        why: "EBS reads the source under its key, by the grant of that account, and writes the copy under ours",
+        page: SHARING,
+    },
+    Statement {
+        sid: "LetEbsUseKeysForCopies",
+        roles: &[Forensics],
+        actions: &["kms:CreateGrant"],
+        on: &[KEYS],
+        when: &[FOR_AWS],
+        why: "EBS keeps the key of a copy for as long as it makes it, by a grant that it makes for itself alone",
+        page: SHARING,
+    },
+    Statement {
+        sid: "UseTransferKey",
+        roles: &[Responder],
+        actions: &["kms:Decrypt", "kms:GenerateDataKeyWithoutPlaintext", "kms:ReEncryptFrom", "kms:ReEncryptTo"],
+        on: &[DESTINATIONS_KEYS],
+        when: &[VIA_EC2],
+        why: "copies what is under the default aws/ebs key under `evidence.transferKeyArn`, whose own policy must allow it, too",
+        page: SHARING,
+    },
+    Statement {
+        sid: "LetEbsUseTransferKey",
+        roles: &[Responder],
+        actions: &["kms:CreateGrant"],
+        on: &[DESTINATIONS_KEYS],
+        when: &[FOR_AWS],
+        why: "EBS keeps the transfer key for as long as it makes the copy, by a grant that it makes for itself alone",
+        page: SHARING,
+    },
+    Statement {
+        sid: "RevokeGrants",
+        roles: &[Responder],
+        actions: &["kms:RevokeGrant"],
+        on: &[KEYS],
+        when: &[],
+        why: "takes the key of the source back from who has a copy of its own. AWS knows no key that tells a grant from another: \
+              bound to none",
+        page: KMS,
     },
     Statement {
         sid: "OpenOurGroup",
@@ -158,7 +235,7 @@ pub const STATEMENTS: &[Statement] = &[
     },
     Statement {
         sid: "LockOurSnapshots",
-        roles: &[Responder],
+        roles: &[Responder, Forensics],
         actions: &["ec2:LockSnapshot"],
         on: &[SNAPSHOTS],
         when: &[OURS],

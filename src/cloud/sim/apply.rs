@@ -68,7 +68,9 @@ impl World {
                 })
             }
             Effect::CreateSnapshots { .. } => self.create_snapshots(&refuse, effect, operation),
-            Effect::LockSnapshot { snapshot, mode, until } => self.lock(&refuse, snapshot, *mode, *until),
+            Effect::LockSnapshot { snapshot, mode, until } => {
+                self.exhibit(&refuse, snapshot).and_then(|exhibit| lock(&refuse, exhibit, *mode, *until))
+            }
             Effect::ShareSnapshot { snapshot, accounts } => self.share(&refuse, snapshot, accounts),
             Effect::UnshareSnapshot { snapshot, accounts, public } => self.exhibit(&refuse, snapshot).map(|exhibit| {
                 exhibit
@@ -78,11 +80,12 @@ impl World {
             }),
             Effect::CreateGrant { key, name, grantee } => self.grant(&refuse, key, name, grantee),
             Effect::AutoScaling(change) => self.change_fleet(&refuse, change),
+            Effect::Copying(change) => self.change_copies(&refuse, change, operation),
         }?;
         Ok(Receipt { request_id: None, server_date: None, created })
     }
 
-    fn next(&mut self) -> u32 {
+    pub(super) fn next(&mut self) -> u32 {
         self.made += 1;
         self.made
     }
@@ -97,8 +100,11 @@ impl World {
         }
     }
 
+    /// A snapshot of this account, or a copy in it.
     fn exhibit(&mut self, refuse: &Refuser, id: &SnapshotId) -> Result<&mut Exhibit, CloudError> {
-        self.snapshots.get_mut(id).ok_or_else(|| refuse.conflict("InvalidSnapshot.NotFound"))
+        let own = self.copies.iter_mut().filter(|(at, _)| at.account == self.account).flat_map(|(_, copies)| copies);
+        let found = self.snapshots.iter_mut().chain(own).find(|(found, _)| *found == id).map(|(_, exhibit)| exhibit);
+        found.ok_or_else(|| refuse.conflict("InvalidSnapshot.NotFound"))
     }
 
     /// A name is taken once in a network; a new group lets everything out, and bears the operation from birth.
@@ -222,21 +228,6 @@ impl World {
         Ok(created)
     }
 
-    /// Governance can be changed by who may; compliance can only be extended.
-    fn lock(&mut self, refuse: &Refuser, id: &SnapshotId, mode: LockMode, until: Time) -> Done {
-        let exhibit = self.exhibit(refuse, id)?;
-        if exhibit.snapshot.state == SnapshotState::Error {
-            return Err(refuse.conflict("IncorrectState"));
-        }
-        if let Some(Lock { mode: LockMode::Compliance, until: ends }) = &exhibit.lock
-            && (mode == LockMode::Governance || ends.is_some_and(|ends| until < ends))
-        {
-            return Err(refuse.invalid("InvalidRequest", "a compliance lock can only be extended"));
-        }
-        exhibit.lock = Some(Lock { mode, until: Some(until) });
-        Ok(Vec::new())
-    }
-
     fn share(&mut self, refuse: &Refuser, id: &SnapshotId, accounts: &BTreeSet<AccountId>) -> Done {
         let key = self.exhibit(refuse, id)?.snapshot.key.clone();
         if key.and_then(|key| self.keys.get(&key)).is_some_and(|key| key.manager == KeyManager::Aws) {
@@ -256,9 +247,23 @@ impl World {
         if !key.enabled {
             return Err(refuse.conflict("KMSInvalidStateException"));
         }
-        key.grants.insert(name.to_owned());
+        key.grants.insert(name.to_owned(), format!("grant-{name}"));
         Ok(vec![Created::Grant { id: format!("grant-{name}"), key: arn.clone(), grantee: grantee.clone() }])
     }
+}
+
+/// Governance can be changed by who may; compliance can only be extended.
+pub(super) fn lock(refuse: &Refuser, exhibit: &mut Exhibit, mode: LockMode, until: Time) -> Done {
+    if exhibit.snapshot.state == SnapshotState::Error {
+        return Err(refuse.conflict("IncorrectState"));
+    }
+    if let Some(Lock { mode: LockMode::Compliance, until: ends }) = &exhibit.lock
+        && (mode == LockMode::Governance || ends.is_some_and(|ends| until < ends))
+    {
+        return Err(refuse.invalid("InvalidRequest", "a compliance lock can only be extended"));
+    }
+    exhibit.lock = Some(Lock { mode, until: Some(until) });
+    Ok(Vec::new())
 }
 
 /// Refuses in the name of an operation.
@@ -277,6 +282,10 @@ impl Refuser {
 
     pub(super) fn conflict(&self, code: &str) -> CloudError {
         self.because(ErrorClass::Conflict, code, "")
+    }
+
+    pub(super) fn throttled(&self, code: &str) -> CloudError {
+        self.because(ErrorClass::Throttled, code, "")
     }
 
     pub(super) fn invalid(&self, code: &str, message: &str) -> CloudError {

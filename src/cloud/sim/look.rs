@@ -89,7 +89,7 @@ impl World {
         let permissions = ask
             .permissions
             .iter()
-            .map(|id| (id.clone(), maybe(now, self.snapshots.get(id).map(|exhibit| exhibit.permissions.clone()))))
+            .map(|id| (id.clone(), maybe(now, self.exhibited(id).map(|exhibit| exhibit.permissions.clone()))))
             .collect();
         EvidenceSeen {
             instance: match &ask.instance {

@@ -6,6 +6,7 @@
 mod apply;
 mod balancers;
 mod bytes;
+mod copies;
 mod faults;
 mod fleets;
 mod look;
@@ -22,8 +23,9 @@ pub use world::{Disk, Exhibit, Host, Port, UNPROTECTED, World};
 
 use super::blocks::{Advance, ReadError, Reading, Tell};
 use super::error::CloudError;
-use super::{Access, AskEvidence, AskQuarantine, Cloud, Place, Witness};
-use crate::api::ids::SnapshotId;
+use super::{Access, AskCopies, AskEvidence, AskQuarantine, Cloud, Place, Witness};
+use crate::api::ids::{RegionName, SnapshotId};
+use crate::playbook::copies::{CopiesSeen, Destination};
 use crate::playbook::effect::{Effect, Receipt};
 use crate::playbook::image::{Digests, ImageDigest};
 use crate::playbook::record::OperationId;
@@ -243,6 +245,12 @@ impl Cloud for SimCloud {
             }
             (_, digested) => digested,
         }
+    }
+
+    async fn observe_copies(&self, place: &Place, ask: &AskCopies, _source: Option<&RegionName>) -> CopiesSeen {
+        let now = (self.clock)();
+        let at = Destination { account: place.access.account.clone(), region: place.region.clone() };
+        self.lock().shown().see_copies(&at, ask, now)
     }
 
     async fn perform(

@@ -11,6 +11,7 @@ use crate::api::ids::{
 use crate::playbook::attribute::{Attribute, Value};
 use crate::playbook::auto_scaling::{membership_value, size_value};
 use crate::playbook::balancers;
+use crate::playbook::copies::Destination;
 use crate::playbook::seen::{
     Instance, Interface, Key, Lock, Protections, SecurityGroup, ShutdownBehavior, Snapshot, SnapshotState, Surroundings,
 };
@@ -32,13 +33,15 @@ pub struct World {
     pub volumes: BTreeMap<VolumeId, Disk>,
     /// Snapshots.
     pub snapshots: BTreeMap<SnapshotId, Exhibit>,
+    /// Copies, in other accounts and Regions or in this one.
+    pub copies: BTreeMap<Destination, BTreeMap<SnapshotId, Exhibit>>,
     /// Target groups.
     pub target_groups: BTreeMap<TargetGroupArn, Registrations>,
     /// Classic load balancers, each with its instances.
     pub classic_load_balancers: BTreeMap<LoadBalancerName, BTreeSet<InstanceId>>,
     /// Auto Scaling groups, by name.
     pub fleets: BTreeMap<String, Fleet>,
-    /// Keys, each with the names of its grants.
+    /// Keys of all accounts, each with its grants.
     pub keys: BTreeMap<KeyArn, Key>,
     /// Snapshots whose blocks are not what their checksums say.
     pub corrupt: BTreeSet<SnapshotId>,
@@ -105,6 +108,7 @@ impl World {
             groups: BTreeMap::new(),
             volumes: BTreeMap::new(),
             snapshots: BTreeMap::new(),
+            copies: BTreeMap::new(),
             target_groups: BTreeMap::new(),
             classic_load_balancers: BTreeMap::new(),
             fleets: BTreeMap::new(),
@@ -209,7 +213,9 @@ impl World {
 
     /// AWS has uploaded every block of what was pending.
     pub fn complete_snapshots(&mut self) {
-        for exhibit in self.snapshots.values_mut().filter(|e| e.snapshot.state == SnapshotState::Pending) {
+        let copies = self.copies.values_mut().flat_map(BTreeMap::values_mut);
+        for exhibit in self.snapshots.values_mut().chain(copies).filter(|e| e.snapshot.state == SnapshotState::Pending)
+        {
             exhibit.snapshot.state = SnapshotState::Completed;
             exhibit.snapshot.progress = 100;
         }

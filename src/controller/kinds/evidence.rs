@@ -8,6 +8,7 @@ use serde_json::Value as Json;
 use super::super::cluster::meta_time;
 use super::super::context::Context;
 use super::super::kind::{Kind, Site, Told};
+use super::evidence_copies::{copies, counted};
 use crate::api::conditions::{Condition, Reason};
 use crate::api::evidence_snapshot::{self as api, EvidenceSnapshotStatus, EvidenceSnapshotSummary, SnapshotStatus};
 use crate::api::exhibits::DigestStatus;
@@ -67,32 +68,42 @@ impl Kind for EvidenceSnapshot {
         ctx: &Context<C>,
         object: &Self::Object,
         place: Option<&Place>,
-        _account: &Account,
+        account: &Account,
         record: &Record,
     ) -> EvidenceSeen {
         let Some(place) = place else { return EvidenceSeen::nothing() };
         let source = &object.spec.source.instance;
         let isolated_at = ctx.contained_at(object.namespace().as_deref(), &source.instance_id);
-        let (evidence, bytes) = (AskEvidence::about(&object.spec, record), AskDigests::about(&object.spec, record));
+        let (spec, uid) = (&object.spec, object.uid().unwrap_or_default());
+        let (evidence, bytes) = (AskEvidence::about(spec, account, record), AskDigests::about(spec, record));
         let reading = async {
             // Who does not know the chain yet does not know what is to be read: what is under way goes on.
             match record.opened {
-                Some(_) => ctx.digest(&object.uid().unwrap_or_default(), place, &bytes).await,
+                Some(_) => ctx.digest(&uid, place, &bytes).await,
                 None => BTreeMap::new(),
             }
         };
         let (seen, digests) = tokio::join!(ctx.cloud.observe_evidence(place, &evidence), reading);
-        EvidenceSeen { isolated_at, digests, ..seen }
+        let copies = ctx.observe_copies(&uid, place, spec, account, record, &seen).await;
+        EvidenceSeen { isolated_at, digests, copies, ..seen }
     }
 
     async fn perform<C: Cloud>(
         ctx: &Context<C>,
-        _object: &Self::Object,
+        object: &Self::Object,
         place: Option<&Place>,
         sending: &Sending<Effect>,
         witness: Option<&Witness>,
     ) -> Result<Receipt, CloudError> {
-        super::super::perform::aws(ctx, place, sending, witness).await
+        let place = match place {
+            Some(own) => Some(ctx.place_of(&object.uid().unwrap_or_default(), own, &sending.order.change).await?),
+            None => None,
+        };
+        super::super::perform::aws(ctx, place.as_ref(), sending, witness).await
+    }
+
+    fn remember<C: Cloud>(ctx: &Context<C>, object: &Self::Object, record: &Record) {
+        ctx.copying.note(&object.uid().unwrap_or_default(), Some(record));
     }
 
     fn status(told: Told<'_, Self>) -> Json {
@@ -118,14 +129,18 @@ impl Kind for EvidenceSnapshot {
         let verified = snapshots.iter().filter(|s| s.digest.is_some()).count();
         let read = read(&snapshots);
         let shared = snapshots.iter().filter(|s| !s.shared_with.is_empty()).count();
+        let copies = copies(&told);
         let summary = EvidenceSnapshotSummary {
+            copied: counted(&told, &copies),
             instance: told.instance(),
             account: told.account.id.to_string(),
             volumes: count(completed, "VolumesSnapshotted"),
             locked: count(locked, "Locked"),
             shared: match told.step("Shared").and_then(|step| step.state.as_ref()) {
-                Some(State::Done(_)) if told.spec.share.is_empty() => "nobody".to_owned(),
-                _ if told.spec.share.is_empty() => "-".to_owned(),
+                Some(State::Done(_)) if told.spec.share.is_empty() && told.spec.copies.is_empty() => {
+                    "nobody".to_owned()
+                }
+                _ if told.spec.share.is_empty() && told.spec.copies.is_empty() => "-".to_owned(),
                 _ => count(shared, "Shared"),
             },
             verified: match told.step("Verified").and_then(|step| step.state.as_ref()) {
@@ -142,6 +157,7 @@ impl Kind for EvidenceSnapshot {
             summary,
             plan: super::plan_status(&told),
             snapshots,
+            copies,
             evidence_safe_at: told.record.preserved_at.map(meta_time),
             // Once the chain says that it stands, lifting it is no more than a wish.
             legal_hold: Some(told.spec.legal_hold || told.record.legal_hold.is_some()),

@@ -96,6 +96,7 @@ pub fn declared(view: &View<'_, ForensicCase>) -> Vec<(String, ChildKind)> {
                     key_access: evidence.key_access,
                     share: evidence.share.clone(),
                     verify: evidence.verify,
+                    copies: evidence.copies.clone(),
                     retain_until: evidence.retain_until.clone(),
                     legal_hold: evidence.legal_hold,
                     case_ref: case_ref.clone(),
@@ -281,6 +282,7 @@ fn stands(child: &Child, wish: &ChildKind) -> bool {
         (ChildKind::Evidence(has), ChildKind::Evidence(wants)) => {
             has.share == wants.share
                 && has.verify == wants.verify
+                && has.copies == wants.copies
                 && has.lock == wants.lock
                 && has.retain_until == wants.retain_until
                 && has.legal_hold == wants.legal_hold

@@ -50,7 +50,7 @@ const DAY: i64 = 86_400;
 const RENEWED: i64 = 7 * DAY;
 
 /// What one snapshot's lock must be.
-enum Due {
+pub(super) enum Due {
     /// Locked until then, or longer.
     Until(Time),
     /// The declared date is over, and the snapshot was never locked.
@@ -60,7 +60,7 @@ enum Due {
 }
 
 /// The date that is due for one snapshot, given what AWS shows.
-fn due(view: &View<'_, EvidenceSnapshot>, id: &SnapshotId, lock: Option<&Lock>, wish: Time) -> Due {
+pub(super) fn due(view: &View<'_, EvidenceSnapshot>, id: &SnapshotId, lock: Option<&Lock>, wish: Time) -> Due {
     let (now, period) = (view.now.as_second(), i64::from(view.account.lock_days) * DAY);
     let retained = view.spec.retain_until.as_ref().is_some_and(|until| until.0 > view.now);
     let held = view.spec.legal_hold || view.record.legal_hold.is_some() || retained;
@@ -167,7 +167,7 @@ fn next(view: &View<'_, EvidenceSnapshot>) -> Turn<EvidenceSnapshot> {
 
 /// A compliance lock is at least as strong as a governance one; a later date as an earlier one. A pending
 /// snapshot's lock shows no date when it was given a duration.
-fn suffices(lock: &Lock, mode: LockMode, until: Time) -> bool {
+pub(super) fn suffices(lock: &Lock, mode: LockMode, until: Time) -> bool {
     let strong = lock.mode == mode || lock.mode == LockMode::Compliance;
     strong && lock.until.is_none_or(|ends| ends.as_second() >= until.as_second())
 }

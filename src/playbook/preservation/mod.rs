@@ -1,5 +1,8 @@
 //! Evidence that stays what it was.
 
+pub mod copy_and_reencrypt;
+mod copy_requests;
+mod copy_sources;
 pub mod lock_snapshots;
 pub mod share_snapshots;
 pub mod snapshot_volumes;

@@ -11,6 +11,7 @@ use crate::api::ids::{AccountId, KeyArn, SnapshotId};
 use crate::playbook::EvidenceSnapshot;
 use crate::playbook::attribute::Value;
 use crate::playbook::containment::isolate::{failed, unread};
+use crate::playbook::copies::{needs_key, readers, standing, transfer_to};
 use crate::playbook::effect::Effect;
 use crate::playbook::plan::PlanLine;
 use crate::playbook::record::Fact;
@@ -64,8 +65,7 @@ fn next(view: &View<'_, EvidenceSnapshot>) -> Turn<EvidenceSnapshot> {
     };
     let Some(seen) = view.seen.snapshots.value() else { return unread(&view.seen.snapshots) };
     let destinations = &view.account.destinations;
-    let wish: BTreeSet<AccountId> =
-        view.spec.share.iter().filter_map(|share| destinations.get(&share.account_ref).cloned()).collect();
+    let wish = readers(view);
     let refused: Vec<&str> = view.spec.share.iter().map(|share| share.account_ref.as_str()).collect();
     let refused: Vec<&str> = refused.into_iter().filter(|name| !destinations.contains_key(*name)).collect();
 
@@ -107,6 +107,10 @@ impl Sharing {
                 }
                 self.compare_behind(view, id, wish, wish, &lacking);
             }
+            Access::Never(Reason::DefaultKey, _) if transfer_to(view).is_some() => {
+                self.compare(view, id, &nobody, wish);
+                self.share_transfer(view, id, wish);
+            }
             // Nobody is added, and strangers go all the same.
             Access::Never(reason, message) => {
                 self.facts.extend(give_up(view, id, &message));
@@ -118,6 +122,17 @@ impl Sharing {
                 self.unread.extend(failure.map(|failure| failed::<EvidenceSnapshot>(failure).state));
                 self.open += 1;
                 self.compare(view, id, &nobody, wish);
+            }
+        }
+    }
+
+    /// Its copy under the transfer key is shared in its place.
+    fn share_transfer(&mut self, view: &View<'_, EvidenceSnapshot>, id: &SnapshotId, wish: &BTreeSet<AccountId>) {
+        match transfer_to(view).and_then(|own| standing(view.record, &own, id)) {
+            Some(copy) => self.compare(view, copy, wish, wish),
+            None => {
+                self.open += 1;
+                self.parts.push(part(id, "Sharing", "waits for its copy under the transfer key".to_owned()));
             }
         }
     }
@@ -236,7 +251,7 @@ fn list(accounts: &BTreeSet<AccountId>) -> String {
 }
 
 /// By the prefix that the set was taken with: a grant is found by its name, and the account's prefix may change.
-fn grant_name(view: &View<'_, EvidenceSnapshot>, grantee: &AccountId) -> String {
+pub(super) fn grant_name(view: &View<'_, EvidenceSnapshot>, grantee: &AccountId) -> String {
     let made = view.record.set.as_ref().and_then(|(id, _)| view.record.operations.get(id));
     let prefix = match made.map(|operation| &operation.effect) {
         Some(Effect::CreateSnapshots { tag_prefix, .. }) => tag_prefix,
@@ -267,7 +282,8 @@ fn access<'a>(view: &'a View<'_, EvidenceSnapshot>, snapshot: &'a Snapshot, wish
             key,
             lacking: wish
                 .iter()
-                .filter(|grantee| !value.grants.contains(&grant_name(view, grantee)))
+                .filter(|grantee| needs_key(view, grantee, &snapshot.id))
+                .filter(|grantee| !value.grants.contains_key(&grant_name(view, grantee)))
                 .cloned()
                 .collect(),
         },

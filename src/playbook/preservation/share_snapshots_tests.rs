@@ -67,7 +67,7 @@ fn keys_decide_what_can_be_shared() {
     finish(&mut bench);
     assert_eq!((permissions(&bench, 0).len(), permissions(&bench, 1).len(), permissions(&bench, 2).len()), (0, 1, 1));
     let grants = &bench.world.keys[&customer].grants;
-    assert_eq!(grants.iter().collect::<Vec<_>>(), ["ops-uid-1-444455556666"]);
+    assert_eq!(grants.keys().collect::<Vec<_>>(), ["ops-uid-1-444455556666"]);
     let State::Skipped(refusal) = bench.state("Shared").unwrap() else { panic!() };
     assert_eq!(refusal.reason, Reason::DefaultKey);
     assert_eq!(bench.facts().filter(|fact| matches!(fact, Fact::GaveUp { .. })).count(), 1, "said once");

@@ -29,10 +29,10 @@ pub const STEP: Step<EvidenceSnapshot> = Step {
     preview: |_| vec![PlanLine::about("take one crash-consistent snapshot set of all volumes")],
 };
 
-/// A complete, locked set stands: what "evidence is safe" means.
+/// A complete, locked set stands, and every declared copy: what "evidence is safe" means.
 pub const PRESERVED: Step<EvidenceSnapshot> = Step {
     name: "Preserved",
-    after: &["VolumesSnapshotted", "Locked"],
+    after: &["VolumesSnapshotted", "Locked", "Copied"],
     wanted: |_| true,
     needs: None,
     next: preserved,

@@ -7,7 +7,7 @@ use crate::api::evidence_snapshot::EvidenceSnapshotSpec;
 use crate::api::quarantine::{Level, QuarantineSpec};
 use crate::cloud::error::ErrorClass;
 use crate::cloud::sim::World;
-use crate::cloud::{AskDigests, AskEvidence, AskQuarantine};
+use crate::cloud::{AskCopies, AskDigests, AskEvidence, AskQuarantine};
 use crate::playbook::approval::Candidate;
 use crate::playbook::chain::{self, Writer};
 use crate::playbook::decide::{Plan, decide};
@@ -35,9 +35,12 @@ impl Watched for Quarantine {
 impl Watched for EvidenceSnapshot {
     const KIND: &'static str = "EvidenceSnapshot";
 
-    fn look(world: &World, spec: &EvidenceSnapshotSpec, _: &Account, record: &Record, now: Time) -> EvidenceSeen {
-        let digests = world.see_digests(&AskDigests::about(spec, record), now);
-        EvidenceSeen { digests, ..world.see_evidence(&AskEvidence::about(spec, record), now) }
+    fn look(world: &World, spec: &EvidenceSnapshotSpec, account: &Account, record: &Record, now: Time) -> EvidenceSeen {
+        let mut seen = world.see_evidence(&AskEvidence::about(spec, account, record), now);
+        let asked = AskCopies::about(spec, account, record, &seen);
+        seen.copies = asked.iter().map(|(at, ask)| (at.clone(), world.see_copies(at, ask, now))).collect();
+        seen.digests = world.see_digests(&AskDigests::about(spec, record), now);
+        seen
     }
 }
 

@@ -12,7 +12,7 @@ use super::record::Record;
 use super::seen::{
     AttachedVolume, Direction, Instance, InstanceState, Interface, Key, KeyManager, Peer, Rule, SecurityGroup,
 };
-use super::step::{Account, Limits, Subject};
+use super::step::{Account, Jurisdiction, Limits, Subject};
 use crate::api::approval::{Action, Decision};
 use crate::api::auto_scaling::AutoScaling;
 use crate::api::aws_account::{LockMode, Partition};
@@ -75,7 +75,7 @@ pub fn key(n: usize) -> KeyArn {
 }
 
 pub fn key_of(manager: KeyManager) -> Key {
-    Key { manager, enabled: true, grants: BTreeSet::new() }
+    Key { manager, enabled: true, grants: BTreeMap::new() }
 }
 
 pub fn place() -> Place {
@@ -110,9 +110,14 @@ pub fn account() -> Account {
         lock_mode: LockMode::Governance,
         lock_days: 365,
         destinations: BTreeMap::from([("forensics".to_owned(), forensics_id())]),
+        allowed: BTreeMap::from([("forensics".to_owned(), forensics())]),
         transfer_key: None,
         recheck_seconds: 60,
     }
+}
+
+pub fn forensics() -> Jurisdiction {
+    Jurisdiction { account: forensics_id(), regions: vec![region()], tag_prefix: "vault".to_owned() }
 }
 
 pub fn limits() -> Limits {
@@ -205,6 +210,7 @@ pub fn evidence_spec() -> EvidenceSnapshotSpec {
         key_access: KeyAccess::Grant,
         share: Vec::new(),
         verify: Verify::Digest,
+        copies: Vec::new(),
         retain_until: None,
         legal_hold: true,
         case_ref: None,

@@ -23,8 +23,15 @@ pub(super) fn of(call: &Call, tags: &Tags) -> Vec<Ask> {
         ("ec2", operation) => of.ec2(operation),
         ("autoscaling", operation) => vec![of.autoscaling(operation)],
         ("elasticloadbalancing", operation) => vec![of.balancers(operation)],
-        ("kms", operation @ ("DescribeKey" | "ListGrants" | "CreateGrant")) => vec![of.kms(operation)],
         ("ebs", operation) => of.blocks(operation),
+        (
+            "kms",
+            operation @ ("DescribeKey"
+            | "ListGrants"
+            | "CreateGrant"
+            | "RevokeGrant"
+            | "GenerateDataKeyWithoutPlaintext"),
+        ) => vec![of.kms(operation)],
         ("sts", "GetCallerIdentity") => vec![of.plain("GetCallerIdentity")],
         _ => vec![of.unknown()],
     }
@@ -89,6 +96,12 @@ impl Of<'_> {
                 let mut all = self.each(operation, "instance", &values(call, "InstanceSpecification.InstanceId"));
                 all.extend(self.each(operation, "volume", &["vol-00000000"]));
                 all.extend(self.made(operation, "snapshot"));
+                all
+            }
+            "CopySnapshot" => {
+                let mut all = self.each(operation, "snapshot", &values(call, "SourceSnapshotId"));
+                all.extend(self.made(operation, "snapshot"));
+                all.extend(self.keys_of_ebs());
                 all
             }
             "LockSnapshot" => self.with_tags(self.each(operation, "snapshot", &values(call, "SnapshotId"))),
@@ -184,6 +197,30 @@ impl Of<'_> {
         add(all, "kms:GrantOperations", &values(self.call, "Operations."));
         add(all, "kms:GranteePrincipal", &values(self.call, "GranteePrincipal"));
         ask
+    }
+
+    /// What EBS does with the key of a copy on the caller's behalf (EBS guide, sharing the KMS key). The source's is not
+    /// in the call.
+    fn keys_of_ebs(&self) -> Vec<Ask> {
+        let actions = [
+            "CreateGrant",
+            "Decrypt",
+            "DescribeKey",
+            "GenerateDataKeyWithoutPlaintext",
+            "ReEncryptFrom",
+            "ReEncryptTo",
+        ];
+        let via = format!("ec2.{}.amazonaws.com", self.call.region);
+        let of = |key: &str| {
+            actions.map(|action| {
+                let (action, resource) = (format!("kms:{action}"), key.to_owned());
+                let mut ask = Ask { action, resource, keys: BTreeMap::new() };
+                add(std::slice::from_mut(&mut ask), "kms:ViaService", &[&via]);
+                add(std::slice::from_mut(&mut ask), "kms:GrantIsForAWSResource", &["true"]);
+                ask
+            })
+        };
+        values(self.call, "KmsKeyId").into_iter().flat_map(of).collect()
     }
 
     /// An action that knows no resource.

@@ -104,7 +104,7 @@ impl Condition {
             None => (Set::Single, operator),
         };
         let operator = match plain {
-            "StringEquals" => Operator::StringEquals,
+            "StringEquals" | "Bool" => Operator::StringEquals,
             "StringLike" => Operator::StringLike,
             "Null" if set == Set::Single => Operator::Null,
             _ => panic!("condition operator {operator}"),

@@ -1,0 +1,137 @@
+//! Copies of snapshots: what CopySnapshot does, and what is shown where they lie.
+
+use std::collections::BTreeSet;
+
+use super::apply::{Done, Refuser};
+use super::world::{Exhibit, World};
+use crate::api::aws_account::LockMode;
+use crate::api::ids::{KeyArn, SnapshotId, VolumeId};
+use crate::cloud::{AskCopies, operation_tag};
+use crate::playbook::Time;
+use crate::playbook::copies::{AT_ONCE, CopiesSeen, Destination};
+use crate::playbook::copy_change::{Copy, CopyChange};
+use crate::playbook::effect::Created;
+use crate::playbook::record::OperationId;
+use crate::playbook::seen::{KeyManager, Read, Snapshot, SnapshotState};
+
+impl World {
+    pub(super) fn change_copies(&mut self, refuse: &Refuser, change: &CopyChange, operation: &OperationId) -> Done {
+        match change {
+            CopyChange::CopySnapshot { .. } => self.copy_snapshot(refuse, change, operation),
+            CopyChange::LockCopy { destination, snapshot, mode, until } => {
+                self.lock_copy(refuse, destination, snapshot, *mode, *until)
+            }
+            CopyChange::RevokeGrant { key, grant, .. } => {
+                let key = self.keys.get_mut(key).ok_or_else(|| refuse.conflict("NotFoundException"))?;
+                let before = key.grants.len();
+                key.grants.retain(|_, id| id != grant);
+                if key.grants.len() == before { Err(refuse.conflict("NotFoundException")) } else { Ok(Vec::new()) }
+            }
+        }
+    }
+
+    /// Each call that is applied makes a copy of its own. AWS looks at keys late: a copy under a key that can't be used
+    /// ends in `error` (EC2 reference, `CopySnapshot`).
+    fn copy_snapshot(&mut self, refuse: &Refuser, change: &CopyChange, operation: &OperationId) -> Done {
+        let CopyChange::CopySnapshot { destination, source, of, key, tags, tag_prefix, .. } = change else {
+            return Err(refuse.invalid("InvalidAction", "not this call"));
+        };
+        let own = self.copies.iter().filter(|(at, _)| at.account == self.account).flat_map(|(_, copies)| copies);
+        let readable = |exhibit: &&Exhibit| {
+            destination.account == self.account || exhibit.permissions.contains(destination.account.as_str())
+        };
+        let found = self.snapshots.iter().chain(own).find(|(id, _)| *id == source).map(|(_, exhibit)| exhibit);
+        let found = found.filter(readable).ok_or_else(|| refuse.conflict("InvalidSnapshot.NotFound"))?.snapshot.clone();
+        if found.state != SnapshotState::Completed {
+            return Err(refuse.conflict("IncorrectState"));
+        }
+        let there = self.copies.get(destination).into_iter().flatten();
+        if there.filter(|(_, exhibit)| exhibit.snapshot.state == SnapshotState::Pending).count() >= AT_ONCE {
+            return Err(refuse.throttled("ResourceLimitExceeded"));
+        }
+        let usable =
+            found.key.as_ref().is_none_or(|key| self.may_use(destination, key)) && self.may_use(destination, key);
+        let call = self.next();
+        let number = self.next();
+        let id = SnapshotId::parse(&format!("snap-{number:08x}")).map_err(|e| refuse.invalid("Id", &e.to_string()))?;
+        let mut tags = tags.clone();
+        tags.insert(operation_tag(tag_prefix), operation.0.clone());
+        let snapshot = Snapshot {
+            id: id.clone(),
+            volume: VolumeId::parse("vol-ffffffff").map_err(|e| refuse.invalid("Id", &e.to_string()))?,
+            operation: Some(operation.0.clone()),
+            state: if usable { SnapshotState::Pending } else { SnapshotState::Error },
+            state_message: (!usable).then(|| "Given key ID is not accessible".to_owned()),
+            progress: 0,
+            size_gib: found.size_gib,
+            key: Some(key.clone()),
+        };
+        let exhibit = Exhibit { snapshot, tags, call, lock: None, permissions: BTreeSet::new() };
+        self.copies.entry(destination.clone()).or_default().insert(id.clone(), exhibit);
+        Ok(vec![Created::Copy(Copy { id, destination: destination.clone(), of: of.clone() })])
+    }
+
+    /// By its own account, or by a grant that names it.
+    fn may_use(&self, by: &Destination, key: &KeyArn) -> bool {
+        self.keys.get(key).is_some_and(|found| {
+            let granted = || found.grants.keys().any(|name| name.ends_with(by.account.as_str()));
+            let own = found.manager == KeyManager::Customer && key.account() == by.account.as_str();
+            // What is under the account's default key is copied by the account itself.
+            let default = found.manager == KeyManager::Aws && by.account == self.account;
+            // The policy of the transfer key lets the account of the source use it.
+            let transfer = by.account == self.account && key.account() != self.account.as_str();
+            found.enabled && (own || default || transfer || granted())
+        })
+    }
+
+    fn lock_copy(
+        &mut self,
+        refuse: &Refuser,
+        at: &Destination,
+        copy: &SnapshotId,
+        mode: LockMode,
+        until: Time,
+    ) -> Done {
+        let exhibit = self.copies.get_mut(at).and_then(|copies| copies.get_mut(copy));
+        let exhibit = exhibit.ok_or_else(|| refuse.conflict("InvalidSnapshot.NotFound"))?;
+        super::apply::lock(refuse, exhibit, mode, until)
+    }
+
+    /// A snapshot of this account, or a copy in it.
+    pub(super) fn exhibited(&self, id: &SnapshotId) -> Option<&Exhibit> {
+        let own = self.copies.iter().filter(|(at, _)| at.account == self.account);
+        self.snapshots.get(id).or_else(|| own.filter_map(|(_, copies)| copies.get(id)).next())
+    }
+
+    /// Answers the questions about copies where they lie.
+    pub fn see_copies(&self, at: &Destination, ask: &AskCopies, now: Time) -> CopiesSeen {
+        let none = std::collections::BTreeMap::new();
+        let there = self.copies.get(at).unwrap_or(&none);
+        let born = |exhibit: &Exhibit| {
+            ask.operations.iter().find_map(|(prefix, operations)| {
+                let tag = exhibit.tags.get(&operation_tag(prefix))?;
+                operations.iter().any(|id| id.0 == *tag).then(|| tag.clone())
+            })
+        };
+        let shown = there.values().map(|exhibit| Snapshot { operation: born(exhibit), ..exhibit.snapshot.clone() });
+        let shown = shown.filter(|s| s.operation.is_some() || ask.known.contains(&s.id)).collect();
+        let locks = there.iter().filter(|(id, _)| ask.known.contains(*id));
+        let locks = locks.filter_map(|(id, exhibit)| Some((id.clone(), exhibit.lock.clone()?))).collect();
+        let keys = ask.keys.iter().map(|arn| {
+            let found = self.keys.get(arn).cloned();
+            (arn.clone(), found.map_or(Read::Absent { asked_at: now }, |value| Read::Found { asked_at: now, value }))
+        });
+        let usable = |arn: &KeyArn| (arn.clone(), Read::Found { asked_at: now, value: self.may_use(at, arn) });
+        CopiesSeen {
+            snapshots: if ask.operations.is_empty() && ask.known.is_empty() {
+                Read::NotRead
+            } else {
+                Read::Found { asked_at: now, value: shown }
+            },
+            locks: if ask.known.is_empty() { Read::NotRead } else { Read::Found { asked_at: now, value: locks } },
+            keys: keys.collect(),
+            usable: ask.usable.iter().map(usable).collect(),
+            ..CopiesSeen::nothing()
+        }
+    }
+}
