@@ -14,6 +14,7 @@ pub mod auto_scaling;
 pub mod aws_account;
 pub mod conditions;
 pub mod crds;
+pub mod credentials;
 pub mod custody_record;
 pub mod evidence_snapshot;
 pub mod forensic_case;

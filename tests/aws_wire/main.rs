@@ -10,6 +10,7 @@ mod balancers;
 mod blocks;
 mod changes;
 mod commands;
+mod credentials;
 mod failures;
 mod groups;
 mod identity;

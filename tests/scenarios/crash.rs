@@ -6,12 +6,13 @@
 //! for those; `SEQUESTER_SEED` to repeat a sample.
 
 use crate::chain::{Chain, assert_witnessed};
-use crate::inventory::Inventory;
+use crate::inventory::{Inventory, ROLE};
 use crate::scene::Scene;
 use crate::support::aws::REGION;
 use crate::support::identities::Identity;
 use crate::support::process::Process;
 use crate::support::proxy::{Crash, CrashMode, Late, Proxy, When};
+use crate::support::roles::Role;
 use crate::support::stage::{LIMIT, uid};
 use futures::StreamExt;
 use serde_json::json;
@@ -56,6 +57,8 @@ impl Point {
             "ModifySnapshotAttribute" => "DescribeSnapshotAttribute",
             "ModifyNetworkInterfaceAttribute" => "DescribeNetworkInterfaces",
             "ModifyInstanceAttribute" => "DescribeInstanceAttribute",
+            "ModifyInstanceMetadataOptions" => "DescribeInstances",
+            "PutRolePolicy" => "GetRolePolicy",
             "CreateGrant" => "ListGrants",
             groups if groups.contains("SecurityGroup") => "DescribeSecurityGroups",
             other => panic!("which read shows {other}?"),
@@ -85,6 +88,7 @@ struct End {
 impl Run {
     async fn new() -> Self {
         let scene = Scene::new("crash").await;
+        Role::new(scene.aws(), ROLE).await.give(scene.aws(), &scene.host.instance).await;
         let kubernetes = scene.bed.kubernetes_proxy().await;
         let control_plane = &scene.bed.control_plane;
         let token = control_plane.service_account_token("sequester-system", "sequester").await;

@@ -13,6 +13,7 @@ mod approvals;
 mod balancers;
 mod case;
 mod crash;
+mod credentials;
 mod custody;
 mod deletion;
 mod enforcement;

@@ -89,6 +89,8 @@ pub(super) struct Session {
     pub(super) elb_classic: aws_sdk_elasticloadbalancing::Client,
     /// Asks about target groups.
     pub(super) elb_v2: aws_sdk_elasticloadbalancingv2::Client,
+    /// Asks IAM: a global service, whose endpoint and signing Region the SDK knows by the partition of ours.
+    pub(super) iam: aws_sdk_iam::Client,
     /// Asks KMS.
     pub(super) kms: aws_sdk_kms::Client,
     /// Asks STS.
@@ -101,6 +103,8 @@ pub(super) struct Session {
     pub(super) elb_classic_once: aws_sdk_elasticloadbalancing::Client,
     /// Changes target groups: one attempt.
     pub(super) elb_v2_once: aws_sdk_elasticloadbalancingv2::Client,
+    /// Changes IAM: one attempt.
+    pub(super) iam_once: aws_sdk_iam::Client,
     /// What was seen of all load balancers.
     pub(super) surveys: Surveys,
     /// Changes KMS: one attempt.
@@ -229,6 +233,9 @@ impl Sessions {
                     .retry_partition(partition("elb"))
                     .build(),
             ),
+            iam: aws_sdk_iam::Client::from_conf(
+                aws_sdk_iam::config::Builder::from(&asking).retry_partition(partition("iam")).build(),
+            ),
             kms: aws_sdk_kms::Client::from_conf(
                 aws_sdk_kms::config::Builder::from(&asking).retry_partition(partition("kms")).build(),
             ),
@@ -240,6 +247,7 @@ impl Sessions {
             ec2_once: aws_sdk_ec2::Client::new(&once),
             elb_classic_once: aws_sdk_elasticloadbalancing::Client::new(&once),
             elb_v2_once: aws_sdk_elasticloadbalancingv2::Client::new(&once),
+            iam_once: aws_sdk_iam::Client::new(&once),
             surveys: Surveys::default(),
             kms_once: aws_sdk_kms::Client::new(&once),
             access: access.clone(),

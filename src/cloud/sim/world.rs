@@ -4,13 +4,15 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::balancers::Registrations;
 use super::fleets::Fleet;
+use super::roles::SimRole;
 use crate::api::ids::{
-    AccountId, InstanceId, InterfaceId, KeyArn, LoadBalancerName, SecurityGroupId, SnapshotId, TargetGroupArn,
-    VolumeId, VpcId,
+    AccountId, InstanceId, InterfaceId, KeyArn, LoadBalancerName, RoleName, SecurityGroupId, SnapshotId,
+    TargetGroupArn, VolumeId, VpcId,
 };
 use crate::playbook::attribute::{Attribute, Value};
 use crate::playbook::auto_scaling::{membership_value, size_value};
 use crate::playbook::balancers;
+use crate::playbook::credentials::profile_value;
 use crate::playbook::seen::{
     Instance, Interface, Key, Lock, Protections, SecurityGroup, ShutdownBehavior, Snapshot, SnapshotState, Surroundings,
 };
@@ -38,6 +40,10 @@ pub struct World {
     pub classic_load_balancers: BTreeMap<LoadBalancerName, BTreeSet<InstanceId>>,
     /// Auto Scaling groups, by name.
     pub fleets: BTreeMap<String, Fleet>,
+    /// Roles, by name.
+    pub roles: BTreeMap<RoleName, SimRole>,
+    /// Instance profiles, by ARN, each with its role.
+    pub profiles: BTreeMap<String, RoleName>,
     /// Keys, each with the names of its grants.
     pub keys: BTreeMap<KeyArn, Key>,
     /// How many things came into being: their ids are numbered.
@@ -102,6 +108,8 @@ impl World {
             target_groups: BTreeMap::new(),
             classic_load_balancers: BTreeMap::new(),
             fleets: BTreeMap::new(),
+            roles: BTreeMap::new(),
+            profiles: BTreeMap::new(),
             keys: BTreeMap::new(),
             made: 0,
         }
@@ -194,7 +202,10 @@ impl World {
             Attribute::ScaleInProtection => Value::Flag(self.member(instance)?.protected_from_scale_in),
             Attribute::MinSize(group) => size_value(self.fleets.get(group)?.minimum),
             Attribute::DesiredCapacity(group) => size_value(self.fleets.get(group)?.desired),
-            Attribute::LaunchSource(_) => return None,
+            Attribute::Sessions(policy) => self.denied(instance, policy)?.as_value(),
+            Attribute::MetadataService => Value::Flag(host.instance.metadata.as_ref()?.enabled),
+            Attribute::InstanceProfile => profile_value(host.instance.profile.as_deref()),
+            Attribute::LaunchSource(_) | Attribute::MetadataOptions => return None,
         })
     }
 

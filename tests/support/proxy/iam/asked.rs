@@ -23,6 +23,7 @@ pub(super) fn of(call: &Call, tags: &Tags) -> Vec<Ask> {
         ("ec2", operation) => of.ec2(operation),
         ("autoscaling", operation) => vec![of.autoscaling(operation)],
         ("elasticloadbalancing", operation) => vec![of.balancers(operation)],
+        ("iam", operation) => vec![of.iam(operation)],
         ("kms", operation @ ("DescribeKey" | "ListGrants" | "CreateGrant")) => vec![of.kms(operation)],
         ("sts", "GetCallerIdentity") => vec![of.plain("GetCallerIdentity")],
         _ => vec![of.unknown()],
@@ -51,6 +52,7 @@ impl Of<'_> {
         match operation {
             "DescribeInstances"
             | "DescribeNetworkInterfaces"
+            | "DescribeIamInstanceProfileAssociations"
             | "DescribeTrunkInterfaceAssociations"
             | "DescribeSecurityGroups"
             | "DescribeSnapshots"
@@ -82,6 +84,16 @@ impl Of<'_> {
                 if !values(call, "BlockDeviceMapping.").is_empty() {
                     all.extend(self.each(operation, "volume", &["vol-00000000"]));
                 }
+                all
+            }
+            "ModifyInstanceMetadataOptions" => self.each(operation, "instance", &instances),
+            // The call names an association.
+            "DisassociateIamInstanceProfile" => self.each(operation, "instance", &["i-00000000"]),
+            "AssociateIamInstanceProfile" => {
+                let mut all = self.each(operation, "instance", &instances);
+                let mut pass = Ask { action: "iam:PassRole".to_owned(), ..self.role("role/of-a-profile") };
+                add(std::slice::from_mut(&mut pass), "iam:PassedToService", &["ec2.amazonaws.com"]);
+                all.push(pass);
                 all
             }
             "CreateSnapshots" => {
@@ -152,6 +164,25 @@ impl Of<'_> {
             }
             _ => self.unknown(),
         }
+    }
+
+    fn iam(&self, operation: &str) -> Ask {
+        let resource = match operation {
+            "GetRole" | "GetRolePolicy" | "ListRolePolicies" | "PutRolePolicy" | "DeleteRolePolicy" => {
+                format!("role/{}", self.call.parameter("RoleName").unwrap_or_default())
+            }
+            "GetInstanceProfile" => {
+                format!("instance-profile/{}", self.call.parameter("InstanceProfileName").unwrap_or_default())
+            }
+            _ => return self.unknown(),
+        };
+        Ask { action: format!("iam:{operation}"), ..self.role(&resource) }
+    }
+
+    /// IAM has no Regions, and its ARNs name none.
+    fn role(&self, resource: &str) -> Ask {
+        let account = self.call.account().unwrap_or_default();
+        Ask { resource: format!("arn:aws:iam::{account}:{resource}"), ..self.plain("") }
     }
 
     fn kms(&self, operation: &str) -> Ask {
