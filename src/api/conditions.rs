@@ -85,6 +85,8 @@ reasons! {
     NotDeclared,
     /// The step has nothing to act on: no load balancer, no other interface, no volume.
     NothingToDo,
+    /// A later version brings this step; nothing waits for it.
+    NotBuilt,
 
     // On the way.
     /// A call was sent, or several; the outcome is awaited.

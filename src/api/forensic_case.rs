@@ -114,7 +114,8 @@ pub struct ContainmentSpec {
     pub level: Level,
     /// What becomes of their Auto Scaling groups. Default: `{hold: Standby, replace: true, lowerMinimum: false}`.
     pub auto_scaling: AutoScaling,
-    /// How they are cut from the network. Default: `{pulse: Auto}`.
+    /// How they are cut from the network and from their credentials. Default: `{pulse: Auto, metadataService: Disable,
+    /// credentials: {sessions: RevokeInstance, profile: Leave}}`.
     pub isolation: Isolation,
 }
 

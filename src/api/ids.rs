@@ -177,6 +177,12 @@ id!(
     is_role_arn
 );
 id!(
+    /// An IAM role by its name, without its path.
+    RoleName, "role name", 64, "^[A-Za-z0-9_+=,.@-]{1,64}$",
+    "the name of a role is 1 to 64 letters, digits and characters of _+=,.@-",
+    |v| !v.is_empty() && v.bytes().all(|b| b.is_ascii_alphanumeric() || b"_+=,.@-".contains(&b))
+);
+id!(
     /// A target group of an application, network or gateway load balancer, by its ARN.
     TargetGroupArn, "target group ARN", 200,
     "^arn:aws(-[a-z]{2,8}){0,3}:elasticloadbalancing:[a-z]{2,4}(-[a-z]{2,12}){1,3}-[0-9]{1,2}:[0-9]{12}:targetgroup/[A-Za-z0-9-]{1,32}/[0-9a-f]{16}$",

@@ -15,6 +15,7 @@ pub mod aws_account;
 pub mod conditions;
 pub mod copies;
 pub mod crds;
+pub mod credentials;
 pub mod custody_record;
 pub mod evidence_snapshot;
 pub mod exhibits;

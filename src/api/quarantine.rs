@@ -8,6 +8,7 @@ use serde::{Deserialize, Serialize};
 use super::approval::Action;
 use super::auto_scaling::AutoScaling;
 use super::conditions::{self, Condition};
+use super::credentials::{Credentials, MetadataService};
 use super::ids::{Digest, InstanceId, RegionName};
 use super::rules;
 
@@ -67,7 +68,8 @@ pub struct QuarantineSpec {
     #[serde(default)]
     pub auto_scaling: AutoScaling,
 
-    /// How it is cut from the network. Immutable once `spec.level` is `Released`. Default: `{pulse: Auto}`.
+    /// How it is cut from the network and from its credentials. Immutable once `spec.level` is `Released`. Default:
+    /// `{pulse: Auto, metadataService: Disable, credentials: {sessions: RevokeInstance, profile: Leave}}`.
     #[serde(default)]
     pub isolation: Isolation,
 
@@ -129,7 +131,7 @@ impl std::fmt::Display for Level {
     }
 }
 
-/// How an instance is cut from the network.
+/// How an instance is cut from the network and from its credentials.
 #[derive(Clone, Copy, Debug, Default, Deserialize, Eq, Hash, JsonSchema, Ord, PartialEq, PartialOrd, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Isolation {
@@ -139,6 +141,16 @@ pub struct Isolation {
     /// condition Ready says so and why; the column FLOWS never says more than `Unknown`. Default: `Auto`.
     #[serde(default)]
     pub pulse: Pulse,
+
+    /// Whether the metadata service, from which the instance gets new credentials, is switched off. Security groups don't
+    /// filter it. `Disable`: off once memory is captured or given up, and on again at release where it was on. `Leave`: left.
+    /// Default: `Disable`.
+    #[serde(default)]
+    pub metadata_service: MetadataService,
+
+    /// What becomes of the credentials of its role. Default: `{sessions: RevokeInstance, profile: Leave}`.
+    #[serde(default)]
+    pub credentials: Credentials,
 }
 
 /// Whether tracked connections are cut by a brief swap of groups.
@@ -181,7 +193,7 @@ pub struct QuarantineStatus {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub plan: Option<PlanStatus>,
 
-    /// State of each network interface, volume, target group and classic load balancer. At most 128.
+    /// State of each network interface, volume, target group, classic load balancer and role. At most 128.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(length(max = 128))]
     pub parts: Vec<PartStatus>,
@@ -269,10 +281,10 @@ pub struct PartStatus {
     /// Its id in AWS.
     #[schemars(length(max = 128))]
     pub name: String,
-    /// What it is: `interface`, `volume`, `targetGroup`, `classicLoadBalancer`.
+    /// What it is: `interface`, `volume`, `targetGroup`, `classicLoadBalancer`, `role`.
     #[schemars(length(max = 64))]
     pub kind: String,
-    /// One word: `Closed`, `Open`, `Protected`, `Registered`, `Draining`, `Deregistered`, or a reason.
+    /// One word: `Closed`, `Open`, `Protected`, `Registered`, `Draining`, `Deregistered`, `Denied`, or a reason.
     #[schemars(length(max = 64))]
     pub state: String,
     /// The same in words. Empty where the state says it all.

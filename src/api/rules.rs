@@ -137,10 +137,18 @@ pub fn level_order(field: &str) -> Rule {
 pub fn isolation_until_released(field: &str) -> Rule {
     Rule::new("oldSelf.level != 'Released' || self.isolation == oldSelf.isolation")
         .message(Message::Expression(format!(
-            "\"{field} is immutable once spec.level is 'Released': its pulse is '\" + oldSelf.isolation.pulse + \"' and cannot become '\" + self.isolation.pulse + \"': the release that was asked for covers it\""
+            "\"{field} is immutable once spec.level is 'Released': it is \" + {} + \" and cannot become \" + {} + \": the release that was asked for covers it\"",
+            isolation("oldSelf.isolation"),
+            isolation("self.isolation"),
         )))
         .field_path(".isolation")
         .reason(kube::core::Reason::FieldValueForbidden)
+}
+
+/// An isolation in words of CEL.
+fn isolation(of: &str) -> String {
+    let words = ["pulse", "metadataService", "credentials.sessions", "credentials.profile"];
+    words.map(|word| format!("'{word} ' + {of}.{word}")).join(" + ', ' + ")
 }
 
 /// On the parent: what becomes of the Auto Scaling group, of a host that is being given back. As for the isolation.

@@ -2,8 +2,9 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::{AskBalancers, AskCopies, AskDigests, AskEvidence, AskQuarantine, Survey};
+use super::{AskBalancers, AskCopies, AskCredentials, AskDigests, AskEvidence, AskQuarantine, Survey};
 use crate::api::approval::Action;
+use crate::api::credentials::{InstanceProfile, Sessions};
 use crate::api::evidence_snapshot::EvidenceSnapshotSpec;
 use crate::api::exhibits::Verify;
 use crate::api::ids::{InterfaceId, KeyArn, SecurityGroupId, SnapshotId};
@@ -12,9 +13,11 @@ use crate::playbook::attribute::{Attribute, Value};
 use crate::playbook::auto_scaling::former_group;
 use crate::playbook::copies::{Destination, Kept, destination, is_failed, standing};
 use crate::playbook::copy_change::CopyChange;
+use crate::playbook::credentials::denied_by;
 use crate::playbook::effect::{Effect, GroupRole};
 use crate::playbook::preservation::verify_blocks::whole;
 use crate::playbook::record::{OperationId, Record};
+use crate::playbook::role_policy::policy_name;
 use crate::playbook::seen::{KeyManager, Read};
 use crate::playbook::step::Account;
 use crate::playbook::{EvidenceSeen, group_name};
@@ -34,6 +37,7 @@ impl AskQuarantine {
             former_groups: if pulses { unpulsed(record) } else { BTreeSet::new() },
             held: if spec.level == Level::Released { held(record) } else { BTreeSet::new() },
             balancers: AskBalancers::about(spec, account, record),
+            credentials: AskCredentials::about(spec, account, record),
         }
     }
 }
@@ -71,6 +75,31 @@ impl AskBalancers {
             ask.survey = Some(Survey { keep_seconds: account.recheck_seconds, not_before });
         }
         (ask != Self::default()).then_some(ask)
+    }
+}
+
+impl AskCredentials {
+    /// The role of the host, as long as it is to be cut off from it, and those that name it, until they do no more. Other
+    /// instances only as long as a person may have to hear of them.
+    fn about(spec: &QuarantineSpec, account: &Account, record: &Record) -> Option<Self> {
+        let declared = spec.isolation.credentials;
+        let wanted = declared.sessions != Sessions::Leave || declared.profile == InstanceProfile::Remove;
+        // Who asks for a release has not got it yet: what is held stays enforced.
+        let held = |attribute: &Attribute| {
+            matches!(attribute, Attribute::Sessions(_) | Attribute::InstanceProfile)
+                && !record.given_back.contains_key(attribute)
+        };
+        let held = record.applied.keys().any(held);
+        let profile = Attribute::InstanceProfile;
+        let revokes = declared.sessions == Sessions::RevokeRole && !record.released;
+        let siblings =
+            account.required.contains_key(&Action::Isolate) && (revokes || !record.in_force.contains(&Action::Isolate));
+        (held || wanted && spec.level == Level::Isolated).then(|| Self {
+            policy: policy_name(&account.group_prefix),
+            known: denied_by(record).cloned().collect(),
+            association: declared.profile == InstanceProfile::Remove || record.applied.contains_key(&profile),
+            siblings,
+        })
     }
 }
 

@@ -13,8 +13,8 @@ use std::future::Future;
 
 use crate::api::aws_account::Partition;
 use crate::api::ids::{
-    AccountId, Digest, InstanceId, InterfaceId, KeyArn, LoadBalancerName, RegionName, RoleArn, SecurityGroupId,
-    SnapshotId, TargetGroupArn,
+    AccountId, Digest, InstanceId, InterfaceId, KeyArn, LoadBalancerName, RegionName, RoleArn, RoleName,
+    SecurityGroupId, SnapshotId, TargetGroupArn,
 };
 use crate::playbook::Time;
 use crate::playbook::copies::CopiesSeen;
@@ -22,6 +22,7 @@ pub use crate::playbook::effect::operation_tag;
 use crate::playbook::effect::{Effect, Receipt};
 use crate::playbook::image::{Digests, ImageDigest, Part};
 use crate::playbook::record::OperationId;
+use crate::playbook::role_policy::InlinePolicy;
 use crate::playbook::{EvidenceSeen, Identity, QuarantineSeen};
 use blocks::{ReadError, Reading, Tell};
 use error::CloudError;
@@ -71,6 +72,30 @@ pub struct AskQuarantine {
     pub held: BTreeSet<InterfaceId>,
     /// Load balancers to look at; none where nothing about them is wanted.
     pub balancers: Option<AskBalancers>,
+    /// Its role to look at; none where nothing about it is wanted.
+    pub credentials: Option<AskCredentials>,
+}
+
+/// What to look at of the credentials of a host.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct AskCredentials {
+    /// Name of our policy, on a role that is not known.
+    pub policy: String,
+    /// Policies of roles that are known to name the host.
+    pub known: BTreeSet<InlinePolicy>,
+    /// Whether to look for the association with its instance profile.
+    pub association: bool,
+    /// Whether to look for other instances of that.
+    pub siblings: bool,
+}
+
+impl AskCredentials {
+    /// Our policy of a role: the one that names the host already, whatever it was called then.
+    #[must_use]
+    pub fn policy_of(&self, role: &RoleName) -> InlinePolicy {
+        let known = self.known.iter().find(|policy| policy.role == *role).cloned();
+        known.unwrap_or_else(|| InlinePolicy { role: role.clone(), name: self.policy.clone() })
+    }
 }
 
 /// Which load balancers to look at for a host.
@@ -205,6 +230,16 @@ pub const READ_ACTIONS: &[(&str, &[&str])] = &[
             "elasticloadbalancing:DescribeLoadBalancers",
             "elasticloadbalancing:DescribeTargetGroups",
             "elasticloadbalancing:DescribeTargetHealth",
+        ],
+    ),
+    (
+        "credentials",
+        &[
+            "ec2:DescribeIamInstanceProfileAssociations",
+            "iam:GetInstanceProfile",
+            "iam:GetRole",
+            "iam:GetRolePolicy",
+            "iam:ListRolePolicies",
         ],
     ),
     (

@@ -10,8 +10,9 @@ use std::fmt;
 use serde::{Deserialize, Serialize};
 
 use super::record::{Fact, Record};
+use super::role_policy::InlinePolicy;
 use super::seen::ShutdownBehavior;
-use crate::api::ids::{InterfaceId, LoadBalancerName, TargetGroupArn, VolumeId};
+use crate::api::ids::{InterfaceId, LoadBalancerName, RoleName, TargetGroupArn, VolumeId};
 
 /// One thing with one writer.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -43,6 +44,14 @@ pub enum Attribute {
     DesiredCapacity(String),
     /// What a group launches instances from. Recorded, never set.
     LaunchSource(String),
+    /// What an inline policy of a role denies for the instance.
+    Sessions(InlinePolicy),
+    /// Whether the metadata service answers.
+    MetadataService,
+    /// Options of the metadata service beside that. Recorded, never set.
+    MetadataOptions,
+    /// The instance profile.
+    InstanceProfile,
 }
 
 impl Attribute {
@@ -56,12 +65,17 @@ impl Attribute {
 
     /// Whether it is of an Auto Scaling group, or of the place in one.
     pub const fn is_of_auto_scaling(&self) -> bool {
-        !self.is_protection() && !self.is_registration() && !matches!(self, Self::Groups(_))
+        !(self.is_protection() || self.is_registration() || self.is_credential() || matches!(self, Self::Groups(_)))
     }
 
     /// Whether it is a registration with a load balancer.
     pub const fn is_registration(&self) -> bool {
         matches!(self, Self::Targets(_) | Self::ClassicRegistration(_))
+    }
+
+    /// Whether it is of the credentials that the host has.
+    pub const fn is_credential(&self) -> bool {
+        matches!(self, Self::Sessions(_) | Self::MetadataService | Self::MetadataOptions | Self::InstanceProfile)
     }
 }
 
@@ -81,6 +95,10 @@ impl fmt::Display for Attribute {
             Self::MinSize(group) => write!(f, "minSize/{group}"),
             Self::DesiredCapacity(group) => write!(f, "desiredCapacity/{group}"),
             Self::LaunchSource(group) => write!(f, "launchSource/{group}"),
+            Self::Sessions(policy) => write!(f, "sessions/{policy}"),
+            Self::MetadataService => f.write_str("metadataService"),
+            Self::MetadataOptions => f.write_str("metadataOptions"),
+            Self::InstanceProfile => f.write_str("instanceProfile"),
         }
     }
 }
@@ -113,6 +131,14 @@ impl TryFrom<String> for Attribute {
             Some(("minSize", group)) => Ok(Self::MinSize(group.to_owned())),
             Some(("desiredCapacity", group)) => Ok(Self::DesiredCapacity(group.to_owned())),
             Some(("launchSource", group)) => Ok(Self::LaunchSource(group.to_owned())),
+            Some(("sessions", policy)) => {
+                let (role, name) = policy.split_once('/').ok_or_else(unknown)?;
+                let role = RoleName::parse(role).map_err(|_| unknown())?;
+                Ok(Self::Sessions(InlinePolicy { role, name: name.to_owned() }))
+            }
+            None if text == "metadataService" => Ok(Self::MetadataService),
+            None if text == "metadataOptions" => Ok(Self::MetadataOptions),
+            None if text == "instanceProfile" => Ok(Self::InstanceProfile),
             None if text == "autoScalingGroup" => Ok(Self::AutoScalingGroup),
             None if text == "lifecycleState" => Ok(Self::LifecycleState),
             None if text == "protectedFromScaleIn" => Ok(Self::ScaleInProtection),

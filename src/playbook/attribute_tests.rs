@@ -3,6 +3,7 @@
 use proptest::prelude::*;
 
 use super::*;
+use crate::api::ids::RoleName;
 use crate::playbook::record::{Applied, OperationId};
 use crate::playbook::sample;
 
@@ -89,9 +90,16 @@ fn giving_back() {
 
 #[test]
 fn names_that_this_version_does_not_know() {
-    for name in
-        ["", "groups", "groups/", "groups/sg-00000001", "deleteOnTermination/x", "disableApiTermination/x", "other"]
-    {
+    for name in [
+        "",
+        "groups",
+        "groups/",
+        "groups/sg-00000001",
+        "deleteOnTermination/x",
+        "disableApiTermination/x",
+        "sessions/web",
+        "other",
+    ] {
         let error = Attribute::try_from(name.to_owned()).unwrap_err();
         assert!(error.to_string().contains(name));
         assert!(serde_json::from_value::<Attribute>(name.into()).is_err());
@@ -105,6 +113,12 @@ fn attributes() -> impl Strategy<Value = Attribute> {
         Just(Attribute::TerminationProtection),
         Just(Attribute::StopProtection),
         Just(Attribute::ShutdownBehavior),
+        ("[A-Za-z0-9_+=,.@-]{1,64}", "[a-z0-9-]{1,32}").prop_map(|(role, name)| {
+            Attribute::Sessions(InlinePolicy { role: RoleName::parse(&role).unwrap(), name })
+        }),
+        Just(Attribute::MetadataService),
+        Just(Attribute::MetadataOptions),
+        Just(Attribute::InstanceProfile),
     ]
 }
 

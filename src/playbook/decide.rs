@@ -6,7 +6,7 @@ use super::approval::{Gate, gate};
 use super::attribute::Attribute;
 use super::plan::{self, PlanLine};
 use super::record::{Decision, Denial, Entry, Fact, PublishedPlan, Record};
-use super::step::{Part, Procedure, Refusal, State, Step, StepResult, Turn, View};
+use super::step::{Change, Part, Procedure, Refusal, State, Step, StepResult, Turn, View};
 use crate::api::approval::Action;
 use crate::api::conditions::Reason;
 
@@ -169,7 +169,7 @@ fn forward<P: Procedure>(
     }
     let turn = (step.next)(view);
     Some(match step.needs {
-        Some(action) if !turn.stages.is_empty() && !is_begun(view.record, step.name, action) => {
+        Some(action) if !turn.stages.is_empty() && !is_begun(view.record, step.name, action, &turn) => {
             gates.pass(view, action, turn, forward_lines(view, action))
         }
         _ => turn,
@@ -178,8 +178,13 @@ fn forward<P: Procedure>(
 
 /// Whether the first change of a gated step was made: from then on repair needs no approval. What only a later version does
 /// under the same action is no repair of what an earlier one did.
-fn is_begun(record: &Record, step: &str, action: Action) -> bool {
+fn is_begun<P: Procedure>(record: &Record, step: &str, action: Action, turn: &Turn<P>) -> bool {
     match step {
+        // What touches others is told in a plan of its own, whatever was done to the host itself.
+        "CredentialsCut" => {
+            let mut changes = turn.stages.iter().flatten().filter_map(Change::intent);
+            record.applied.keys().any(Attribute::is_credential) && changes.all(|effect| !effect.reaches_others(record))
+        }
         "Detached" => record.applied.contains_key(&Attribute::AutoScalingGroup),
         "Deregistered" => record.applied.keys().any(Attribute::is_registration),
         _ => record.in_force.contains(&action),

@@ -63,9 +63,11 @@ fn a_step_that_is_not_declared_says_nothing() {
         ("MinimumLowered", "-"),
         ("ReplacementStopped", "skipped"),
         ("Protected", "done"),
+        ("MemoryCaptured", "skipped"),
         ("Detached", "-"),
         ("Deregistered", "-"),
         ("Isolated", "-"),
+        ("CredentialsCut", "-"),
     ];
     assert_eq!(states(&bench.plan()), expected);
 }
@@ -88,7 +90,7 @@ fn a_closed_gate_takes_the_changes_of_its_own_steps_alone() {
     bench.account.required.insert(Action::Isolate, 1);
     let plan = bench.plan();
     assert_eq!(tracks(&plan), ["Protected"]);
-    assert_eq!((plan.awaiting, states(&plan)[6]), (Some(Action::Isolate), ("Isolated", "awaiting")));
+    assert_eq!((plan.awaiting, states(&plan)[7]), (Some(Action::Isolate), ("Isolated", "awaiting")));
     let published = plan.published.clone().unwrap();
     assert!(plan.facts.contains(&Fact::PlanPublished(published)), "published at once");
     let baselines = plan.facts.iter().filter(|f| matches!(f, Fact::Baseline { attribute: Attribute::Groups(_), .. }));

@@ -2,7 +2,7 @@
 //!
 //! From this one definition come the call, the IAM actions that it needs, the custody entry and the
 //! generated documents. What is not here can't be done: there is no effect that deletes, unlocks or
-//! shortens anything.
+//! shortens evidence.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -13,7 +13,9 @@ use super::attribute::{Attribute, Value};
 use super::balancers::{self, Target};
 use super::copies::Destination;
 use super::copy_change::{Copy, CopyChange};
+use super::credential_change::CredentialChange;
 use super::group_change::GroupChange;
+use super::record::Record;
 use super::seen::{Rule, ShutdownBehavior};
 use crate::api::aws_account::LockMode;
 use crate::api::ids::{
@@ -197,6 +199,9 @@ pub enum Effect {
     /// What makes, locks or finishes a copy.
     #[serde(untagged)]
     Copying(CopyChange),
+    /// A change of the credentials that the host has, named as AWS names the call.
+    #[serde(untagged)]
+    Credentials(CredentialChange),
 }
 
 /// What AWS answered to an effect that it accepted.
@@ -265,6 +270,7 @@ impl Effect {
             Self::CreateGrant { .. } => "CreateGrant",
             Self::AutoScaling(change) => change.operation(),
             Self::Copying(change) => change.operation(),
+            Self::Credentials(change) => change.operation(),
         }
     }
 
@@ -290,6 +296,7 @@ impl Effect {
             Self::CreateGrant { .. } => &["kms:CreateGrant"],
             Self::AutoScaling(change) => change.iam_actions(),
             Self::Copying(change) => change.iam_actions(),
+            Self::Credentials(change) => change.iam_actions(),
         }
     }
 
@@ -315,6 +322,11 @@ impl Effect {
     /// Whether it opens something for a moment: then what comes after it closes that again, whatever became of this.
     pub const fn opens(&self) -> bool {
         matches!(self, Self::OpenForPulse { .. })
+    }
+
+    /// Whether it touches more than the host, beyond what the chain says was done already.
+    pub fn reaches_others(&self, record: &Record) -> bool {
+        matches!(self, Self::Credentials(change) if change.reaches_others(record))
     }
 
     /// Whether it keeps something waiting for a while: a repeat is another one, and no resend.
@@ -365,6 +377,7 @@ impl Effect {
                 Some((Attribute::ClassicRegistration(load_balancer.clone()), Value::Flag(true)))
             }
             Self::AutoScaling(change) => change.sets(),
+            Self::Credentials(change) => Some(change.sets()),
             _ => None,
         }
     }

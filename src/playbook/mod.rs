@@ -14,6 +14,8 @@ pub mod containment;
 pub mod contents;
 pub mod copies;
 pub mod copy_change;
+pub mod credential_change;
+pub mod credentials;
 pub mod decide;
 pub mod denial;
 pub mod drift;
@@ -29,6 +31,7 @@ pub mod preparation;
 pub mod preservation;
 pub mod project;
 pub mod record;
+pub mod role_policy;
 mod room;
 pub mod seen;
 pub mod step;
@@ -51,7 +54,7 @@ use step::Step;
 /// Moments in time. Whoever decides is told the time; nothing here asks for it.
 pub type Time = jiff::Timestamp;
 
-/// One host, held: rows D7, C2, C3, C4 and C5.
+/// One host, held: rows D7, C2, C3, C4, C5 and a part of C6.
 pub const QUARANTINE: &[Step<Quarantine>] = &[
     // What the host is and what is around it: first, because it changes.
     acquisition::capture_metadata::STEP,
@@ -61,12 +64,16 @@ pub const QUARANTINE: &[Step<Quarantine>] = &[
     containment::stop_replacement::STEP,
     // Nobody terminates, stops or empties it by accident. Needs no approval.
     containment::protect::STEP,
+    // Later: what it has in memory.
+    acquisition::capture_memory::STEP,
     // Out of its group.
     containment::detach_from_asg::STEP,
     // Taken out of every load balancer. Nothing waits for it: draining may take an hour.
     containment::deregister_from_load_balancers::STEP,
     // Cut off on every interface. Goes behind the stop of the replacer, and waits for nothing else before it.
     containment::isolate::STEP,
+    // Its sessions denied, wherever they are used. Goes out beside the isolation, and nothing waits for it.
+    containment::cut_credentials::STEP,
 ];
 
 /// One moment of one host's volumes: rows D4 and D9 to D12.

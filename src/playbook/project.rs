@@ -78,8 +78,8 @@ pub fn verdict<P: Procedure>(plan: &Plan<P>, errors: &BTreeMap<&'static str, Clo
                 return no(&Refusal::new(refusal.reason, message), false);
             }
             Some(State::Awaiting(action)) => return no(&awaits(action), false),
-            // Where there is nothing to act on, nothing falls short.
-            Some(State::Skipped(refusal)) if refusal.reason == Reason::NothingToDo => {
+            // Where there is nothing to act on, or no field declares it, nothing falls short.
+            Some(State::Skipped(refusal)) if matches!(refusal.reason, Reason::NothingToDo | Reason::NotBuilt) => {
                 skipped.extend(step.remark.iter().map(|remark| format!("{}: {remark}", step.name)));
             }
             Some(State::Skipped(refusal)) => skipped.push(format!("{}: {}", step.name, refusal.message)),

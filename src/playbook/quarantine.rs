@@ -5,6 +5,7 @@ use serde_json::{Value as Json, json};
 use super::attribute::Attribute;
 use super::auto_scaling::AutoScaling;
 use super::balancers::Balancers;
+use super::credentials::Credentials;
 use super::effect::{Created, Effect, GroupRole};
 use super::ledger::ended;
 use super::record::{Entry, Fact, OperationId, OutcomeKind, group_key};
@@ -39,6 +40,8 @@ pub struct QuarantineSeen {
     pub held: Read<Vec<Interface>>,
     /// Load balancers that have it, or had it.
     pub balancers: Read<Balancers>,
+    /// Its role, and what is denied to its sessions.
+    pub credentials: Read<Credentials>,
     /// Hosts of the same case that are not closed yet: the pulse comes after all of them.
     pub siblings_open: usize,
     /// Whether both halves of a pulse end within what is left of the lease.
@@ -66,6 +69,7 @@ impl QuarantineSeen {
             former_groups: Read::NotRead,
             held: Read::NotRead,
             balancers: Read::NotRead,
+            credentials: Read::NotRead,
             siblings_open: 0,
             pulse_fits: true,
             node: NodeRole::None,
@@ -86,8 +90,9 @@ impl Procedure for Quarantine {
 
     fn unreleased(view: &View<'_, Self>) -> Option<QuarantineSpec> {
         let record = view.record;
-        let isolates = record.applied.keys().any(|attribute| matches!(attribute, Attribute::Groups(_)))
-            || record.operations.values().any(|operation| operation.step == "Isolated");
+        let cuts = |attribute: &Attribute| matches!(attribute, Attribute::Groups(_)) || attribute.is_credential();
+        let isolates =
+            record.applied.keys().any(cuts) || record.operations.values().any(|operation| operation.step == "Isolated");
         let detaches = |attribute: &Attribute| *attribute == Attribute::AutoScalingGroup || attribute.is_registration();
         let level = if isolates {
             Level::Isolated

@@ -179,8 +179,9 @@ impl Record {
         if let Some((attribute, value)) = sets.filter(|_| !giving_back) {
             self.applied.insert(attribute, Applied { value, operation: id.clone() });
         }
-        // To detach a host opens no gate before its isolation.
-        if let Some(action) = super::action_of(step).filter(|_| !matches!(step, "Detached" | "Deregistered")) {
+        // To detach a host, or to deny its sessions something, opens no gate before its isolation.
+        let beside = matches!(step, "Detached" | "Deregistered" | "CredentialsCut");
+        if let Some(action) = super::action_of(step).filter(|_| !beside) {
             self.in_force.insert(action);
         }
         if step == "ReplacementStopped" {

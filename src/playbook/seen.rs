@@ -5,6 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use serde::{Deserialize, Serialize};
 
 use super::Time;
+use super::credentials::MetadataOptions;
 use crate::api::ids::{
     AccountId, InstanceId, InterfaceId, KeyArn, SecurityGroupId, SnapshotId, SubnetId, VolumeId, VpcId,
 };
@@ -169,6 +170,9 @@ pub struct Instance {
     pub root_device_type: String,
     /// ARN of the instance profile.
     pub profile: Option<String>,
+    /// How its metadata service answers.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub metadata: Option<MetadataOptions>,
     /// Name of the key pair.
     pub key_name: Option<String>,
     /// Tags. Whoever controls the host may control these: never trusted, never interpreted.

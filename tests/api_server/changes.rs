@@ -84,12 +84,18 @@ async fn quarantines() {
             (json!({"caseRef": {"name": "miner"}}), Ok(())),
             (json!({"caseRef": {"name": "other"}}), Err(&["spec.caseRef is immutable once set"])),
             (json!({"caseRef": null}), Err(&["spec.caseRef is immutable once set"])),
+            (json!({"isolation": {"metadataService": "Leave"}}), Ok(())),
+            (json!({"isolation": {"credentials": {"sessions": "RevokeRole", "profile": "Remove"}}}), Ok(())),
             (json!({"level": "Released", "isolation": {"pulse": "Auto"}}), Ok(())),
             (
                 json!({"isolation": {"pulse": "Never"}}),
-                Err(&["spec.isolation is immutable once spec.level is 'Released'", "'Auto'", "'Never'"]),
+                Err(&["spec.isolation is immutable once spec.level is 'Released'", "pulse Auto", "pulse Never"]),
             ),
-            (json!({"isolation": null}), Ok(())),
+            (
+                json!({"isolation": {"metadataService": "Disable", "credentials": {"sessions": "Leave"}}}),
+                Err(&["metadataService Leave", "metadataService Disable", "sessions RevokeRole", "sessions Leave"]),
+            ),
+            (json!({"isolation": null}), Err(&["spec.isolation is immutable", "metadataService Disable"])),
         ],
     )
     .await;

@@ -74,6 +74,21 @@ async fn quarantines() {
                 Some(json!({"pulse": "Sometimes"})),
                 &["spec.isolation.pulse", "\"Sometimes\"", "\"Auto\", \"Never\""],
             ),
+            (
+                "/spec/isolation",
+                Some(json!({"metadataService": "Off"})),
+                &["spec.isolation.metadataService", "\"Off\"", "\"Disable\", \"Leave\""],
+            ),
+            (
+                "/spec/isolation",
+                Some(json!({"credentials": {"sessions": "Revoke"}})),
+                &["spec.isolation.credentials.sessions", "\"Revoke\"", "\"RevokeInstance\", \"RevokeRole\", \"Leave\""],
+            ),
+            (
+                "/spec/isolation",
+                Some(json!({"credentials": {"profile": "Detach"}})),
+                &["spec.isolation.credentials.profile", "\"Detach\"", "\"Remove\", \"Leave\""],
+            ),
             ("/spec/keepOpen", Some(json!(["Ssm"])), &["unknown field \"spec.keepOpen\""]),
             ("/spec/caseRef", Some(json!({"name": "c".repeat(41)})), &["spec.caseRef.name", "Too long", "40"]),
             ("/spec/requestedBy", Some(json!("")), &["spec.requestedBy"]),
@@ -280,7 +295,11 @@ async fn what_is_left_out_has_the_documented_default() {
     assert_eq!(
         case["spec"]["containment"],
         json!({
-            "level": "Isolated", "isolation": {"pulse": "Auto"},
+            "level": "Isolated",
+            "isolation": {
+                "pulse": "Auto", "metadataService": "Disable",
+                "credentials": {"sessions": "RevokeInstance", "profile": "Leave"},
+            },
             "autoScaling": {"hold": "Standby", "replace": true, "lowerMinimum": false},
         })
     );

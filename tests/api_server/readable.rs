@@ -96,9 +96,16 @@ async fn quarantines_and_cases() {
         "/spec/level",
         "/spec/isolation",
         "/spec/isolation/pulse",
+        "/spec/isolation/metadataService",
+        "/spec/isolation/credentials",
+        "/spec/isolation/credentials/sessions",
         "/spec/caseRef",
     ];
-    let base = with(world.quarantine("web"), "/spec/isolation", Some(json!({"pulse": "Auto"})));
+    let base = with(
+        world.quarantine("web"),
+        "/spec/isolation",
+        Some(json!({"pulse": "Auto", "metadataService": "Leave", "credentials": {"sessions": "Leave"}})),
+    );
     let taken = all_taken_can_be_read::<Quarantine>(&world, base, &fields).await;
     assert!(taken > 10, "{taken}");
     let fields = [

@@ -33,6 +33,7 @@ async fn look(scene: &Scene, instance: &str, balancers: AskBalancers) -> Read<Ba
         former_groups: BTreeSet::new(),
         held: BTreeSet::new(),
         balancers: Some(balancers),
+        credentials: None,
         auto_scaling_group: None,
     };
     scene.aws.observe_quarantine(&scene.place, &ask).await.balancers
@@ -264,6 +265,7 @@ async fn a_denied_read_names_what_is_missing_and_leaves_the_rest_standing() {
         former_groups: BTreeSet::new(),
         held: BTreeSet::new(),
         balancers: Some(AskBalancers { survey: Some(fresh()), ..AskBalancers::default() }),
+        credentials: None,
         auto_scaling_group: None,
     };
     let seen = scene.aws.observe_quarantine(&scene.place, &ask).await;

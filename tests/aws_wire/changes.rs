@@ -43,6 +43,7 @@ pub async fn look(scene: &Scene, instance: &str) -> sequester::playbook::Quarant
         former_groups: BTreeSet::new(),
         held: BTreeSet::new(),
         balancers: None,
+        credentials: None,
     };
     scene.aws.observe_quarantine(&scene.place, &ask).await
 }

@@ -55,6 +55,7 @@ async fn a_group_and_the_place_in_it() {
         former_groups: BTreeSet::new(),
         held: BTreeSet::new(),
         balancers: None,
+        credentials: None,
     };
     let Read::Found { value, .. } = scene.aws.observe_quarantine(&scene.place, &ask).await.auto_scaling else {
         panic!("not found")

@@ -25,6 +25,7 @@ fn ask() -> AskQuarantine {
         former_groups: BTreeSet::new(),
         held: BTreeSet::new(),
         balancers: None,
+        credentials: None,
     }
 }
 

@@ -11,6 +11,7 @@ mod blocks;
 mod changes;
 mod commands;
 mod copies;
+mod credentials;
 mod failures;
 mod groups;
 mod identity;

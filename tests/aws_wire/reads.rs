@@ -28,6 +28,7 @@ fn ask(instance: &str) -> AskQuarantine {
         former_groups: BTreeSet::new(),
         held: BTreeSet::new(),
         balancers: Some(all()),
+        credentials: None,
     }
 }
 

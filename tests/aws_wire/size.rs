@@ -20,6 +20,7 @@ async fn calls_are_small_futures() {
         former_groups: BTreeSet::new(),
         held: BTreeSet::new(),
         balancers: None,
+        credentials: None,
     };
     let moment = AskEvidence {
         instance: None,

@@ -10,6 +10,7 @@ use sequester::cloud::sim::{Exhibit, World};
 use sequester::playbook::attribute::{Attribute, Value};
 use sequester::playbook::chain::Link;
 use sequester::playbook::copy_change::CopyChange;
+use sequester::playbook::credential_change::CredentialChange;
 use sequester::playbook::effect::Effect;
 use sequester::playbook::group_change::GroupChange;
 use sequester::playbook::record::{Entry, OperationId, OutcomeKind, Record};
@@ -64,7 +65,8 @@ fn destroys(effect: &Effect, world: &World) -> bool {
         | Effect::RegisterTargets { .. }
         | Effect::DeregisterInstance { .. }
         | Effect::RegisterInstance { .. }
-        | Effect::AutoScaling(_) => false,
+        | Effect::AutoScaling(_)
+        | Effect::Credentials(_) => false,
     }
 }
 
@@ -83,6 +85,14 @@ fn lets_go(effect: &Effect, world: &World) -> bool {
             GroupChange::SetInstanceProtection { enabled, .. } => !enabled,
             GroupChange::ExitStandby { .. } | GroupChange::AttachInstances { .. } => true,
             _ => false,
+        },
+        Effect::Credentials(change) => match change {
+            CredentialChange::PutRolePolicy { policy, instance, denied, .. } => {
+                world.denied(instance, policy).is_some_and(|stands| *denied < stands)
+            }
+            CredentialChange::DeleteRolePolicy { .. } | CredentialChange::AssociateIamInstanceProfile { .. } => true,
+            CredentialChange::ModifyInstanceMetadataOptions { enabled, .. } => *enabled,
+            CredentialChange::DisassociateIamInstanceProfile { .. } => false,
         },
         _ => false,
     }

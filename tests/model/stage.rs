@@ -129,6 +129,7 @@ pub fn world(interfaces: u8, volumes: u8, bare: bool) -> World {
         spot: false,
         root_device_type: "ebs".to_owned(),
         profile: None,
+        metadata: None,
         key_name: None,
         tags: BTreeMap::new(),
         volumes: (0..volumes).map(attached).collect(),
@@ -255,7 +256,7 @@ pub fn quarantine(level: Level, pulse: Pulse) -> QuarantineSpec {
         target: Target { account_ref: "prod".to_owned(), region: region(), instance_id: instance() },
         level,
         auto_scaling: AutoScaling::default(),
-        isolation: Isolation { pulse },
+        isolation: Isolation { pulse, ..Isolation::default() },
         case_ref: None,
     }
 }

@@ -124,10 +124,13 @@ pub fn assert_witnessed(calls: &[Call], chains: &[Chain], kubernetes: Option<&Pr
 /// Whether an entry is the intent of a call: the same operation on the same thing.
 fn means(entry: &Value, call: &Call) -> bool {
     let effect = &entry["effect"];
-    let named = ["interface", "snapshot", "source", "targetGroup", "group", "vpc", "key", "instance"]
+    let named = ["interface", "snapshot", "source", "targetGroup", "group", "vpc", "key", "association", "instance"]
         .into_iter()
         .find_map(|name| effect[name].as_str());
-    let same = effect_operation(effect).is_some_and(|operation| call.operation.starts_with(operation));
+    // A policy of a role is about several hosts.
+    let named = effect["policy"]["role"].as_str().or(named);
+    let same = effect_operation(effect).is_some_and(|operation| call.operation.starts_with(operation))
+        || effect["operation"] == "DeleteRolePolicy" && call.operation == "PutRolePolicy";
     entry["entry"] == "intent" && same && named.is_some_and(|id| call.parameters.values().any(|value| value == id))
 }
 

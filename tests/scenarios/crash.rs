@@ -7,12 +7,13 @@
 
 use crate::chain::{Chain, assert_witnessed};
 use crate::copies::forensic_key;
-use crate::inventory::Inventory;
+use crate::inventory::{Inventory, ROLE};
 use crate::scene::Scene;
 use crate::support::aws::REGION;
 use crate::support::identities::Identity;
 use crate::support::process::Process;
 use crate::support::proxy::{Crash, CrashMode, Late, Proxy, When};
+use crate::support::roles::Role;
 use crate::support::stage::{LIMIT, uid};
 use futures::StreamExt;
 use serde_json::json;
@@ -58,6 +59,8 @@ impl Point {
             "ModifyNetworkInterfaceAttribute" => "DescribeNetworkInterfaces",
             "ModifyInstanceAttribute" => "DescribeInstanceAttribute",
             "CreateGrant" | "RevokeGrant" => "ListGrants",
+            "ModifyInstanceMetadataOptions" => "DescribeInstances",
+            "PutRolePolicy" => "GetRolePolicy",
             groups if groups.contains("SecurityGroup") => "DescribeSecurityGroups",
             other => panic!("which read shows {other}?"),
         };
@@ -93,6 +96,7 @@ impl Run {
             "destinations": [{"accountRef": scene.forensics_name(), "regions": [REGION]}], "transferKeyArn": transfer,
         });
         scene.declare_accounts(|account| account["spec"]["evidence"] = evidence).await;
+        Role::new(scene.aws(), ROLE).await.give(scene.aws(), &scene.host.instance).await;
         let kubernetes = scene.bed.kubernetes_proxy().await;
         let control_plane = &scene.bed.control_plane;
         let token = control_plane.service_account_token("sequester-system", "sequester").await;

@@ -2,8 +2,12 @@
 
 use crate::scene::Scene;
 use crate::support::aws::{Aws, ok, tag, tags};
+use crate::support::roles::{Role, metadata_of};
 use crate::support::world::snapshots_of;
 use std::collections::BTreeMap;
+
+/// The role of a host that has one.
+pub const ROLE: &str = "web";
 
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Inventory {
@@ -18,6 +22,8 @@ pub struct Inventory {
     pub copies: Vec<String>,
     /// Grants on the customer's key.
     pub grants: usize,
+    /// Whether the metadata service answers, and statements of our policy of its role.
+    pub credentials: (String, usize),
 }
 
 impl Inventory {
@@ -48,6 +54,7 @@ impl Inventory {
             snapshots,
             copies: copies(scene, moments).await,
             grants: grants(aws, &scene.host.customer_key).await,
+            credentials: credentials(aws, &scene.host.instance).await,
         }
     }
 }
@@ -92,6 +99,12 @@ pub async fn protections(aws: &Aws, instance: &str) -> BTreeMap<&'static str, St
     let xml = ok(aws.ec2("DescribeInstanceAttribute", &asked).await);
     found.insert("deleteOnTermination", tags(&xml, "deleteOnTermination").join(","));
     found
+}
+
+async fn credentials(aws: &Aws, instance: &str) -> (String, usize) {
+    let policy = Role { name: ROLE.to_owned(), id: String::new() }.policy(aws, "baseline-c").await;
+    let statements = policy.and_then(|policy| policy["Statement"].as_array().map(Vec::len));
+    (metadata_of(aws, instance).await.0, statements.unwrap_or_default())
 }
 
 async fn grants(aws: &Aws, key: &str) -> usize {

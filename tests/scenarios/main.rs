@@ -14,6 +14,7 @@ mod balancers;
 mod case;
 mod copies;
 mod crash;
+mod credentials;
 mod custody;
 mod deletion;
 mod enforcement;

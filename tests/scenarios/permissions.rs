@@ -9,8 +9,10 @@ use crate::support::fleet::{Fleet, autoscaling, place};
 use crate::support::identities::Identity;
 use crate::support::image::Image;
 use crate::support::proxy::{Call, Outcome};
+use crate::support::roles::Role as HostRole;
 use crate::support::stage::{LIMIT, Stage, condition_of, strike, uid};
 use crate::support::wait;
+use crate::support::world::run_instance;
 use sequester::cloud::iam::Role;
 use serde_json::{Value, json};
 use std::collections::BTreeSet;
@@ -128,6 +130,22 @@ async fn one_that_is_isolated(scene: &Scene) {
     release(scene, "web", host, json!({})).await;
 }
 
+/// One with a role that is taken from it.
+async fn one_that_has_a_role(scene: &Scene) {
+    let host = run_instance(scene.aws(), &scene.network).await;
+    HostRole::new(scene.aws(), "app").await.give(scene.aws(), &host).await;
+    let declare = async |level: &str| {
+        let mut spec = quarantine(scene, &host, level);
+        spec["isolation"] = json!({"credentials": {"profile": "Remove"}});
+        scene.declare_as(Identity::Alice, "role", spec).await;
+    };
+    declare("Isolated").await;
+    scene.until_true("Quarantine", "role", "Ready").await;
+    declare("Released").await;
+    approve(scene, "role", "Release").await;
+    scene.until_reason("Quarantine", "role", "Ready", "Released").await;
+}
+
 /// A set that is copied, and one that is shared and read, under a customer's key, too; somebody gives one of it away.
 async fn one_that_is_kept(scene: &Scene) {
     let [plain, keyed, _] = by_key(scene).await;
@@ -162,6 +180,7 @@ async fn what_is_granted_is_what_is_needed() {
         one_that_stands_by(&scene),
         one_that_ends(&scene),
         one_that_is_isolated(&scene),
+        one_that_has_a_role(&scene),
         one_that_is_kept(&scene),
     );
     let beats = |call: &Call| call.operation == "RecordLifecycleActionHeartbeat" && call.ended.is_some();

@@ -17,6 +17,7 @@ pub mod install;
 mod nursery;
 pub mod process;
 pub mod proxy;
+pub mod roles;
 mod scratch;
 pub mod stage;
 pub mod wait;

@@ -4,7 +4,8 @@ use std::collections::BTreeMap;
 
 use aws_sdk_ec2::types::{
     AttributeBooleanValue, AttributeValue, DeviceType, EbsInstanceBlockDeviceSpecification, InstanceAttributeName,
-    InstanceBlockDeviceMapping, InstanceBlockDeviceMappingSpecification, InstanceLifecycleType, InstanceStateName,
+    InstanceBlockDeviceMapping, InstanceBlockDeviceMappingSpecification, InstanceLifecycleType,
+    InstanceMetadataEndpointState, InstanceMetadataOptionsResponse, InstanceMetadataOptionsState, InstanceStateName,
     InstanceType, Tag,
 };
 
@@ -15,6 +16,7 @@ use super::words::{id, read, some_text, text, time};
 use crate::api::ids::InstanceId;
 use crate::clock::now;
 use crate::cloud::error::CloudError;
+use crate::playbook::credentials::MetadataOptions;
 use crate::playbook::effect::Receipt;
 use crate::playbook::seen::{AttachedVolume, Instance, InstanceState, Protections, Read, ShutdownBehavior};
 
@@ -68,6 +70,7 @@ fn ours(
         spot: found.instance_lifecycle() == Some(&InstanceLifecycleType::Spot),
         root_device_type: text(found.root_device_type().map(DeviceType::as_str), 32),
         profile: some_text(found.iam_instance_profile().and_then(|profile| profile.arn()), 2048),
+        metadata: found.metadata_options().and_then(metadata),
         key_name: some_text(found.key_name(), 255),
         tags: tags(found.tags()),
         // None may be missing: the set of volumes is what the evidence is measured by.
@@ -89,6 +92,42 @@ fn volume(mapping: &InstanceBlockDeviceMapping, root: Option<&str>) -> Option<At
         root: root.is_some() && mapping.device_name() == root,
         delete_on_termination: ebs.delete_on_termination().unwrap_or_default(),
     })
+}
+
+/// Where AWS does not say whether it answers, nothing is said of it.
+fn metadata(found: &InstanceMetadataOptionsResponse) -> Option<MetadataOptions> {
+    let others = [
+        ("httpTokens", found.http_tokens().map(|value| value.as_str().to_owned())),
+        ("httpPutResponseHopLimit", found.http_put_response_hop_limit().map(|hops| hops.to_string())),
+        ("httpProtocolIpv6", found.http_protocol_ipv6().map(|value| value.as_str().to_owned())),
+        ("instanceMetadataTags", found.instance_metadata_tags().map(|value| value.as_str().to_owned())),
+    ];
+    let others = others.into_iter().filter_map(|(name, value)| Some((name.to_owned(), text(Some(&value?), 32))));
+    Some(MetadataOptions {
+        enabled: *found.http_endpoint()? != InstanceMetadataEndpointState::Disabled,
+        pending: found.state() == Some(&InstanceMetadataOptionsState::Pending),
+        others: others.collect(),
+    })
+}
+
+/// EC2 `ModifyInstanceMetadataOptions`: what is not named stays as it is.
+pub(super) async fn set_metadata_service(
+    order: &Order<'_>,
+    instance: &InstanceId,
+    enabled: bool,
+) -> Result<Receipt, CloudError> {
+    let endpoint =
+        if enabled { InstanceMetadataEndpointState::Enabled } else { InstanceMetadataEndpointState::Disabled };
+    let mark = order.mark();
+    let request = order
+        .session
+        .ec2_once
+        .modify_instance_metadata_options()
+        .instance_id(instance.as_str())
+        .http_endpoint(endpoint)
+        .customize()
+        .interceptor(mark.clone());
+    Ok(order.send("ModifyInstanceMetadataOptions", &mark, request.send()).await?.1)
 }
 
 fn tags(tags: &[Tag]) -> BTreeMap<String, String> {

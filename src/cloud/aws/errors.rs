@@ -3,7 +3,7 @@
 //! What matters of a failed change is whether it may have been applied. So the question is asked first whether
 //! the request can have left at all (the mark of [`super::witness`] knows), then whether AWS's own answer came
 //! back readable; only then does AWS's code decide. Codes are those of the EC2 reference "Error codes", of the
-//! common errors of the query services and of KMS, and of the EBS pages on snapshot quotas.
+//! common errors of the query services, of IAM and of KMS, and of the EBS pages on snapshot quotas.
 
 use std::error::Error;
 
@@ -66,6 +66,7 @@ const CONFLICT: &[&str] = &[
     "ConcurrentModification",
     "ConflictException",
     "DependencyViolation",
+    "EntityTemporarilyUnmodifiable",
     "IncorrectInstanceState",
     "IncorrectState",
     "InvalidState",
@@ -165,7 +166,7 @@ fn is_taken(code: &str) -> bool {
 }
 
 fn is_not_found(code: &str) -> bool {
-    code.ends_with("NotFound") || code.ends_with("NotFoundException")
+    code.ends_with("NotFound") || code.ends_with("NotFoundException") || code == "NoSuchEntity"
 }
 
 /// There is no such thing, or there can't be one: our ids follow the rule of their kind before they are asked for.

@@ -17,10 +17,13 @@ mod ec2_evidence;
 mod ec2_groups;
 mod ec2_instances;
 mod ec2_network;
+mod ec2_profiles;
 mod ec2_snapshots;
 mod elb_classic;
 mod elb_v2;
 mod errors;
+mod iam_documents;
+mod iam_roles;
 mod kms;
 mod own_credentials;
 mod sessions;
@@ -44,6 +47,7 @@ use crate::playbook::record::OperationId;
 use crate::playbook::seen::{Read, Snapshot};
 use crate::playbook::{EvidenceSeen, Identity, QuarantineSeen};
 use calls::Order;
+use iam_documents::Documents;
 use sessions::Sessions;
 
 /// How AWS is spoken to.
@@ -66,6 +70,7 @@ pub struct AwsSettings {
 #[derive(Debug)]
 pub struct Aws {
     sessions: Sessions,
+    documents: Documents,
 }
 
 impl Aws {
@@ -73,13 +78,13 @@ impl Aws {
     /// default chain. Nothing is asked before the first call.
     #[must_use]
     pub fn new(settings: AwsSettings) -> Self {
-        Self { sessions: Sessions::new(settings, None) }
+        Self { sessions: Sessions::new(settings, None), documents: Documents::default() }
     }
 
     /// With credentials of the caller's in place of the default chain: for programs that have them already, and tests.
     #[must_use]
     pub fn with_credentials(settings: AwsSettings, own: SharedCredentialsProvider) -> Self {
-        Self { sessions: Sessions::new(settings, Some(own)) }
+        Self { sessions: Sessions::new(settings, Some(own)), documents: Documents::default() }
     }
 }
 
@@ -92,8 +97,24 @@ impl Cloud for Aws {
 
     async fn observe_quarantine(&self, place: &Place, ask: &AskQuarantine) -> QuarantineSeen {
         let session = self.sessions.of(&place.access, place.region.as_str()).await;
-        let (instance, auto_scaling, protections, groups, former_groups, held, (interfaces, balancers, surroundings)) = tokio::join!(
-            ec2_instances::instance(&session, &ask.instance),
+        let instance = async {
+            let instance = ec2_instances::instance(&session, &ask.instance).await;
+            let credentials = match &ask.credentials {
+                Some(credentials) => iam_roles::look(&session, &ask.instance, &instance, credentials).await,
+                None => Read::NotRead,
+            };
+            (instance, credentials)
+        };
+        let (
+            (instance, credentials),
+            auto_scaling,
+            protections,
+            groups,
+            former_groups,
+            held,
+            (interfaces, balancers, surroundings),
+        ) = tokio::join!(
+            instance,
             autoscaling::look(&session, &ask.instance, ask.auto_scaling_group.as_deref()),
             ec2_instances::protections(&session, &ask.instance),
             ec2_groups::by_name(&session, &ask.tag_prefix, &ask.group_names),
@@ -111,6 +132,7 @@ impl Cloud for Aws {
             former_groups,
             held,
             balancers,
+            credentials,
             ..QuarantineSeen::nothing()
         }
     }
@@ -204,6 +226,7 @@ impl Cloud for Aws {
             Effect::CreateGrant { key, name, grantee } => kms::create_grant(order, key, name, grantee).await,
             Effect::AutoScaling(change) => autoscaling::change(order, change).await,
             Effect::Copying(change) => ec2_copies::change(order, change).await,
+            Effect::Credentials(change) => iam_roles::change(order, &self.documents, change).await,
         }
     }
 }

@@ -90,6 +90,8 @@ pub(super) struct Session {
     pub(super) elb_classic: aws_sdk_elasticloadbalancing::Client,
     /// Asks about target groups.
     pub(super) elb_v2: aws_sdk_elasticloadbalancingv2::Client,
+    /// Asks IAM: a global service, whose endpoint and signing Region the SDK knows by the partition of ours.
+    pub(super) iam: aws_sdk_iam::Client,
     /// Asks KMS.
     pub(super) kms: aws_sdk_kms::Client,
     /// Asks STS.
@@ -104,6 +106,8 @@ pub(super) struct Session {
     pub(super) elb_v2_once: aws_sdk_elasticloadbalancingv2::Client,
     /// How fast blocks are read.
     pub(super) block_rates: Rates,
+    /// Changes IAM: one attempt.
+    pub(super) iam_once: aws_sdk_iam::Client,
     /// What was seen of all load balancers.
     pub(super) surveys: Surveys,
     /// Changes KMS: one attempt.
@@ -234,6 +238,9 @@ impl Sessions {
                     .retry_partition(partition("elb"))
                     .build(),
             ),
+            iam: aws_sdk_iam::Client::from_conf(
+                aws_sdk_iam::config::Builder::from(&asking).retry_partition(partition("iam")).build(),
+            ),
             kms: aws_sdk_kms::Client::from_conf(
                 aws_sdk_kms::config::Builder::from(&asking).retry_partition(partition("kms")).build(),
             ),
@@ -246,6 +253,7 @@ impl Sessions {
             elb_classic_once: aws_sdk_elasticloadbalancing::Client::new(&once),
             elb_v2_once: aws_sdk_elasticloadbalancingv2::Client::new(&once),
             block_rates: Rates::default(),
+            iam_once: aws_sdk_iam::Client::new(&once),
             surveys: Surveys::default(),
             kms_once: aws_sdk_kms::Client::new(&once),
             access: access.clone(),

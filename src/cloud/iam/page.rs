@@ -40,6 +40,8 @@ them.
 const NOTHING: &str = "
 Nothing here deletes, unlocks or shortens anything, and nothing makes anything public: there is no action for it. An
 examiner reads snapshots (`sequester digest`, `sequester changed`) under an identity of their own, which needs
+Nothing here deletes, unlocks or shortens evidence, and nothing makes anything public: there is no action for it. Blocks of snapshots
+are read by an examiner (`sequester digest`, `sequester changed`), under an identity of their own, which needs
 `ebs:ListSnapshotBlocks`, `ebs:GetSnapshotBlock` and `ebs:ListChangedBlocks` on `arn:aws:ec2:*::snapshot/*`, and `kms:Decrypt` on the key
 where one is encrypted.
 ";

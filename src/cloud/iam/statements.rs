@@ -11,6 +11,9 @@ const BALANCERS: &str =
 const BALANCERS_V2: &str =
     "https://docs.aws.amazon.com/service-authorization/latest/reference/list_awselasticloadbalancingv2.html";
 const KMS: &str = "https://docs.aws.amazon.com/kms/latest/developerguide/conditions-kms.html";
+const IAM: &str =
+    "https://docs.aws.amazon.com/service-authorization/latest/reference/list_awsidentityandaccessmanagementiam.html";
+const PASSING: &str = "https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_policies_iam-condition-keys.html";
 const TAGGING: &str = "https://docs.aws.amazon.com/AWSEC2/latest/UserGuide/supported-iam-actions-tagging.html";
 
 const INSTANCES: &str = "arn:{partition}:ec2:*:{account}:instance/*";
@@ -22,6 +25,7 @@ const SNAPSHOTS: &str = "arn:{partition}:ec2:*::snapshot/*";
 /// Of any account: a shared VPC and its subnets belong to another one.
 const VPCS: &str = "arn:{partition}:ec2:*:*:vpc/*";
 const SUBNETS: &str = "arn:{partition}:ec2:*:*:subnet/*";
+const ROLES: &str = "arn:{partition}:iam::{account}:role/*";
 /// Of any account: where it is another one's, its own policy must allow it, too.
 const KEYS: &str = "arn:{partition}:kms:*:*:key/*";
 
@@ -43,6 +47,7 @@ pub const READERS: &[(&str, &[Role])] = &[
     ("quarantine", &[Responder]),
     ("surroundings", &[Responder]),
     ("balancers", &[Responder]),
+    ("credentials", &[Responder]),
     ("evidence", &[Responder]),
     ("blocks", &[Responder]),
     ("changed blocks", &[]),
@@ -61,6 +66,18 @@ pub const NARROW: &[Narrow] = &[
     Narrow { sid: "LookAtKeys", actions: &["kms:DescribeKey", "kms:ListGrants"], on: &[KEYS], when: &[] },
     Narrow { sid: "AskForKeys", actions: &["kms:GenerateDataKeyWithoutPlaintext"], on: &[KEYS], when: &[] },
     // Who takes over the role reads what is evidence, and no other snapshot of the account.
+    Narrow {
+        sid: "LookAtRoles",
+        actions: &["iam:GetRole", "iam:GetRolePolicy", "iam:ListRolePolicies"],
+        on: &[ROLES],
+        when: &[],
+    },
+    Narrow {
+        sid: "LookAtProfiles",
+        actions: &["iam:GetInstanceProfile"],
+        on: &["arn:{partition}:iam::{account}:instance-profile/*"],
+        when: &[],
+    },
     Narrow {
         sid: "ReadOurBlocks",
         actions: &["ebs:GetSnapshotBlock", "ebs:ListSnapshotBlocks"],
@@ -331,5 +348,41 @@ pub const STATEMENTS: &[Statement] = &[
         when: &[],
         why: "the same with classic load balancers",
         page: BALANCERS,
+    },
+    Statement {
+        sid: "DenySessions",
+        roles: &[Responder],
+        actions: &["iam:DeleteRolePolicy", "iam:PutRolePolicy"],
+        on: &[ROLES],
+        when: &[],
+        why: "denies the sessions of a host, by one inline policy of its role. IAM binds this to neither name nor content of a               policy: who holds this role can give any role named here any permission. Name the roles of your hosts instead,               where they have a path of their own",
+        page: IAM,
+    },
+    Statement {
+        sid: "SwitchMetadataService",
+        roles: &[Responder],
+        actions: &["ec2:ModifyInstanceMetadataOptions"],
+        on: &[INSTANCES],
+        when: &[],
+        why: "switches the metadata service off, and on again at release",
+        page: EC2,
+    },
+    Statement {
+        sid: "TakeProfiles",
+        roles: &[Responder],
+        actions: &["ec2:AssociateIamInstanceProfile", "ec2:DisassociateIamInstanceProfile"],
+        on: &[INSTANCES],
+        when: &[],
+        why: "takes the instance profile from the host where that is declared, and gives it back at release",
+        page: EC2,
+    },
+    Statement {
+        sid: "PassRolesBack",
+        roles: &[Responder],
+        actions: &["iam:PassRole"],
+        on: &[ROLES],
+        when: &[("StringEquals", "iam:PassedToService", &["ec2.amazonaws.com", "ec2.amazonaws.com.cn"])],
+        why: "AWS checks it where an instance gets its instance profile back",
+        page: PASSING,
     },
 ];

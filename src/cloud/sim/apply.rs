@@ -81,6 +81,7 @@ impl World {
             Effect::CreateGrant { key, name, grantee } => self.grant(&refuse, key, name, grantee),
             Effect::AutoScaling(change) => self.change_fleet(&refuse, change),
             Effect::Copying(change) => self.change_copies(&refuse, change, operation),
+            Effect::Credentials(change) => self.change_credentials(&refuse, change),
         }?;
         Ok(Receipt { request_id: None, server_date: None, created })
     }
@@ -90,7 +91,7 @@ impl World {
         self.made
     }
 
-    fn host(&mut self, refuse: &Refuser, id: &InstanceId) -> Result<&mut Host, CloudError> {
+    pub(super) fn host(&mut self, refuse: &Refuser, id: &InstanceId) -> Result<&mut Host, CloudError> {
         match self.instances.get_mut(id) {
             None => Err(refuse.conflict("InvalidInstanceID.NotFound")),
             Some(host) if host.instance.state == InstanceState::Terminated => {
@@ -270,7 +271,7 @@ pub(super) fn lock(refuse: &Refuser, exhibit: &mut Exhibit, mode: LockMode, unti
 pub(super) struct Refuser(&'static str);
 
 impl Refuser {
-    fn because(&self, class: ErrorClass, code: &str, message: &str) -> CloudError {
+    pub(super) fn because(&self, class: ErrorClass, code: &str, message: &str) -> CloudError {
         CloudError {
             class,
             operation: self.0.to_owned(),

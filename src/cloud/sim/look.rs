@@ -48,6 +48,10 @@ impl World {
                 .balancers
                 .as_ref()
                 .map_or(Read::NotRead, |wanted| found(now, self.see_balancers(&ask.instance, wanted))),
+            credentials: ask
+                .credentials
+                .as_ref()
+                .map_or(Read::NotRead, |wanted| found(now, self.see_credentials(&ask.instance, wanted))),
             ..QuarantineSeen::nothing()
         }
     }

@@ -10,6 +10,7 @@ mod copies;
 mod faults;
 mod fleets;
 mod look;
+mod roles;
 mod world;
 
 use std::collections::VecDeque;
@@ -19,6 +20,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 pub use balancers::Registrations;
 pub use faults::{Fault, Faults, When};
 pub use fleets::Fleet;
+pub use roles::SimRole;
 pub use world::{Disk, Exhibit, Host, Port, UNPROTECTED, World};
 
 use super::blocks::{Advance, ReadError, Reading, Tell};

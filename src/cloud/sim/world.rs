@@ -4,14 +4,16 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::balancers::Registrations;
 use super::fleets::Fleet;
+use super::roles::SimRole;
 use crate::api::ids::{
-    AccountId, InstanceId, InterfaceId, KeyArn, LoadBalancerName, SecurityGroupId, SnapshotId, TargetGroupArn,
-    VolumeId, VpcId,
+    AccountId, InstanceId, InterfaceId, KeyArn, LoadBalancerName, RoleName, SecurityGroupId, SnapshotId,
+    TargetGroupArn, VolumeId, VpcId,
 };
 use crate::playbook::attribute::{Attribute, Value};
 use crate::playbook::auto_scaling::{membership_value, size_value};
 use crate::playbook::balancers;
 use crate::playbook::copies::Destination;
+use crate::playbook::credentials::profile_value;
 use crate::playbook::seen::{
     Instance, Interface, Key, Lock, Protections, SecurityGroup, ShutdownBehavior, Snapshot, SnapshotState, Surroundings,
 };
@@ -42,6 +44,11 @@ pub struct World {
     /// Auto Scaling groups, by name.
     pub fleets: BTreeMap<String, Fleet>,
     /// Keys of all accounts, each with its grants.
+    /// Roles, by name.
+    pub roles: BTreeMap<RoleName, SimRole>,
+    /// Instance profiles, by ARN, each with its role.
+    pub profiles: BTreeMap<String, RoleName>,
+    /// Keys, each with the names of its grants.
     pub keys: BTreeMap<KeyArn, Key>,
     /// Snapshots whose blocks are not what their checksums say.
     pub corrupt: BTreeSet<SnapshotId>,
@@ -112,6 +119,8 @@ impl World {
             target_groups: BTreeMap::new(),
             classic_load_balancers: BTreeMap::new(),
             fleets: BTreeMap::new(),
+            roles: BTreeMap::new(),
+            profiles: BTreeMap::new(),
             keys: BTreeMap::new(),
             corrupt: BTreeSet::new(),
             unreadable: BTreeSet::new(),
@@ -207,7 +216,10 @@ impl World {
             Attribute::ScaleInProtection => Value::Flag(self.member(instance)?.protected_from_scale_in),
             Attribute::MinSize(group) => size_value(self.fleets.get(group)?.minimum),
             Attribute::DesiredCapacity(group) => size_value(self.fleets.get(group)?.desired),
-            Attribute::LaunchSource(_) => return None,
+            Attribute::Sessions(policy) => self.denied(instance, policy)?.as_value(),
+            Attribute::MetadataService => Value::Flag(host.instance.metadata.as_ref()?.enabled),
+            Attribute::InstanceProfile => profile_value(host.instance.profile.as_deref()),
+            Attribute::LaunchSource(_) | Attribute::MetadataOptions => return None,
         })
     }
 

@@ -70,6 +70,7 @@ impl Kind for Quarantine {
         if hurries(object, account, record) {
             ask.surroundings = false;
             ask.balancers = None;
+            ask.credentials = None;
         }
         let instance = &object.spec.target.instance_id;
         let (mut seen, node) = tokio::join!(

@@ -18,7 +18,7 @@ pub(super) fn begins_nothing(view: &View<'_, Quarantine>, begun: bool) -> Option
 }
 
 /// Whether nobody can say yet what a plan would touch: a plan that is published stays as it is, so that it is published
-/// when the load balancers were looked at, or that took too long.
+/// when the load balancers and the role were looked at, or that took too long.
 pub(super) fn plan_waits(view: &View<'_, Quarantine>) -> Option<Turn<Quarantine>> {
     const SECONDS: i64 = 15;
     let record = view.record;
@@ -26,7 +26,8 @@ pub(super) fn plan_waits(view: &View<'_, Quarantine>) -> Option<Turn<Quarantine>
         && !record.plans.contains_key(&Action::Isolate)
         && !record.in_force.contains(&Action::Isolate);
     let young = record.opened.is_none_or(|opened| view.now.as_second() - opened.as_second() < SECONDS);
-    let waits = asked && young && view.seen.balancers == Read::NotRead;
-    let told = "looks for load balancers, so that the plan can name them";
+    let role = super::cut_credentials::looks(view) && view.seen.credentials == Read::NotRead;
+    let waits = asked && young && (role || view.seen.balancers == Read::NotRead);
+    let told = "looks for load balancers and its role, so that the plan can name them";
     waits.then(|| Turn::new(State::working(Reason::Waiting, told)).again_in(1))
 }

@@ -2,6 +2,7 @@
 
 mod balancers_left;
 mod beginning;
+pub mod cut_credentials;
 pub mod deregister_from_load_balancers;
 pub mod detach_from_asg;
 pub mod isolate;
@@ -10,4 +11,5 @@ mod node;
 pub mod protect;
 pub mod pulse;
 mod return_to_service;
+mod sessions_left;
 pub mod stop_replacement;

@@ -9,6 +9,7 @@ use super::approval::Candidate;
 use super::chain::{ObjectRef, sha256};
 use super::effect::Effect;
 use super::record::Record;
+use super::role_policy::InlinePolicy;
 use super::seen::{
     AttachedVolume, Direction, Instance, InstanceState, Interface, Key, KeyManager, Peer, Rule, SecurityGroup,
 };
@@ -19,7 +20,7 @@ use crate::api::aws_account::{LockMode, Partition};
 use crate::api::evidence_snapshot::{EvidenceSnapshotSpec, InstanceSource, KeyAccess, Moment, ShareWith, Source};
 use crate::api::exhibits::Verify;
 use crate::api::ids::{
-    AccountId, InstanceId, InterfaceId, KeyArn, RegionName, SecurityGroupId, SnapshotId, VolumeId, VpcId,
+    AccountId, InstanceId, InterfaceId, KeyArn, RegionName, RoleName, SecurityGroupId, SnapshotId, VolumeId, VpcId,
 };
 use crate::api::quarantine::{Isolation, Level, Pulse, QuarantineSpec, Target};
 use crate::cloud::error::{CloudError, ErrorClass};
@@ -76,6 +77,18 @@ pub fn key(n: usize) -> KeyArn {
 
 pub fn key_of(manager: KeyManager) -> Key {
     Key { manager, enabled: true, grants: BTreeMap::new() }
+}
+
+/// The id of [`role`].
+pub const ROLE_ID: &str = "AROAEXAMPLE0123456789";
+
+pub fn role() -> RoleName {
+    RoleName::parse("web").unwrap()
+}
+
+/// The policy by which sessions of [`role`] are denied.
+pub fn inline_policy() -> InlinePolicy {
+    InlinePolicy { role: role(), name: "baseline-c".to_owned() }
 }
 
 pub fn place() -> Place {
@@ -150,6 +163,7 @@ pub fn instance(volumes: usize) -> Instance {
         spot: false,
         root_device_type: "ebs".to_owned(),
         profile: None,
+        metadata: None,
         key_name: None,
         tags: BTreeMap::new(),
         volumes: (0..volumes)
@@ -189,7 +203,7 @@ pub fn quarantine_spec(level: Level) -> QuarantineSpec {
         target: Target { account_ref: "prod".to_owned(), region: region(), instance_id: instance_id() },
         level,
         auto_scaling: AutoScaling::default(),
-        isolation: Isolation { pulse: Pulse::Never },
+        isolation: Isolation { pulse: Pulse::Never, ..Isolation::default() },
         case_ref: None,
     }
 }

@@ -32,6 +32,7 @@ pub(super) fn of(call: &Call, tags: &Tags) -> Vec<Ask> {
             | "RevokeGrant"
             | "GenerateDataKeyWithoutPlaintext"),
         ) => vec![of.kms(operation)],
+        ("iam", operation) => vec![of.iam(operation)],
         ("sts", "GetCallerIdentity") => vec![of.plain("GetCallerIdentity")],
         _ => vec![of.unknown()],
     }
@@ -59,6 +60,7 @@ impl Of<'_> {
         match operation {
             "DescribeInstances"
             | "DescribeNetworkInterfaces"
+            | "DescribeIamInstanceProfileAssociations"
             | "DescribeTrunkInterfaceAssociations"
             | "DescribeSecurityGroups"
             | "DescribeSnapshots"
@@ -90,6 +92,16 @@ impl Of<'_> {
                 if !values(call, "BlockDeviceMapping.").is_empty() {
                     all.extend(self.each(operation, "volume", &["vol-00000000"]));
                 }
+                all
+            }
+            "ModifyInstanceMetadataOptions" => self.each(operation, "instance", &instances),
+            // The call names an association.
+            "DisassociateIamInstanceProfile" => self.each(operation, "instance", &["i-00000000"]),
+            "AssociateIamInstanceProfile" => {
+                let mut all = self.each(operation, "instance", &instances);
+                let mut pass = Ask { action: "iam:PassRole".to_owned(), ..self.role("role/of-a-profile") };
+                add(std::slice::from_mut(&mut pass), "iam:PassedToService", &["ec2.amazonaws.com"]);
+                all.push(pass);
                 all
             }
             "CreateSnapshots" => {
@@ -184,6 +196,25 @@ impl Of<'_> {
         add(std::slice::from_mut(&mut decrypt), "kms:EncryptionContext:aws:ebs:id", &["vol-00000000"]);
         all.push(decrypt);
         all
+    }
+
+    fn iam(&self, operation: &str) -> Ask {
+        let resource = match operation {
+            "GetRole" | "GetRolePolicy" | "ListRolePolicies" | "PutRolePolicy" | "DeleteRolePolicy" => {
+                format!("role/{}", self.call.parameter("RoleName").unwrap_or_default())
+            }
+            "GetInstanceProfile" => {
+                format!("instance-profile/{}", self.call.parameter("InstanceProfileName").unwrap_or_default())
+            }
+            _ => return self.unknown(),
+        };
+        Ask { action: format!("iam:{operation}"), ..self.role(&resource) }
+    }
+
+    /// IAM has no Regions, and its ARNs name none.
+    fn role(&self, resource: &str) -> Ask {
+        let account = self.call.account().unwrap_or_default();
+        Ask { resource: format!("arn:aws:iam::{account}:{resource}"), ..self.plain("") }
     }
 
     fn kms(&self, operation: &str) -> Ask {
