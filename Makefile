@@ -33,7 +33,7 @@ test-long: ## every crash point instead of a sample
 model: ## the shipped decisions under a model checker, and seeded bugs; 2 minutes (SEQUESTER_MODEL=wide: 5)
 	$(CARGO) test --no-default-features --test model -- --include-ignored --nocapture --test-threads 1
 
-bench: ## time to containment against its serial floor, measured in the same run
+bench: ## time to containment against its serial floor, and what reading evidence takes; minutes
 	$(CARGO) test --quiet --test bench
 
 generate: ## crds/ and docs/ from the source

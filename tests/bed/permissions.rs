@@ -200,13 +200,11 @@ async fn tags_decide_as_they_are() {
     assert!(body.contains("ec2:CreateTags"), "{body}");
 }
 
-/// Code, where it was refused by the judge; none where it came as far as the emulator.
+/// The action, where it was refused by the judge; none where it came as far as the emulator.
 fn judged(answer: Answer) -> Option<String> {
     let (_, body) = answer.expect("a reply");
-    let denied = ["UnauthorizedOperation", "AccessDenied"].iter().any(|code| body.contains(code));
-    denied.then(|| {
-        body.split("to perform: ").nth(1).unwrap_or_default().split([' ', '"']).next().unwrap_or_default().to_owned()
-    })
+    let (_, action) = body.split_once("is not authorized to perform: ")?;
+    action.split([' ', '"']).next().map(ToOwned::to_owned)
 }
 
 /// The shipped policy, and what a stolen session of the controller's would try with it.

@@ -5,7 +5,7 @@ use crate::support::bed::Bed;
 use crate::support::identities::Identity;
 use crate::support::image::Image;
 use crate::support::process::Process;
-use crate::support::proxy::{Bucket, Fault, When};
+use crate::support::proxy::{Bucket, Call, Fault, Outcome, When};
 use crate::support::stage::Stage;
 use crate::support::wait::until;
 use crate::support::world::{Network, run_instance};
@@ -37,8 +37,7 @@ pub async fn measure(bed: &'static Bed) {
     read(&stage, &controller, "limited", &host, &limited).await;
     rule.remove();
     let calls = stage.proxy.calls();
-    let served: Vec<_> =
-        calls.iter().filter(|call| call.operation.contains("/blocks/") && call.took_effect()).collect();
+    let served: Vec<_> = calls.iter().filter(|call| call.operation.contains("/blocks/") && is_served(call)).collect();
     let began = served.iter().map(|call| call.started).min().expect("a block");
     let ended = served.iter().filter_map(|call| call.ended).max().expect("a block");
     #[allow(clippy::cast_precision_loss, reason = "hundreds")]
@@ -81,6 +80,10 @@ pub async fn measure(bed: &'static Bed) {
         most / 1024,
         verdict(most <= small + small / 10)
     );
+}
+
+fn is_served(call: &Call) -> bool {
+    matches!(call.outcome, Outcome::Replied { status: 200, .. })
 }
 
 fn verdict(good: bool) -> &'static str {

@@ -96,6 +96,13 @@ mod tests {
     }
 
     #[test]
+    fn who_reads_at_the_same_rate_shares_it() {
+        let rates = Rates::default();
+        let slow = rates.of(100);
+        assert!(Arc::ptr_eq(&slow, &rates.of(100)) && !Arc::ptr_eq(&slow, &rates.of(500)));
+    }
+
+    #[test]
     fn turns_come_evenly_and_few_are_made_up_for() {
         let (mut turns, start) = turns();
         let ms = Duration::from_millis;
