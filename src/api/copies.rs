@@ -11,7 +11,7 @@ use super::rules;
 /// A place where a copy of each snapshot is to lie, under a key of that place.
 #[derive(Clone, Debug, Deserialize, Eq, KubeSchema, PartialEq, Serialize)]
 #[serde(rename_all = "camelCase")]
-#[x_kube(validation = rules::key_in_region("spec.copies"))]
+#[x_kube(validation = rules::key_in_region("copies"))]
 pub struct CopyTo {
     /// Name of the AwsAccount that owns the copies (its `metadata.name`, not the 12 digits). They are made and locked by
     /// the role of that AwsAccount.

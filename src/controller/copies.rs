@@ -1,6 +1,6 @@
 //! Where copies are made: the AwsAccount of a destination, found and checked before anything is asked or changed there.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::{Mutex, PoisonError};
 
 use futures::future::join_all;
@@ -16,43 +16,44 @@ use crate::playbook::EvidenceSeen;
 use crate::playbook::copies::{AT_ONCE, CopiesSeen, Destination, in_flight};
 use crate::playbook::copy_change::CopyChange;
 use crate::playbook::effect::Effect;
-use crate::playbook::record::Record;
+use crate::playbook::executor::Send as Sending;
+use crate::playbook::record::{OperationId, Record};
 use crate::playbook::step::{Account, Refusal};
+
+/// What is on its way to a destination: requests without an outcome, and copies that AWS still makes.
+type Slots = BTreeMap<Destination, BTreeSet<String>>;
 
 /// Copies on their way, by the uid of the object that asked for them: AWS makes so many to a Region at a time, whoever
 /// asks.
 #[derive(Debug, Default)]
-pub struct OnTheirWay(Mutex<HashMap<String, BTreeMap<Destination, usize>>>);
+pub struct OnTheirWay(Mutex<HashMap<String, Slots>>);
 
 impl OnTheirWay {
-    fn change<T>(&self, change: impl FnOnce(&mut HashMap<String, BTreeMap<Destination, usize>>) -> T) -> T {
+    fn change<T>(&self, change: impl FnOnce(&mut HashMap<String, Slots>) -> T) -> T {
         change(&mut self.0.lock().unwrap_or_else(PoisonError::into_inner))
     }
 
     /// What the chain of an object says; nothing once it is gone.
     pub fn note(&self, uid: &str, record: Option<&Record>) {
-        let counted = |record: &Record| {
-            let open = record.operations.values().filter_map(|operation| operation.effect.destination().cloned());
-            let all: Vec<Destination> = record.copies.keys().cloned().chain(open).collect();
-            all.into_iter().map(|at| (at.clone(), in_flight(record, &at))).filter(|(_, count)| *count > 0).collect()
-        };
-        let counts: BTreeMap<_, _> = record.map(counted).unwrap_or_default();
-        self.change(|all| if counts.is_empty() { all.remove(uid) } else { all.insert(uid.to_owned(), counts) });
+        let slots = record.map(in_flight).unwrap_or_default();
+        self.change(|all| if slots.is_empty() { all.remove(uid) } else { all.insert(uid.to_owned(), slots) });
     }
 
     /// Those of other objects.
     pub fn of_others(&self, uid: &str, at: &Destination) -> usize {
-        self.change(|all| all.iter().filter(|(other, _)| *other != uid).filter_map(|(_, counts)| counts.get(at)).sum())
+        self.change(|all| {
+            let others = all.iter().filter(|(other, _)| *other != uid).filter_map(|(_, slots)| slots.get(at));
+            others.map(BTreeSet::len).sum()
+        })
     }
 
-    /// Takes a place for one more. Objects are decided on side by side, so that each may have seen room for the same one.
-    pub fn begin(&self, uid: &str, at: &Destination) -> bool {
+    /// Takes a place for a request, unless it has one. Objects are decided on side by side, so that each may have seen room
+    /// for the same one.
+    pub fn begin(&self, uid: &str, at: &Destination, operation: &OperationId) -> bool {
         self.change(|all| {
-            if all.values().filter_map(|counts| counts.get(at)).sum::<usize>() >= AT_ONCE {
-                return false;
-            }
-            *all.entry(uid.to_owned()).or_default().entry(at.clone()).or_default() += 1;
-            true
+            let taken: usize = all.values().filter_map(|slots| slots.get(at)).map(BTreeSet::len).sum();
+            let own = all.entry(uid.to_owned()).or_default().entry(at.clone()).or_default();
+            own.contains(&operation.0) || taken < AT_ONCE && own.insert(operation.0.clone())
         })
     }
 }
@@ -107,7 +108,8 @@ impl<C: Cloud> Context<C> {
     }
 
     /// The place of a change, which goes no farther where that is refused.
-    pub async fn place_of(&self, uid: &str, own: &Place, effect: &Effect) -> Result<Place, CloudError> {
+    pub async fn place_of(&self, uid: &str, own: &Place, sending: &Sending<Effect>) -> Result<Place, CloudError> {
+        let effect = &sending.order.change;
         let Some(at) = effect.destination() else { return Ok(own.clone()) };
         let not_sent = |class, code: &str, message: String| CloudError {
             class,
@@ -124,7 +126,9 @@ impl<C: Cloud> Context<C> {
             };
             not_sent(class, refusal.reason.as_str(), refusal.message)
         })?;
-        if matches!(effect, Effect::Copying(CopyChange::CopySnapshot { .. })) && !self.copying.begin(uid, at) {
+        let copies = matches!(effect, Effect::Copying(CopyChange::CopySnapshot { .. }));
+        let operation = sending.order.id.as_ref().filter(|_| copies);
+        if operation.is_some_and(|operation| !self.copying.begin(uid, at, operation)) {
             let full = format!("{AT_ONCE} copies to {at} are on their way");
             return Err(not_sent(ErrorClass::Throttled, "CopiesInFlight", full));
         }
@@ -154,5 +158,33 @@ impl<C: Cloud> Context<C> {
             (at, CopiesSeen { others, ..seen })
         });
         join_all(looks).await.into_iter().collect()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::playbook::sample;
+
+    #[test]
+    fn twenty_are_on_their_way_to_a_place_whoever_asks_and_a_repeat_takes_no_other_place() {
+        let all = OnTheirWay::default();
+        let at: Destination = "444455556666/eu-west-1".parse().unwrap();
+        let elsewhere = Destination { region: "eu-central-1".parse().unwrap(), ..at.clone() };
+        let id = |n: usize| OperationId(format!("op-{n}"));
+        for n in 0..AT_ONCE {
+            assert!(all.begin(if n % 2 == 0 { "one" } else { "two" }, &at, &id(n)));
+        }
+        assert!(all.begin("one", &at, &id(0)), "it has its place");
+        assert!(!all.begin("one", &at, &id(AT_ONCE)) && !all.begin("three", &at, &id(AT_ONCE)));
+        assert!(all.begin("three", &elsewhere, &id(AT_ONCE)));
+        assert_eq!((all.of_others("one", &at), all.of_others("three", &at)), (AT_ONCE / 2, AT_ONCE));
+        let mut record = Record::default();
+        record.copies.entry(at.clone()).or_default().surplus.insert(sample::snapshot(0));
+        all.note("one", Some(&record));
+        assert_eq!(all.of_others("two", &at), 1, "the chain says how many there are");
+        assert!(all.begin("three", &at, &id(AT_ONCE)));
+        all.note("two", None);
+        assert_eq!(all.of_others("three", &at), 1);
     }
 }

@@ -36,6 +36,17 @@ pub const ROWS: &[Row] = &[
         observed_on_aws: None,
     },
     Row {
+        number: "D11",
+        says: "use an unencrypted shared snapshot: make a volume of it, or copy it to another Region",
+        does: "copied by the forensic account into itself, in any Region that the AwsAccount allows, re-encrypted under a key of that \
+               place and locked there; a set is preserved when the copies that are declared stand; a Region or an account that is \
+               not allowed, and a key of another place, are named and get nothing",
+        kind: "EvidenceSnapshot",
+        step: "preservation/copy_and_reencrypt",
+        condition: "Copied",
+        observed_on_aws: None,
+    },
+    Row {
         number: "C2",
         says: "disable termination, set the shutdown behaviour to stop, turn DeleteOnTermination off for all volumes",
         does: "those three, and stop protection; given back at release where our value still stands",

@@ -215,13 +215,32 @@ pub fn transfers(view: &View<'_, EvidenceSnapshot>) -> BTreeSet<SnapshotId> {
     begun.chain(under.map(|snapshot| snapshot.id.clone())).collect()
 }
 
-/// Copies to a destination that AWS may still be making for one object.
-pub fn in_flight(record: &Record, at: &Destination) -> usize {
-    let pending = |copy: &&SnapshotId| !record.settled.contains_key(*copy);
-    let made = record.copies.get(at).map_or(0, |kept| kept.all().filter(pending).count());
-    let open = record.operations.values().filter(|operation| operation.outcome.is_none());
-    let copying = |effect: &Effect| matches!(effect, Effect::Copying(CopyChange::CopySnapshot { destination, .. }) if destination == at);
-    made + open.filter(|operation| copying(&operation.effect)).count()
+/// Copies that AWS may still be making for one object, by where they are to lie: requests without an outcome, by the
+/// operation, and copies that have not reached their end.
+pub fn in_flight(record: &Record) -> BTreeMap<Destination, BTreeSet<String>> {
+    let mut all: BTreeMap<Destination, BTreeSet<String>> = BTreeMap::new();
+    for (id, operation) in record.operations.iter().filter(|(_, operation)| operation.outcome.is_none()) {
+        if let Effect::Copying(CopyChange::CopySnapshot { destination, .. }) = &operation.effect {
+            all.entry(destination.clone()).or_default().insert(id.0.clone());
+        }
+    }
+    for (at, kept) in &record.copies {
+        let pending = kept.all().filter(|copy| !record.settled.contains_key(*copy)).map(ToString::to_string);
+        all.entry(at.clone()).or_default().extend(pending);
+    }
+    all.retain(|_, slots| !slots.is_empty());
+    all
+}
+
+/// What stands, wherever it is: what is safe whatever becomes of the account of the source.
+pub fn safe(record: &Record) -> Option<String> {
+    let set: Vec<&SnapshotId> = record.set.iter().flat_map(|(_, set)| set.values()).collect();
+    let told = record.copies.keys().map(|at| {
+        let stand = set.iter().filter(|of| standing(record, at, of).is_some()).count();
+        format!("{stand} of {} in {at}", set.len())
+    });
+    let told: Vec<String> = told.collect();
+    (!told.is_empty()).then(|| format!("copies complete and locked: {}", told.join(", ")))
 }
 
 /// Whether a snapshot failed for good.

@@ -64,7 +64,11 @@ impl Procedure for EvidenceSnapshot {
     const TABLE: &'static [Step<Self>] = super::EVIDENCE_SNAPSHOT;
 
     fn admit(view: &View<'_, Self>) -> Result<(), Refusal> {
-        view.account.ready.clone()?;
+        if let Err(refusal) = &view.account.ready {
+            // The account of the source may be closed for good: what was brought out of it in time is told.
+            let safe = super::copies::safe(view.record).map(|safe| format!(". {safe}")).unwrap_or_default();
+            return Err(Refusal::new(refusal.reason, format!("{}{safe}", refusal.message)));
+        }
         let source = &view.spec.source.instance;
         if view.record.opened.is_some() {
             return Ok(());

@@ -19,6 +19,14 @@ async fn table(world: &World, base: &Value, rows: Vec<Row>) {
     }
 }
 
+/// A copy to a Region under a key of a Region.
+fn copy(region: &str, key: &str) -> Value {
+    json!({
+        "accountRef": "forensics", "region": region,
+        "kmsKeyArn": format!("arn:aws:kms:{key}:444455556666:key/k"),
+    })
+}
+
 #[tokio::test]
 async fn quarantines() {
     let world = World::new().await;
@@ -187,6 +195,31 @@ async fn evidence() {
                 "/spec/share",
                 Some(json!([{"accountRef": "all users"}])),
                 &["spec.share[0].accountRef", "\"all users\"", "should match"],
+            ),
+            (
+                "/spec/copies",
+                Some(json!([copy("eu-west-1", "eu-central-1")])),
+                &["spec.copies[0].kmsKeyArn", "key/k", "must be a key in the Region of the copy, 'eu-west-1'"],
+            ),
+            (
+                "/spec/copies",
+                Some(json!([copy("eu-west-1", "eu-west-1"), copy("eu-west-1", "eu-west-1")])),
+                &["spec.copies[1]", "Duplicate value"],
+            ),
+            (
+                "/spec/copies",
+                Some(json!([with(copy("eu-west-1", "eu-west-1"), "/kmsKeyArn", Some(json!("alias/evidence")))])),
+                &["spec.copies[0].kmsKeyArn", "\"alias/evidence\"", "should match"],
+            ),
+            (
+                "/spec/copies",
+                Some(json!([with(copy("eu-west-1", "eu-west-1"), "/kmsKeyArn", None)])),
+                &["spec.copies[0].kmsKeyArn", "Required value"],
+            ),
+            (
+                "/spec/copies",
+                Some(json!([with(copy("eu-west-1", "eu-west-1"), "/attempts", Some(json!(10)))])),
+                &["spec.copies[0].attempts", "10", "less than or equal to 9"],
             ),
             ("/spec/lock", Some(json!({"mode": "Governance"})), &["spec.lock.until", "Required value"]),
             ("/spec/lock", time("tomorrow"), &["spec.lock.until", "\"tomorrow\""]),

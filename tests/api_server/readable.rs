@@ -129,7 +129,15 @@ async fn evidence() {
         Some(json!({"mode": "Governance", "until": "2027-11-24T00:00:00Z"})),
     );
     let base = with(base, "/spec/share", Some(json!([{"accountRef": "forensics"}])));
+    let key = "arn:aws:kms:eu-west-1:444455556666:key/k";
+    let copy = json!({"accountRef": "forensics", "region": "eu-west-1", "kmsKeyArn": key, "attempts": 2});
+    let base = with(base, "/spec/copies", Some(json!([copy])));
     let fields = [
+        "/spec/copies",
+        "/spec/copies/0/accountRef",
+        "/spec/copies/0/region",
+        "/spec/copies/0/kmsKeyArn",
+        "/spec/copies/0/attempts",
         "/spec/lock",
         "/spec/lock/mode",
         "/spec/lock/until",

@@ -96,7 +96,7 @@ impl Kind for EvidenceSnapshot {
         witness: Option<&Witness>,
     ) -> Result<Receipt, CloudError> {
         let place = match place {
-            Some(own) => Some(ctx.place_of(&object.uid().unwrap_or_default(), own, &sending.order.change).await?),
+            Some(own) => Some(ctx.place_of(&object.uid().unwrap_or_default(), own, sending).await?),
             None => None,
         };
         super::super::perform::aws(ctx, place.as_ref(), sending, witness).await

@@ -18,8 +18,7 @@ use crate::api::ids::{SnapshotId, VolumeId};
 use crate::playbook::EvidenceSnapshot;
 use crate::playbook::containment::isolate::failed;
 use crate::playbook::copies::{
-    self, AT_ONCE, CopiesSeen, Destination, destinations, is_failed, needs_key, readers, standing, transfer_to,
-    transfers,
+    self, AT_ONCE, CopiesSeen, Destination, destinations, is_failed, needs_key, readers, transfer_to, transfers,
 };
 use crate::playbook::copy_change::CopyChange;
 use crate::playbook::effect::Effect;
@@ -79,7 +78,7 @@ fn next(view: &View<'_, EvidenceSnapshot>) -> Turn<EvidenceSnapshot> {
         all.look_at(view, set, at, *wish);
     }
     all.revoke(view, set);
-    all.into_turn(view, places.keys().collect())
+    all.into_turn(view)
 }
 
 impl Copying {
@@ -100,7 +99,8 @@ impl Copying {
             self.unread.push(failed::<EvidenceSnapshot>(failure).state);
         }
         let requests_here = Requests::of(view, at, seen);
-        let mut room = AT_ONCE.saturating_sub(seen.others + copies::in_flight(view.record, at));
+        let mut room =
+            AT_ONCE.saturating_sub(seen.others + copies::in_flight(view.record).get(at).map_or(0, BTreeSet::len));
         for (volume, of) in set {
             let wanted = match wish {
                 Some(wish) if wish.transfer => transfers(view).contains(of),
@@ -276,17 +276,17 @@ impl Copying {
         }
     }
 
-    fn into_turn(mut self, view: &View<'_, EvidenceSnapshot>, places: Vec<&Destination>) -> Turn<EvidenceSnapshot> {
-        let safe = safe(view, &places);
+    fn into_turn(mut self, view: &View<'_, EvidenceSnapshot>) -> Turn<EvidenceSnapshot> {
+        let safe = copies::safe(view.record).unwrap_or_else(|| "no copy stands".to_owned());
         let state = if !self.blocked.is_empty() {
             let reason = self.blocked[0].reason;
             let mut told: Vec<&str> = self.blocked.iter().map(|refusal| refusal.message.as_str()).collect();
             told.dedup();
             State::blocked(reason, format!("{}. {safe}", told.join("; ")))
         } else if let Some(stuck) = self.unread.iter().position(|state| matches!(state, State::Blocked(_))) {
-            self.unread.swap_remove(stuck)
+            listing(self.unread.swap_remove(stuck), &safe)
         } else if let Some(state) = self.unread.pop() {
-            state
+            listing(state, &safe)
         } else if self.done < self.wanted || !self.waits.is_empty() {
             let first = self.waits.iter().min_by_key(|refusal| rank(refusal.reason));
             let first = first.cloned().unwrap_or_else(|| Refusal::new(Reason::InProgress, "writes down what stands"));
@@ -301,6 +301,16 @@ impl Copying {
     }
 }
 
+/// The same state, with what is safe whatever AWS does not answer.
+fn listing(state: State, safe: &str) -> State {
+    let more = |refusal: Refusal| Refusal { message: format!("{}. {safe}", refusal.message), ..refusal };
+    match state {
+        State::Blocked(refusal) => State::Blocked(more(refusal)),
+        State::Working(refusal) => State::Working(more(refusal)),
+        other => other,
+    }
+}
+
 /// What is told first of several things that are waited for.
 fn rank(reason: Reason) -> u8 {
     match reason {
@@ -311,21 +321,6 @@ fn rank(reason: Reason) -> u8 {
     }
 }
 
-/// What stands, wherever it is.
-fn safe(view: &View<'_, EvidenceSnapshot>, places: &[&Destination]) -> String {
-    let set: Vec<&SnapshotId> = view.record.set.iter().flat_map(|(_, set)| set.values()).collect();
-    let told = places.iter().map(|at| {
-        let stand = set.iter().filter(|of| standing(view.record, at, of).is_some()).count();
-        format!("{stand} of {} in {at}", set.len())
-    });
-    let told: Vec<String> = told.collect();
-    if told.is_empty() {
-        "no copy is complete and locked".to_owned()
-    } else {
-        format!("copies complete and locked: {}", told.join(", "))
-    }
-}
-
 #[cfg(test)]
 #[path = "copy_and_reencrypt_tests.rs"]
-mod tests;
+pub(super) mod tests;

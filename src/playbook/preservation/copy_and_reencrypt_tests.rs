@@ -6,11 +6,10 @@ use crate::api::copies::CopyTo;
 use crate::api::ids::{KeyArn, RegionName};
 use crate::cloud::error::ErrorClass;
 use crate::cloud::sim::{Exhibit, World};
-use crate::playbook::record::{Entry, OutcomeKind, Record};
 use crate::playbook::sample::{self, Bench};
 use crate::playbook::seen::SnapshotState;
 
-fn at() -> Destination {
+pub(in crate::playbook::preservation) fn at() -> Destination {
     Destination { account: sample::forensics_id(), region: sample::region() }
 }
 
@@ -31,56 +30,39 @@ fn to_forensics() -> CopyTo {
     }
 }
 
-fn world(volumes: usize) -> World {
+pub(in crate::playbook::preservation) fn world(volumes: usize) -> World {
     sample::world(1, volumes).with_key(forensic_key(), sample::key_of(KeyManager::Customer))
 }
 
 /// A complete set of which copies are declared; nothing of it is copied yet.
-fn bench(world: World) -> Bench<EvidenceSnapshot> {
+pub(in crate::playbook::preservation) fn bench(world: World) -> Bench<EvidenceSnapshot> {
     let mut bench = Bench::evidence(world);
     bench.spec.copies = vec![to_forensics()];
     bench.settle();
     bench
 }
 
-fn complete(bench: &mut Bench<EvidenceSnapshot>) {
+pub(in crate::playbook::preservation) fn complete(bench: &mut Bench<EvidenceSnapshot>) {
     bench.world.complete_snapshots();
     bench.settle();
 }
 
 /// The same, with the copies asked for.
-fn begun(world: World) -> Bench<EvidenceSnapshot> {
+pub(in crate::playbook::preservation) fn begun(world: World) -> Bench<EvidenceSnapshot> {
     let mut bench = bench(world);
     complete(&mut bench);
     bench
 }
 
-fn copies(bench: &Bench<EvidenceSnapshot>) -> Vec<&Exhibit> {
+pub(in crate::playbook::preservation) fn copies(bench: &Bench<EvidenceSnapshot>) -> Vec<&Exhibit> {
     bench.world.copies.get(&at()).into_iter().flat_map(|copies| copies.values()).collect()
 }
 
-fn asked(bench: &Bench<EvidenceSnapshot>) -> usize {
+pub(in crate::playbook::preservation) fn asked(bench: &Bench<EvidenceSnapshot>) -> usize {
     bench.operations().iter().filter(|operation| **operation == "CopySnapshot").count()
 }
 
-/// A request is sent and nobody hears of it any more; what it made is taken out of the world.
-fn lose(bench: &mut Bench<EvidenceSnapshot>) -> BTreeMap<SnapshotId, Exhibit> {
-    let before = asked(bench);
-    bench.refusals.insert("CopySnapshot", ErrorClass::Ambiguous);
-    for _ in 0..20 {
-        bench.turn();
-        bench.now = sample::later(bench.now, 1);
-        if asked(bench) > before {
-            break;
-        }
-    }
-    assert_eq!(asked(bench), before + 1);
-    bench.refusals.clear();
-    bench.crash();
-    bench.world.copies.remove(&at()).unwrap_or_default()
-}
-
-fn blocked(bench: &Bench<EvidenceSnapshot>) -> Refusal {
+pub(in crate::playbook::preservation) fn blocked(bench: &Bench<EvidenceSnapshot>) -> Refusal {
     match bench.state("Copied") {
         Some(State::Blocked(refusal)) => refusal,
         other => panic!("{other:?}"),
@@ -143,59 +125,6 @@ fn nothing_is_copied_before_it_is_locked_and_shared() {
         bench.settle();
         assert_eq!(asked(&bench), 1, "{operation}");
     }
-}
-
-#[test]
-fn a_lost_reply_is_looked_up_and_its_copy_adopted() {
-    let mut bench = bench(world(1));
-    bench.world.complete_snapshots();
-    bench.refusals.insert("CopySnapshot", ErrorClass::Ambiguous);
-    bench.settle();
-    bench.refusals.clear();
-    bench.crash();
-    complete(&mut bench);
-    bench.see_out();
-    assert_eq!((asked(&bench), copies(&bench).len()), (1, 1));
-    let adopted = |entry: &&Entry| matches!(entry, Entry::Outcome { result: OutcomeKind::Adopted, .. });
-    assert_eq!(bench.entries.iter().filter(adopted).count(), 1);
-    assert!(bench.verdict().ready, "{:?}", bench.verdict());
-}
-
-#[test]
-fn what_left_no_trace_is_asked_for_again_after_the_wait_and_a_look() {
-    let mut bench = bench(world(1));
-    bench.world.complete_snapshots();
-    let late = lose(&mut bench);
-    bench.now = sample::later(bench.now, bench.limits.settle_seconds - 10);
-    bench.settle();
-    assert_eq!(asked(&bench), 1);
-    bench.now = sample::later(bench.now, 10);
-    bench.settle();
-    assert_eq!(asked(&bench), 2);
-    // And arrives after all: it is beyond the one that stands, locked like it, and stays.
-    bench.world.copies.get_mut(&at()).unwrap().extend(late);
-    complete(&mut bench);
-    bench.settle();
-    assert_eq!(bench.record.copies[&at()].surplus.len(), 1);
-    assert!(copies(&bench).iter().all(|exhibit| exhibit.lock.is_some()));
-    assert!(bench.verdict().ready, "{:?}", bench.verdict());
-}
-
-#[test]
-fn a_late_copy_is_the_copy_where_none_stands() {
-    let mut bench = bench(world(1));
-    bench.world.complete_snapshots();
-    let late = lose(&mut bench);
-    bench.now = sample::later(bench.now, bench.limits.settle_seconds);
-    // Sent again after the wait, and lost again, for good.
-    lose(&mut bench);
-    bench.world.copies.insert(at(), late);
-    bench.see_out();
-    bench.see_out();
-    complete(&mut bench);
-    assert_eq!((asked(&bench), copies(&bench).len()), (2, 1));
-    assert!(bench.record.surplus.is_empty() && bench.record.copies[&at()].surplus.is_empty());
-    assert!(bench.verdict().ready, "{:?}", bench.verdict());
 }
 
 #[test]
@@ -356,19 +285,6 @@ fn a_lock_of_a_copy_is_renewed_and_a_missing_one_put_back() {
 }
 
 #[test]
-fn a_copy_that_somebody_deletes_is_missed() {
-    let mut bench = begun(world(1));
-    complete(&mut bench);
-    bench.world.copies.clear();
-    bench.settle();
-    assert!(bench.verdict().ready, "not shown for a moment");
-    bench.now = sample::later(bench.now, bench.limits.settle_seconds);
-    bench.settle();
-    assert!(blocked(&bench).message.contains("Recycle Bin"), "{}", blocked(&bench).message);
-    assert_eq!(asked(&bench), 1);
-}
-
-#[test]
 fn who_may_not_be_looked_at_is_said_and_what_stands_is_listed() {
     let mut bench = begun(world(2));
     complete(&mut bench);
@@ -380,5 +296,28 @@ fn who_may_not_be_looked_at_is_said_and_what_stands_is_listed() {
     let refusal = blocked(&bench);
     assert_eq!(refusal.reason, Reason::RoleNotAssumable);
     assert!(refusal.message.contains("2 of 2 in 444455556666/eu-west-1"), "{}", refusal.message);
-    assert_eq!(bench.record, Record { ..bench.record.clone() });
+}
+
+#[test]
+fn what_of_the_source_goes_away_is_said_and_what_stands_is_listed() {
+    let mut bench = bench(
+        world(2)
+            .with_key(sample::key(1), sample::key_of(KeyManager::Customer))
+            .with_encryption(sample::volume(0), sample::key(1)),
+    );
+    bench.world.keys.get_mut(&sample::key(1)).unwrap().enabled = false;
+    for _ in 0..2 {
+        complete(&mut bench);
+    }
+    let refusal = blocked(&bench);
+    assert_eq!((refusal.reason, asked(&bench)), (Reason::KeyUnusable, 1));
+    assert!(
+        refusal.message.contains("key-1") && refusal.message.contains("1 of 2 in 444455556666"),
+        "{}",
+        refusal.message
+    );
+    bench.account.ready = Err(Refusal::new(Reason::RoleNotAssumable, "the role can't be assumed"));
+    let told = bench.verdict();
+    assert_eq!((told.ready, told.reason), (false, Reason::RoleNotAssumable));
+    assert!(told.message.contains("1 of 2 in 444455556666/eu-west-1"), "{}", told.message);
 }

@@ -104,3 +104,7 @@ pub(super) fn is_gone(
     let last = requests(view.record, at).map(|(_, operation, _)| operation).max_by_key(|operation| operation.at);
     !shown.iter().any(|snapshot| snapshot.id == *copy) && last.is_some_and(|last| is_ripe(view, seen, last))
 }
+
+#[cfg(test)]
+#[path = "copy_requests_tests.rs"]
+mod tests;
