@@ -251,6 +251,13 @@ fn what_is_under_the_default_key_goes_by_the_transfer_key() {
     assert_eq!((blocked(&bench).reason, asked(&bench)), (Reason::DefaultKey, 1));
     assert!(blocked(&bench).message.contains("spec.evidence.transferKeyArn"), "{}", blocked(&bench).message);
     bench.account.transfer_key = Some(transfer.clone());
+    let locked = std::mem::take(&mut bench.record.locked);
+    bench.refusals.insert("LockSnapshot", ErrorClass::Throttled);
+    bench.world.snapshots.values_mut().for_each(|exhibit| exhibit.lock = None);
+    bench.turn();
+    assert_eq!(asked(&bench), 1, "not before it is locked");
+    bench.refusals.clear();
+    bench.record.locked = locked;
     for _ in 0..4 {
         complete(&mut bench);
     }

@@ -90,3 +90,37 @@ fn a_copy_that_somebody_deletes_is_missed() {
     assert!(blocked(&bench).message.contains("Recycle Bin"), "{}", blocked(&bench).message);
     assert_eq!(asked(&bench), 1);
 }
+
+/// The look that would be late enough for a third request shows the copy of the first.
+#[test]
+fn what_came_in_this_very_look_is_not_asked_for_again() {
+    let mut bench = bench(world(1));
+    bench.world.complete_snapshots();
+    let first = lose(&mut bench);
+    bench.now = sample::later(bench.now, bench.limits.settle_seconds);
+    lose(&mut bench);
+    bench.now = sample::later(bench.now, bench.limits.settle_seconds);
+    bench.world.copies.insert(at(), first);
+    bench.settle();
+    assert_eq!((asked(&bench), bench.record.copies[&at()].made.len()), (2, 1));
+}
+
+#[test]
+fn a_copy_whose_place_is_taken_is_called_surplus_and_adopted_by_nobody() {
+    let mut bench = bench(world(1));
+    bench.world.complete_snapshots();
+    let first = lose(&mut bench);
+    bench.now = sample::later(bench.now, bench.limits.settle_seconds);
+    let second = lose(&mut bench);
+    bench.world.copies.insert(at(), first);
+    bench.settle();
+    bench.world.copies.get_mut(&at()).unwrap().extend(second);
+    complete(&mut bench);
+    let ended = |wanted| {
+        let is = |entry: &&Entry| matches!(entry, Entry::Outcome { result, created, .. } if *result == wanted && !created.is_empty());
+        bench.entries.iter().filter(is).count()
+    };
+    assert_eq!((ended(OutcomeKind::Surplus), ended(OutcomeKind::Adopted)), (1, 0));
+    assert_eq!(bench.record.copies[&at()].surplus.len(), 1);
+    assert!(copies(&bench).iter().all(|exhibit| exhibit.lock.is_some()) && bench.verdict().ready);
+}
