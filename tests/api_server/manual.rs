@@ -38,7 +38,7 @@ async fn columns_tell_the_story() {
     for (what, header, words) in [
         ("fcase", "NAME TITLE SEVERITY TARGETS CONTAINED EVIDENCE WAITING-FOR READY AGE", "Approval: Isolate"),
         ("quar", "NAME INSTANCE ACCOUNT REGION LEVEL ISOLATED FLOWS READY AGE", "Protected"),
-        ("evsnap", "NAME INSTANCE ACCOUNT MOMENT VOLUMES LOCKED SHARED VERIFIED READY AGE", "AtOnce"),
+        ("evsnap", "NAME INSTANCE ACCOUNT MOMENT VOLUMES LOCKED SHARED VERIFIED COPIED READY AGE", "AtOnce"),
     ] {
         let text = world.kubectl(Identity::Auditor, &["get", what, "-n", &world.namespace]).await;
         let first = text.lines().next().unwrap_or_default().split_whitespace().collect::<Vec<_>>().join(" ");

@@ -2,7 +2,8 @@
 
 use std::collections::BTreeSet;
 
-use aws_sdk_ec2::types::{Filter, IamInstanceProfileAssociationState, IamInstanceProfileSpecification};
+use aws_sdk_ec2::operation::describe_instances::DescribeInstancesOutput;
+use aws_sdk_ec2::types::{Filter, IamInstanceProfileAssociationState, IamInstanceProfileSpecification, Reservation};
 
 use super::calls::{Order, Question};
 use super::errors::Fault;
@@ -15,9 +16,6 @@ use crate::playbook::effect::Receipt;
 
 const ASSOCIATIONS: Question = ("DescribeIamInstanceProfileAssociations", "ec2:DescribeIamInstanceProfileAssociations");
 const INSTANCES: Question = ("DescribeInstances", "ec2:DescribeInstances");
-
-/// Other instances that a plan names.
-const SIBLINGS: usize = 1000;
 
 fn filter(name: &str, values: &[&str]) -> Filter {
     values.iter().fold(Filter::builder().name(name), |filter, value| filter.values(*value)).build()
@@ -56,11 +54,11 @@ pub(super) async fn siblings(
         .describe_instances()
         .filters(filter("iam-instance-profile.arn", &[profile]))
         .filters(filter("instance-state-name", &["pending", "running", "stopping", "stopped"]));
-    let pages = request.max_results(1000);
-    let answer = session.ask(INSTANCES, pages.send()).await?;
-    let all = answer.reservations().iter().flat_map(|reservation| reservation.instances());
+    let pages = request.into_paginator().send();
+    let pages = session.ask(INSTANCES, pages.try_collect()).await?;
+    let all = pages.iter().flat_map(DescribeInstancesOutput::reservations).flat_map(Reservation::instances);
     let others = kept("instances", all.map(|found| id::<InstanceId>(found.instance_id())));
-    Ok(others.into_iter().filter(|other| other != instance).take(SIBLINGS).collect())
+    Ok(others.into_iter().filter(|other| other != instance).collect())
 }
 
 /// EC2 `DisassociateIamInstanceProfile`.

@@ -1,6 +1,6 @@
 //! IAM roles: who the sessions of a host are, and the inline policy that denies them.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::time::Instant;
 
 use percent_encoding::percent_decode_str;
@@ -151,14 +151,14 @@ async fn document(session: &Session, policy: &InlinePolicy) -> Result<Option<Str
 
 /// Characters of the inline policies of a role beside ours.
 async fn others(session: &Session, ours: &InlinePolicy) -> Result<usize, Fault> {
-    let request = session.iam.list_role_policies().role_name(ours.role.as_str());
-    // A hundred fit into one answer, and each has some hundred characters.
-    let names: BTreeSet<String> = match session.ask(POLICIES, request.send()).await {
-        Ok(answer) => answer.policy_names().iter().filter(|name| **name != ours.name).cloned().collect(),
-        Err(Fault::Absent) => BTreeSet::new(),
+    let request = session.iam.list_role_policies().role_name(ours.role.as_str()).into_paginator().items().send();
+    let names = match session.ask(POLICIES, request.try_collect()).await {
+        Ok(names) => names,
+        Err(Fault::Absent) => Vec::new(),
         Err(fault) => return Err(fault),
     };
-    let each = names.into_iter().map(|name| async move {
+    let names = names.into_iter().filter(|name| *name != ours.name);
+    let each = names.map(|name| async move {
         let policy = InlinePolicy { role: ours.role.clone(), name };
         document(session, &policy).await.map(|document| document.map_or(0, |document| counted(&document)))
     });
@@ -205,11 +205,10 @@ async fn write(
     };
     let mut history = documents.turn(&order.place.access.account, policy).await.ok_or_else(busy)?;
     let read = match document(order.session, policy).await {
-        Ok(None) => RolePolicy::default(),
+        Ok(None) | Err(Fault::Absent) => RolePolicy::default(),
         Ok(Some(document)) => RolePolicy::parse(&document, role_id)
             .ok_or_else(|| order.refused("NotOurPolicy", "the policy is not of our form; it is left alone"))?,
         Err(Fault::Failed(error)) => return Err(error),
-        Err(Fault::Absent) => RolePolicy::default(),
     };
     let before = history.newest(read.clone(), Instant::now());
     let after = before.with(instance, denied);
