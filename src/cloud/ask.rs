@@ -188,7 +188,7 @@ impl AskCopies {
             let ask = all.entry(at.clone()).or_default();
             // Once all of them stand, nobody needs a key any more.
             let lacking = |id: &&SnapshotId| standing(record, &at, id).is_none();
-            if set.iter().any(|id| lacking(id)) {
+            if set.iter().any(&lacking) {
                 ask.keys.insert(key.clone());
             }
             let sources = shown().filter(|snapshot| at != own && lacking(&&snapshot.id));

@@ -30,8 +30,8 @@ impl Desk {
         Self { cloud, digests: Digests::new(&settings), settings, ids }
     }
 
-    fn ask(&self, from: Option<Part>) -> AskDigests {
-        AskDigests { own: self.ids.iter().map(|id| (id.clone(), from.clone())).collect() }
+    fn ask(&self, from: Option<&Part>) -> AskDigests {
+        AskDigests { own: self.ids.iter().map(|id| (id.clone(), from.cloned())).collect() }
     }
 
     fn look(&self, uid: &str, ask: &AskDigests) -> Vec<Read<Digesting>> {

@@ -99,8 +99,8 @@ impl World {
 
     /// A snapshot of this account, or a copy in it.
     pub(super) fn exhibited(&self, id: &SnapshotId) -> Option<&Exhibit> {
-        let own = self.copies.iter().filter(|(at, _)| at.account == self.account);
-        self.snapshots.get(id).or_else(|| own.filter_map(|(_, copies)| copies.get(id)).next())
+        let mut own = self.copies.iter().filter(|(at, _)| at.account == self.account);
+        self.snapshots.get(id).or_else(|| own.find_map(|(_, copies)| copies.get(id)))
     }
 
     /// Answers the questions about copies where they lie.

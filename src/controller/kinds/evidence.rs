@@ -85,7 +85,7 @@ impl Kind for EvidenceSnapshot {
         };
         let (seen, digests) = tokio::join!(ctx.cloud.observe_evidence(place, &evidence), reading);
         let copies = ctx.observe_copies(&uid, place, spec, account, record, &seen).await;
-        EvidenceSeen { isolated_at, digests, copies, ..seen }
+        EvidenceSeen { digests, copies, isolated_at, ..seen }
     }
 
     async fn perform<C: Cloud>(

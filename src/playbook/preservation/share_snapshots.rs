@@ -128,12 +128,11 @@ impl Sharing {
 
     /// Its copy under the transfer key is shared in its place.
     fn share_transfer(&mut self, view: &View<'_, EvidenceSnapshot>, id: &SnapshotId, wish: &BTreeSet<AccountId>) {
-        match transfer_to(view).and_then(|own| standing(view.record, &own, id)) {
-            Some(copy) => self.compare(view, copy, wish, wish),
-            None => {
-                self.open += 1;
-                self.parts.push(part(id, "Sharing", "waits for its copy under the transfer key".to_owned()));
-            }
+        if let Some(copy) = transfer_to(view).and_then(|own| standing(view.record, &own, id)) {
+            self.compare(view, copy, wish, wish);
+        } else {
+            self.open += 1;
+            self.parts.push(part(id, "Sharing", "waits for its copy under the transfer key".to_owned()));
         }
     }
 
