@@ -8,11 +8,12 @@ use kube::runtime::reflector::Store;
 use kube::runtime::{WatchStreamExt, reflector, watcher};
 use kube::{Api, Client, ResourceExt};
 use tokio::sync::watch;
+use tokio::time::Instant;
 
 use crate::api::ids::InstanceId;
 use crate::playbook::seen::NodeRole;
 
-/// How long a look waits for the first list: an API server that does not give it keeps no host open.
+/// How long after the start looks wait for the first list. An API server that does not give it delays no host after that.
 const FIRST_LIST: Duration = Duration::from_secs(2);
 
 /// Nodes, as last watched. Nothing is known of a controller that runs outside of any cluster.
@@ -24,6 +25,8 @@ struct Known {
     /// Name of the node that this replica runs on.
     own: String,
     nodes: Store<Node>,
+    /// Until when the first list is waited for.
+    patience: Instant,
 }
 
 impl Nodes {
@@ -46,13 +49,13 @@ impl Nodes {
                 _ = stopped.wait_for(|stop| *stop) => {}
             }
         });
-        Self(Some(Known { own, nodes }))
+        Self(Some(Known { own, nodes, patience: Instant::now() + FIRST_LIST }))
     }
 
     /// What a host is to this controller. `held` says which other hosts are cut off, or about to be.
     pub async fn role_of(&self, instance: &InstanceId, held: impl Fn(&str) -> bool) -> NodeRole {
         let Some(known) = &self.0 else { return NodeRole::None };
-        let _ = tokio::time::timeout(FIRST_LIST, known.nodes.wait_until_ready()).await;
+        let _ = tokio::time::timeout_at(known.patience, known.nodes.wait_until_ready()).await;
         let nodes: Vec<_> = known.nodes.state();
         role(&known.own, &nodes, instance, held)
     }
