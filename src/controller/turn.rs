@@ -273,6 +273,8 @@ pub(super) async fn perform<K: Kind, C: Cloud>(
         hash: head.hash.clone(),
     });
     let mut queue = VecDeque::from(first);
+    // Side by side, and still one is put together after the other: what closes a host leaves first.
+    queue.make_contiguous().sort_by_key(|sending| !closes(sending));
     let mut flying = FuturesUnordered::new();
     let mut replies = Replies::default();
     loop {
@@ -296,6 +298,10 @@ pub(super) async fn perform<K: Kind, C: Cloud>(
         queue.extend(memory.executor.replied(&chain.record, &sending, &reply));
     }
     replies
+}
+
+fn closes<E: Change>(sending: &Sending<E>) -> bool {
+    matches!(sending.order.change.intent(), Some(Effect::ReplaceSecurityGroups { .. }))
 }
 
 fn count<E: Change, C: Cloud>(
