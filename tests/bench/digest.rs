@@ -7,9 +7,10 @@ use crate::support::image::Image;
 use crate::support::process::Process;
 use crate::support::proxy::{Bucket, Call, Fault, Outcome, When};
 use crate::support::stage::Stage;
-use crate::support::wait::until;
 use crate::support::world::{Network, run_instance};
-use serde_json::{Value, json};
+use kube::api::DynamicObject;
+use kube::runtime::wait::await_condition;
+use serde_json::json;
 use sha2::{Digest, Sha256};
 use std::time::{Duration, Instant};
 
@@ -124,18 +125,20 @@ async fn read(
     spec["verify"] = json!("Digest");
     let applied = stage.apply(Identity::Alice, "EvidenceSnapshot", name, spec).await.expect("apply");
     let uid = applied.metadata.uid.unwrap_or_default();
-    let digested = until(&format!("digest of {name}"), LIMIT, || async {
-        // Who looks all the time takes from what is measured.
-        tokio::time::sleep(Duration::from_millis(250)).await;
-        let chain = stage.chain(&uid).await;
-        let entries = chain.iter().flat_map(|body| body["entries"].as_array().into_iter().flatten());
-        let found: Option<Value> = entries.clone().find(|entry| entry["fact"] == "digested").cloned();
-        found.ok_or_else(|| format!("{} records", chain.len()))
-    })
-    .await;
-    let worked = cpu(controller) - before;
+    // A watch: who asks again and again takes from what is measured.
+    let verified = await_condition(stage.api(Identity::Admin, "EvidenceSnapshot").await, name, is_verified);
+    tokio::time::timeout(LIMIT, verified).await.expect("verified in time").expect("watch");
+    let (took, worked) = (began.elapsed(), cpu(controller) - before);
+    let chain = stage.chain(&uid).await;
+    let mut entries = chain.iter().flat_map(|body| body["entries"].as_array().into_iter().flatten());
+    let digested = entries.find(|entry| entry["fact"] == "digested").expect("a digest");
     assert_eq!(digested["digest"], format!("sha256:{}", image.sha256sum()), "{name}");
-    (began.elapsed(), worked)
+    (took, worked)
+}
+
+fn is_verified(object: Option<&DynamicObject>) -> bool {
+    let conditions = object.and_then(|object| object.data["status"]["conditions"].as_array());
+    conditions.into_iter().flatten().any(|found| found["type"] == "Verified" && found["status"] == "True")
 }
 
 /// Seconds that the processor worked for a process so far.
