@@ -25,17 +25,7 @@ fn fresh() -> Survey {
 }
 
 async fn look(scene: &Scene, instance: &str, balancers: AskBalancers) -> Read<Balancers> {
-    let ask = AskQuarantine {
-        instance: id(instance),
-        group_names: Vec::new(),
-        tag_prefix: "ops".to_owned(),
-        surroundings: false,
-        former_groups: BTreeSet::new(),
-        held: BTreeSet::new(),
-        balancers: Some(balancers),
-        credentials: None,
-        auto_scaling_group: None,
-    };
+    let ask = AskQuarantine { balancers: Some(balancers), ..crate::scene::ask(instance) };
     scene.aws.observe_quarantine(&scene.place, &ask).await.balancers
 }
 
@@ -258,15 +248,8 @@ async fn a_denied_read_names_what_is_missing_and_leaves_the_rest_standing() {
     target_group(hosts.aws(), &hosts.network.vpc, "web", "instance").await;
     scene.proxy.rule(When::operation("DescribeTargetHealth"), Fault::Unauthorized);
     let ask = AskQuarantine {
-        instance: id(&hosts.host),
-        group_names: Vec::new(),
-        tag_prefix: "ops".to_owned(),
-        surroundings: false,
-        former_groups: BTreeSet::new(),
-        held: BTreeSet::new(),
         balancers: Some(AskBalancers { survey: Some(fresh()), ..AskBalancers::default() }),
-        credentials: None,
-        auto_scaling_group: None,
+        ..crate::scene::ask(&hosts.host)
     };
     let seen = scene.aws.observe_quarantine(&scene.place, &ask).await;
     let failure = seen.balancers.failure().unwrap();

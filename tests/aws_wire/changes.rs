@@ -35,15 +35,8 @@ pub async fn perform(scene: &Scene, operation: &str, effect: &Effect, calls: &[&
 
 pub async fn look(scene: &Scene, instance: &str) -> sequester::playbook::QuarantineSeen {
     let ask = AskQuarantine {
-        instance: id(instance),
         group_names: vec!["baseline-a".to_owned(), "baseline-b".to_owned()],
-        tag_prefix: "ops".to_owned(),
-        auto_scaling_group: None,
-        surroundings: false,
-        former_groups: BTreeSet::new(),
-        held: BTreeSet::new(),
-        balancers: None,
-        credentials: None,
+        ..crate::scene::ask(instance)
     };
     scene.aws.observe_quarantine(&scene.place, &ask).await
 }

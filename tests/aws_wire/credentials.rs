@@ -23,17 +23,7 @@ fn policy(role: &str) -> InlinePolicy {
 }
 
 fn ask(instance: &str, credentials: AskCredentials) -> AskQuarantine {
-    AskQuarantine {
-        instance: id(instance),
-        group_names: Vec::new(),
-        tag_prefix: "ops".to_owned(),
-        auto_scaling_group: None,
-        surroundings: false,
-        former_groups: BTreeSet::new(),
-        held: BTreeSet::new(),
-        balancers: None,
-        credentials: Some(credentials),
-    }
+    AskQuarantine { credentials: Some(credentials), ..crate::scene::ask(instance) }
 }
 
 fn wanted() -> AskCredentials {

@@ -10,7 +10,6 @@ use sequester::playbook::auto_scaling::AutoScaling;
 use sequester::playbook::effect::Effect;
 use sequester::playbook::group_change::GroupChange;
 use sequester::playbook::seen::Read;
-use std::collections::BTreeSet;
 
 async fn fleet(scene: &Scene, sizes: (i32, i32, i32)) -> (Fleet, String) {
     let network = Network::new(&scene.admin).await;
@@ -46,17 +45,7 @@ async fn a_group_and_the_place_in_it() {
     .await;
     let found = seen(&scene, &instance).await;
     assert_eq!((found.membership, found.group), (None, None));
-    let ask = AskQuarantine {
-        instance: id(&instance),
-        group_names: Vec::new(),
-        tag_prefix: "ops".to_owned(),
-        auto_scaling_group: Some(fleet.name),
-        surroundings: false,
-        former_groups: BTreeSet::new(),
-        held: BTreeSet::new(),
-        balancers: None,
-        credentials: None,
-    };
+    let ask = AskQuarantine { auto_scaling_group: Some(fleet.name), ..crate::scene::ask(&instance) };
     let Read::Found { value, .. } = scene.aws.observe_quarantine(&scene.place, &ask).await.auto_scaling else {
         panic!("not found")
     };

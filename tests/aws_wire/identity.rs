@@ -12,21 +12,10 @@ use sequester::playbook::effect::Effect;
 use sequester::playbook::record::OperationId;
 use sequester::playbook::seen::Read;
 use serde_json::json;
-use std::collections::BTreeSet;
 use std::time::{Duration, Instant};
 
 fn ask() -> AskQuarantine {
-    AskQuarantine {
-        instance: id("i-0123456789abcdef0"),
-        group_names: vec!["baseline-a".to_owned()],
-        tag_prefix: "ops".to_owned(),
-        auto_scaling_group: None,
-        surroundings: false,
-        former_groups: BTreeSet::new(),
-        held: BTreeSet::new(),
-        balancers: None,
-        credentials: None,
-    }
+    AskQuarantine { group_names: vec!["baseline-a".to_owned()], ..crate::scene::ask("i-0123456789abcdef0") }
 }
 
 /// A controller in one account, a role for it in another.

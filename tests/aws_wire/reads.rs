@@ -20,15 +20,9 @@ fn all() -> AskBalancers {
 
 fn ask(instance: &str) -> AskQuarantine {
     AskQuarantine {
-        instance: id(instance),
         group_names: vec!["web".to_owned(), "none".to_owned()],
-        tag_prefix: "ops".to_owned(),
-        auto_scaling_group: None,
-        surroundings: false,
-        former_groups: BTreeSet::new(),
-        held: BTreeSet::new(),
         balancers: Some(all()),
-        credentials: None,
+        ..crate::scene::ask(instance)
     }
 }
 

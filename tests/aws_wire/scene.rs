@@ -9,7 +9,8 @@ use aws_credential_types::provider::SharedCredentialsProvider;
 use sequester::api::aws_account::Partition;
 use sequester::api::ids::{AccountId, Digest, RegionName, RoleArn};
 use sequester::cloud::aws::{Aws, AwsSettings};
-use sequester::cloud::{Access, Place, Witness};
+use sequester::cloud::{Access, AskQuarantine, Place, Witness};
+use std::collections::BTreeSet;
 use std::str::FromStr;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
@@ -43,6 +44,21 @@ pub fn witness() -> Witness {
 
 pub fn product() -> String {
     format!("custody/{UID}/7/{}", "ab".repeat(32))
+}
+
+/// What every look at a host asks, and nothing beside.
+pub fn ask(instance: &str) -> AskQuarantine {
+    AskQuarantine {
+        instance: id(instance),
+        group_names: Vec::new(),
+        tag_prefix: "ops".to_owned(),
+        auto_scaling_group: None,
+        surroundings: false,
+        former_groups: BTreeSet::new(),
+        held: BTreeSet::new(),
+        balancers: None,
+        credentials: None,
+    }
 }
 
 pub fn id<T: FromStr>(text: &str) -> T {

@@ -11,17 +11,7 @@ use std::collections::{BTreeMap, BTreeSet};
 async fn calls_are_small_futures() {
     let scene = Scene::new().await;
     let (aws, place) = (&scene.aws, &scene.place);
-    let host = AskQuarantine {
-        instance: id("i-0123456789abcdef0"),
-        group_names: Vec::new(),
-        tag_prefix: "ops".to_owned(),
-        auto_scaling_group: None,
-        surroundings: true,
-        former_groups: BTreeSet::new(),
-        held: BTreeSet::new(),
-        balancers: None,
-        credentials: None,
-    };
+    let host = AskQuarantine { surroundings: true, ..crate::scene::ask("i-0123456789abcdef0") };
     let moment = AskEvidence {
         instance: None,
         operations: BTreeMap::new(),
