@@ -217,3 +217,7 @@ pub fn percent(part: &Part) -> u8 {
 #[cfg(test)]
 #[path = "verify_blocks_tests.rs"]
 mod tests;
+
+#[cfg(test)]
+#[path = "verify_copies_tests.rs"]
+mod copies_tests;
