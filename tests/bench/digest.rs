@@ -59,7 +59,7 @@ pub async fn measure(bed: &'static Bed) {
     let small = peak(&controller);
     println!(
         "  1 GiB, all of it written: {:.1} s, {cpu:.1} s of the processor; plain SHA-256 of 1 GiB takes {plain:.2} s: {:.1} x (goal 1.3: {}; \
-         each written byte is hashed twice, as a block and as a part of the image, and comes by HTTP)",
+         each written byte is hashed twice, as a block and as a part of the image, and comes by HTTP; a development build)",
         took.as_secs_f64(),
         cpu / plain,
         verdict(cpu <= 1.3 * plain)
