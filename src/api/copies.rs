@@ -5,6 +5,7 @@ use kube::KubeSchema;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use super::exhibits::DigestStatus;
 use super::ids::{AccountId, KeyArn, RegionName, SnapshotId, VolumeId};
 use super::rules;
 
@@ -57,6 +58,13 @@ pub struct CopyStatus {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(schema_with = "rules::time")]
     pub locked_until: Option<Time>,
+    /// How much of its bytes is read, 0 to 100, in steps of 5. Absent while nothing is.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(range(max = 100))]
+    pub digest_percent: Option<u8>,
+    /// What its bytes were found to be. Absent until all of them were read.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub digest: Option<DigestStatus>,
     /// What is not as wished, in words.
     #[serde(default, skip_serializing_if = "String::is_empty")]
     #[schemars(length(max = 512))]

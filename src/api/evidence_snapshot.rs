@@ -276,7 +276,7 @@ pub struct EvidenceSnapshotSummary {
     #[serde(skip_serializing_if = "String::is_empty")]
     #[schemars(length(max = 64))]
     pub shared: String,
-    /// Snapshots whose bytes are verified of all, and how much of them all is read, such as `1/3 45%`; `None` where that is
+    /// Snapshots and copies whose bytes are verified of all, and how much of them all is read, such as `1/3 45%`; `None` where that is
     /// declared; or the reason why not.
     #[serde(skip_serializing_if = "String::is_empty")]
     #[schemars(length(max = 64))]

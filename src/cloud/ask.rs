@@ -137,7 +137,8 @@ impl AskEvidence {
 }
 
 impl AskDigests {
-    /// Once the whole set has ended and is locked, what of it is complete and was not read to its end yet.
+    /// Once the whole set has ended and is locked, what of it is complete and was not read to its end yet; and of the copies
+    /// what is complete and locked.
     pub fn about(spec: &EvidenceSnapshotSpec, record: &Record) -> Self {
         let whole = whole(record);
         let set = || record.set.iter().flat_map(|(_, set)| set.values());
@@ -147,8 +148,19 @@ impl AskDigests {
             return Self::default();
         }
         let exhibits = &record.exhibits;
-        let open = whole.into_iter().filter(|id| !exhibits.has_ended(id));
-        Self { own: open.map(|id| (id.clone(), exhibits.parts.get(id).map(|noted| noted.part.clone()))).collect() }
+        let part = |id: &SnapshotId| exhibits.parts.get(id).map(|noted| noted.part.clone());
+        let open = |id: &&SnapshotId| !exhibits.has_ended(id);
+        let copies = record.copies.keys().map(|at| {
+            let stand = whole.iter().filter_map(|of| standing(record, at, of)).filter(open);
+            (at.clone(), stand.map(|id| (id.clone(), part(id))).collect())
+        });
+        let copies = copies.filter(|(_, copies): &(_, BTreeMap<_, _>)| !copies.is_empty()).collect();
+        Self { own: whole.iter().copied().filter(open).map(|id| (id.clone(), part(id))).collect(), copies }
+    }
+
+    /// Whether a snapshot is to be read, wherever it lies.
+    pub fn names(&self, snapshot: &SnapshotId) -> bool {
+        self.own.contains_key(snapshot) || self.copies.values().any(|copies| copies.contains_key(snapshot))
     }
 }
 

@@ -17,7 +17,7 @@ use crate::api::ids::{
     SecurityGroupId, SnapshotId, TargetGroupArn,
 };
 use crate::playbook::Time;
-use crate::playbook::copies::CopiesSeen;
+use crate::playbook::copies::{CopiesSeen, Destination};
 pub use crate::playbook::effect::operation_tag;
 use crate::playbook::effect::{Effect, Receipt};
 use crate::playbook::image::{Digests, ImageDigest, Part};
@@ -140,6 +140,8 @@ pub struct AskEvidence {
 pub struct AskDigests {
     /// Those of the object's own account and Region.
     pub own: BTreeMap<SnapshotId, Option<Part>>,
+    /// Copies, by where they lie: read there, by the role of the account that owns them.
+    pub copies: BTreeMap<Destination, BTreeMap<SnapshotId, Option<Part>>>,
 }
 
 /// What to look at where copies lie, or are to lie.

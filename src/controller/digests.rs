@@ -24,6 +24,7 @@ use crate::playbook::Time;
 use crate::playbook::exhibit::Digesting;
 use crate::playbook::image::{BlockFault, Digests as Ended, ImageDigest, Part};
 use crate::playbook::seen::{Read, ReadFailure};
+use crate::playbook::step::Refusal;
 
 /// `GetSnapshotBlock` calls that AWS allows an account and Region in a second (EBS quotas).
 const ALLOWED: f64 = 1000.0;
@@ -105,10 +106,9 @@ impl Digests {
         settings: &Settings,
         uid: &str,
         way: &Way,
-        ask: &AskDigests,
+        wanted: &BTreeMap<SnapshotId, Option<Part>>,
     ) -> BTreeMap<SnapshotId, Read<Digesting>> {
         let mut works = self.works();
-        works.retain(|(of, snapshot), _| of != uid || ask.own.contains_key(snapshot));
         let look = |(snapshot, part): (&SnapshotId, &Option<Part>)| {
             let key = (uid.to_owned(), snapshot.clone());
             let begin = |from: Option<ImageDigest>| {
@@ -127,7 +127,12 @@ impl Digests {
             let standing = work.shown().standing.clone();
             (snapshot.clone(), told(standing))
         };
-        ask.own.iter().map(look).collect()
+        wanted.iter().map(look).collect()
+    }
+
+    /// Reads nothing of an object but what is asked for.
+    fn keep(&self, uid: &str, ask: &AskDigests) {
+        self.works().retain(|(of, snapshot), _| of != uid || ask.names(snapshot));
     }
 
     /// Reads nothing more for an object.
@@ -139,10 +144,26 @@ impl Digests {
 impl<C: Cloud> Context<C> {
     /// Sees to it that the snapshots of an object that are to be read are read, and no others; says how far they are.
     pub async fn digest(&self, uid: &str, place: &Place, ask: &AskDigests) -> BTreeMap<SnapshotId, Read<Digesting>> {
+        self.digests.keep(uid, ask);
+        let mut seen = self.digests.look(&self.cloud, &self.settings, uid, &self.way(place).await, &ask.own);
+        for (at, copies) in &ask.copies {
+            match self.destination(place, at).await {
+                Ok(place) => {
+                    let way = self.way(&place).await;
+                    seen.extend(self.digests.look(&self.cloud, &self.settings, uid, &way, copies));
+                }
+                Err(Refusal { reason, message }) => {
+                    let failed = || Read::Failed(ReadFailure { reason, message: message.clone() });
+                    seen.extend(copies.keys().map(|copy| (copy.clone(), failed())));
+                }
+            }
+        }
+        seen
+    }
+
+    async fn way(&self, place: &Place) -> Way {
         let account = self.account(&place.access.account_ref).await.ok().flatten();
-        let reading = reading(&self.settings, account.as_deref());
-        let way = Way { place: place.clone(), reading };
-        self.digests.look(&self.cloud, &self.settings, uid, &way, ask)
+        Way { place: place.clone(), reading: reading(&self.settings, account.as_deref()) }
     }
 }
 

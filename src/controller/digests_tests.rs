@@ -31,11 +31,12 @@ impl Desk {
     }
 
     fn ask(&self, from: Option<&Part>) -> AskDigests {
-        AskDigests { own: self.ids.iter().map(|id| (id.clone(), from.cloned())).collect() }
+        ask(self.ids.iter().map(|id| (id.clone(), from.cloned())).collect())
     }
 
     fn look(&self, uid: &str, ask: &AskDigests) -> Vec<Read<Digesting>> {
-        self.digests.look(&self.cloud, &self.settings, uid, &way(), ask).into_values().collect()
+        self.digests.keep(uid, ask);
+        self.digests.look(&self.cloud, &self.settings, uid, &way(), &ask.own).into_values().collect()
     }
 
     /// Looks until what is seen is as it should be.
@@ -51,6 +52,10 @@ impl Desk {
         };
         tokio::time::timeout(Duration::from_secs(30), looking).await.expect("it comes to be so")
     }
+}
+
+fn ask(own: BTreeMap<SnapshotId, Option<Part>>) -> AskDigests {
+    AskDigests { own, ..AskDigests::default() }
 }
 
 fn way() -> Way {
@@ -76,7 +81,7 @@ async fn all_that_is_asked_for_is_read_and_only_so_much_at_a_time() {
     assert_eq!(waits, 1, "{seen:?}");
     // What is not asked for any more gives its place to the next.
     let going = seen.iter().position(|read| matches!(value(read), Some(Going { .. }))).unwrap();
-    let other = AskDigests { own: BTreeMap::from([(desk.ids[1 - going].clone(), None)]) };
+    let other = ask(BTreeMap::from([(desk.ids[1 - going].clone(), None)]));
     desk.until(&other, |seen| seen.iter().all(is_done)).await;
     // And what an object asks for that is gone is read for nobody.
     desk.digests.forget("uid");
@@ -86,7 +91,7 @@ async fn all_that_is_asked_for_is_read_and_only_so_much_at_a_time() {
 #[tokio::test]
 async fn what_stops_is_told_and_goes_on_from_where_it_stopped() {
     let desk = Desk::new(1);
-    let one = AskDigests { own: BTreeMap::from([(desk.ids[0].clone(), None)]) };
+    let one = ask(BTreeMap::from([(desk.ids[0].clone(), None)]));
     let faults = Faults::none().at(When::Digest(1), Fault::Throttle).at(When::Digest(2), Fault::Unavailable);
     desk.cloud.plan(faults.at(When::Digest(3), Fault::CrashBefore));
     let seen = desk.until(&one, |seen| matches!(&seen[0], Read::Failed(_))).await;
@@ -98,12 +103,12 @@ async fn what_stops_is_told_and_goes_on_from_where_it_stopped() {
     let Some(Going { part, .. }) = value(&seen[0]) else { unreachable!() };
     assert_eq!(part.next, 3);
     // A new process begins where the chain says, and comes to the same end.
-    let again = AskDigests { own: BTreeMap::from([(desk.ids[0].clone(), Some(Part::clone(part)))]) };
+    let again = ask(BTreeMap::from([(desk.ids[0].clone(), Some(Part::clone(part)))]));
     let fresh = Digests::new(&desk.settings);
     let whole =
         desk.cloud.digest(&sample::place(), &desk.ids[0], Reading::default(), None, &mut |_| Ok(())).await.unwrap();
     let ended = loop {
-        let seen = fresh.look(&desk.cloud, &desk.settings, "uid", &way(), &again);
+        let seen = fresh.look(&desk.cloud, &desk.settings, "uid", &way(), &again.own);
         if let Some(Done(digests)) = value(&seen[&desk.ids[0]]) {
             break digests.clone();
         }
@@ -117,13 +122,13 @@ async fn what_stops_is_told_and_goes_on_from_where_it_stopped() {
 #[tokio::test]
 async fn another_role_or_rate_goes_on_with_what_was_read() {
     let desk = Desk::new(1);
-    let one = AskDigests { own: BTreeMap::from([(desk.ids[0].clone(), None)]) };
+    let one = ask(BTreeMap::from([(desk.ids[0].clone(), None)]));
     desk.cloud.plan(Faults::none().at(When::Digest(1), Fault::CrashBefore));
     desk.until(&one, |seen| matches!(value(&seen[0]), Some(Going { .. }))).await;
     let mut other = way();
     other.place.access.account_ref = "renamed".to_owned();
     let ended = async {
-        while !desk.digests.look(&desk.cloud, &desk.settings, "uid", &other, &one).values().all(is_done) {
+        while !desk.digests.look(&desk.cloud, &desk.settings, "uid", &other, &one.own).values().all(is_done) {
             tokio::task::yield_now().await;
         }
     };
@@ -158,7 +163,7 @@ async fn what_is_wrong_with_the_bytes_is_told_once_and_what_can_not_be_read_is_t
 async fn a_permission_that_is_missing_is_named() {
     let desk = Desk::new(1);
     desk.cloud.plan(Faults::none().at(When::Digest(1), Fault::Deny("ebs:GetSnapshotBlock".to_owned())));
-    let one = AskDigests { own: BTreeMap::from([(desk.ids[0].clone(), None)]) };
+    let one = ask(BTreeMap::from([(desk.ids[0].clone(), None)]));
     let seen = desk.until(&one, |seen| matches!(&seen[0], Read::Failed(_))).await;
     let failure = seen[0].failure().unwrap();
     assert_eq!(failure.reason, Reason::PermissionMissing);

@@ -15,6 +15,7 @@ use super::step::{Account, Jurisdiction, Refusal, View};
 use crate::api::conditions::Reason;
 use crate::api::copies::CopyTo;
 use crate::api::evidence_snapshot::EvidenceSnapshotSpec;
+use crate::api::exhibits::Verify;
 use crate::api::ids::{AccountId, KeyArn, RegionName, SnapshotId};
 
 /// Copies to one destination Region that AWS makes at a time (EBS guide, quotas).
@@ -264,7 +265,8 @@ pub fn needs_key(view: &View<'_, EvidenceSnapshot>, account: &AccountId, of: &Sn
 /// Whether nothing of the source is needed any more for a copy. Where its bytes are compared with the source's, that comes
 /// first.
 fn is_done(view: &View<'_, EvidenceSnapshot>, at: &Destination, of: &SnapshotId) -> bool {
-    standing(view.record, at, of).is_some()
+    let Some(copy) = standing(view.record, at, of) else { return false };
+    view.spec.verify == Verify::None || view.record.exhibits.agree(of, copy)
 }
 
 #[cfg(test)]

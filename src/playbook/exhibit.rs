@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 
 use super::Time;
+use super::copies::Destination;
 use super::entry::Fact;
 use super::image::{BlockFault, Digests, Part};
 use crate::api::ids::{AccountId, Digest, RegionName, SnapshotId};
@@ -32,25 +33,16 @@ pub enum Digesting {
     Contradicted(BlockFault),
 }
 
-/// Where a snapshot lies.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase")]
-pub struct Lies {
-    /// The account that owns it.
-    pub account: AccountId,
-    /// The Region.
-    pub region: RegionName,
-}
-
 /// The bytes of a snapshot, as they were read.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Exhibit {
     /// The snapshot.
     pub snapshot: SnapshotId,
-    /// Where it lies, and was read.
-    #[serde(flatten)]
-    pub lies: Lies,
+    /// The account that owns it.
+    pub account: AccountId,
+    /// The Region in which it was read.
+    pub region: RegionName,
     /// How both digests are made.
     pub algorithm: String,
     /// Of the whole image: what `sha256sum` prints.
@@ -67,10 +59,11 @@ pub struct Exhibit {
 
 impl Exhibit {
     /// What was read.
-    pub fn new(snapshot: &SnapshotId, lies: Lies, digests: &Digests) -> Self {
+    pub fn new(snapshot: &SnapshotId, at: &Destination, digests: &Digests) -> Self {
         Self {
             snapshot: snapshot.clone(),
-            lies,
+            account: at.account.clone(),
+            region: at.region.clone(),
             algorithm: ALGORITHM.to_owned(),
             digest: digests.image.clone(),
             size: digests.bytes,
@@ -149,6 +142,12 @@ pub struct Exhibits {
 }
 
 impl Exhibits {
+    /// Whether both were read to their ends, and have the same bytes.
+    pub fn agree(&self, one: &SnapshotId, other: &SnapshotId) -> bool {
+        let digest = |id: &SnapshotId| Some(&self.digested.get(id)?.digest);
+        digest(one).is_some() && digest(one) == digest(other)
+    }
+
     /// Whether nothing more is read of a snapshot.
     pub fn has_ended(&self, snapshot: &SnapshotId) -> bool {
         self.digested.contains_key(snapshot) || self.contradicted.contains_key(snapshot)

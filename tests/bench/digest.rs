@@ -15,6 +15,8 @@ use sha2::{Digest, Sha256};
 use std::time::{Duration, Instant};
 
 const LIMIT: Duration = Duration::from_mins(15);
+/// Blocks a second that are asked for: twice as many as are let through, and more than the emulator can give.
+const ASKED: &str = "100";
 /// Blocks a second that the proxy lets through.
 const ALLOWED: f64 = 50.0;
 const BURST: u32 = 10;
@@ -27,15 +29,15 @@ pub async fn measure(bed: &'static Bed) {
     let aws = &stage.workload.admin;
     let network = Network::new(aws).await;
     stage.declare_accounts(|account| account["spec"]["recheck"] = json!("2s")).await;
-    let (controller, ready) = stage.start_controller("bench", &["--digest-rate", "1000"]).await;
+    let (controller, ready) = stage.start_controller("bench", &["--digest-rate", ASKED]).await;
     controller.wait_ready(&ready, LIMIT).await;
 
     let limited = Image::new(1);
-    limited.write(0..600, 1);
+    limited.write(0..2048, 1);
     let bucket = Fault::Bucket(Bucket::shared(BURST, ALLOWED));
     let rule = stage.proxy.rule(When::any().filter(|call| call.operation.contains("/blocks/")), bucket);
     let host = host(aws, &network, 1, &limited).await;
-    read(&stage, &controller, "limited", &host, &limited).await;
+    read(&stage, &controller, "limited", &host, Some(&limited)).await;
     rule.remove();
     let calls = stage.proxy.calls();
     let served: Vec<_> = calls.iter().filter(|call| call.operation.contains("/blocks/") && is_served(call)).collect();
@@ -54,11 +56,11 @@ pub async fn measure(bed: &'static Bed) {
     full.write(0..2048, 2);
     let plain = plain(1 << 30);
     let host = self::host(aws, &network, 1, &full).await;
-    let (took, cpu) = read(&stage, &controller, "full", &host, &full).await;
+    let (took, cpu) = read(&stage, &controller, "full", &host, Some(&full)).await;
     let small = peak(&controller);
     println!(
         "  1 GiB, all of it written: {:.1} s, {cpu:.1} s of the processor; plain SHA-256 of 1 GiB takes {plain:.2} s: {:.1} x (goal 1.3: {}; \
-         each written byte is hashed twice, as a block and as a part of the image, and comes by HTTP)",
+         each written byte is hashed twice, as a block and as a part of the image, and comes by HTTP; a development build)",
         took.as_secs_f64(),
         cpu / plain,
         verdict(cpu <= 1.3 * plain)
@@ -67,7 +69,7 @@ pub async fn measure(bed: &'static Bed) {
     let large = Image::new(64);
     large.write((0..100).map(|n| n * 1310), 3);
     let host = self::host(aws, &network, 64, &large).await;
-    let (took, cpu) = read(&stage, &controller, "large", &host, &large).await;
+    let (took, cpu) = read(&stage, &controller, "large", &host, None).await;
     println!(
         "  64 GiB, 100 blocks of it written: {:.1} s, {cpu:.1} s of the processor: {:.2} x plain SHA-256 (goal 1.3: {})",
         took.as_secs_f64(),
@@ -113,7 +115,7 @@ async fn read(
     controller: &Process,
     name: &str,
     [instance, root, _]: &[String; 3],
-    image: &Image,
+    image: Option<&Image>,
 ) -> (Duration, f64) {
     let source = json!({
         "accountRef": stage.account_name(), "region": REGION, "instanceId": instance, "excludeVolumeIds": [root],
@@ -132,7 +134,9 @@ async fn read(
     let chain = stage.chain(&uid).await;
     let mut entries = chain.iter().flat_map(|body| body["entries"].as_array().into_iter().flatten());
     let digested = entries.find(|entry| entry["fact"] == "digested").expect("a digest");
-    assert_eq!(digested["digest"], format!("sha256:{}", image.sha256sum()), "{name}");
+    if let Some(image) = image {
+        assert_eq!(digested["digest"], format!("sha256:{}", image.sha256sum()), "{name}");
+    }
     (took, worked)
 }
 

@@ -2,9 +2,11 @@
 //! source given back.
 
 use crate::chain::{Chain, assert_witnessed};
+use crate::evidence_kept::by_key;
 use crate::scene::Scene;
 use crate::support::aws::{REGION, ok, tag, tags};
 use crate::support::identities::Identity;
+use crate::support::image::Image;
 use crate::support::stage::{condition_of, uid};
 use serde_json::{Value, json};
 
@@ -53,6 +55,10 @@ async fn a_set_is_copied_and_reencrypted_and_locked_where_it_goes() {
     let slow = json!({"account": scene.workload.id, "grant_seconds": 3.0});
     scene.bed.emulator.settings(&slow).await;
     scene.bed.emulator.settings(&json!({"account": scene.forensics.id, "copy_seconds": 2.0})).await;
+    let [_, keyed, _] = by_key(&scene).await;
+    let image = Image::new(1);
+    image.write([0, 2047], 5);
+    scene.bed.emulator.bed_post(&format!("/bed/volumes/{keyed}"), &json!({"image": image.path})).await;
     let _controller = scene.controller("one").await;
     ask(&scene, "disks", json!([{"accountRef": scene.forensics_name(), "region": REGION, "kmsKeyArn": key}])).await;
     let object = scene.until_true(KIND, "disks", "Preserved").await;
@@ -73,6 +79,17 @@ async fn a_set_is_copied_and_reencrypted_and_locked_where_it_goes() {
     }
     let object = scene.until_true(KIND, "disks", "Ready").await;
     assert_eq!(condition_of(&object, "Copied").unwrap()["status"], "True");
+    assert_eq!(object["status"]["summary"]["verified"], "7/7", "the set, its copies, and the one on its way");
+    let digest_of = |snapshot: &Value| {
+        let rows = object["status"]["snapshots"].as_array().unwrap();
+        rows.iter().find(|row| row["snapshotId"] == *snapshot).unwrap()["digest"]["image"].clone()
+    };
+    let rows = object["status"]["copies"].as_array().unwrap();
+    for row in rows {
+        assert_eq!(row["digest"]["image"], digest_of(&row["sourceSnapshotId"]), "{row:#}");
+    }
+    let written = format!("sha256:{}", image.sha256sum());
+    assert_eq!(rows.iter().filter(|row| row["digest"]["image"] == written).count(), 1);
     scene.until_outcomes(&[uid(&object)]).await;
     let chain = Chain::read(&scene, &uid(&object)).await;
     chain.assert_sound();

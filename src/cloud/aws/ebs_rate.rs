@@ -75,9 +75,12 @@ impl Turns {
     }
 
     fn slow(&mut self, now: Instant) {
-        if self.slowed.is_none_or(|slowed| now.duration_since(slowed) >= CALM) {
+        let since = self.slowed.map(|slowed| now.duration_since(slowed));
+        if since.is_none_or(|since| since >= CALM) {
+            // Throttled again at once it is much too fast; after a while without, it has just come too near.
+            let share = if since.is_none_or(|since| since < CALM * 3) { 4 } else { 16 };
             self.slowed = Some(now);
-            self.apart = (self.apart + self.apart / 4).min(self.shortest * SLOWEST);
+            self.apart = (self.apart + self.apart / share).min(self.shortest * SLOWEST);
         }
     }
 
@@ -125,6 +128,12 @@ mod tests {
             turns.slow(start + Duration::from_secs(second));
         }
         assert_eq!(turns.apart, Duration::from_millis(640), "it never stops");
+        for _ in 0..100 {
+            turns.well();
+        }
+        let before = turns.apart;
+        turns.slow(start + Duration::from_secs(110));
+        assert_eq!(turns.apart, before + before / 16, "near what is allowed it is slowed by little");
         for _ in 0..10_000 {
             turns.well();
         }

@@ -49,7 +49,7 @@ pub const READERS: &[(&str, &[Role])] = &[
     ("balancers", &[Responder]),
     ("credentials", &[Responder]),
     ("evidence", &[Responder]),
-    ("blocks", &[Responder]),
+    ("blocks", &[Responder, Forensics]),
     ("changed blocks", &[]),
     ("copies", &[Forensics]),
 ];

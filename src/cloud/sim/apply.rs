@@ -222,7 +222,9 @@ impl World {
                 size_gib: disk.map_or(8, |disk| disk.size_gib),
                 key: disk.and_then(|disk| disk.key.clone()),
             };
-            let exhibit = Exhibit { snapshot, tags: tags.clone(), call, lock: None, permissions: BTreeSet::new() };
+            let bytes = snapshot.volume.to_string();
+            let exhibit =
+                Exhibit { snapshot, bytes, tags: tags.clone(), call, lock: None, permissions: BTreeSet::new() };
             self.snapshots.insert(id.clone(), exhibit);
             created.push(Created::Snapshot { id, volume });
         }

@@ -1,4 +1,4 @@
-//! The bytes of snapshots: a short image each, which follows from the volume, so that digests are real and cost nothing.
+//! The bytes of snapshots: a short image each, which follows from the volume that it was taken of, so that digests are real and cost nothing.
 
 use super::world::World;
 use crate::api::ids::SnapshotId;
@@ -31,13 +31,14 @@ impl World {
         tell: Tell<'_>,
     ) -> Result<Digests, ReadError> {
         let absent = || ReadError::Absent { snapshot: snapshot.clone() };
-        let exhibit = self.snapshots.get(snapshot).ok_or_else(absent)?;
+        let copies = || self.copies.values().find_map(|copies| copies.get(snapshot));
+        let exhibit = self.snapshots.get(snapshot).or_else(copies).ok_or_else(absent)?;
         if exhibit.snapshot.state != SnapshotState::Completed || self.unreadable.contains(snapshot) {
             return Err(absent());
         }
         let image = self.image_bytes.unwrap_or(SHORT);
         let mut digest = from.unwrap_or_else(|| ImageDigest::new(image));
-        let word = Sha256::digest(exhibit.snapshot.volume.as_str());
+        let word = Sha256::digest(&exhibit.bytes);
         let order = |fault| ReadError::Order { snapshot: snapshot.clone(), fault };
         while digest.next() < blocks(image) {
             let index = digest.next();

@@ -41,7 +41,8 @@ impl World {
             destination.account == self.account || exhibit.permissions.contains(destination.account.as_str())
         };
         let found = self.snapshots.iter().chain(own).find(|(id, _)| *id == source).map(|(_, exhibit)| exhibit);
-        let found = found.filter(readable).ok_or_else(|| refuse.conflict("InvalidSnapshot.NotFound"))?.snapshot.clone();
+        let found = found.filter(readable).ok_or_else(|| refuse.conflict("InvalidSnapshot.NotFound"))?;
+        let (found, bytes) = (found.snapshot.clone(), found.bytes.clone());
         if found.state != SnapshotState::Completed {
             return Err(refuse.conflict("IncorrectState"));
         }
@@ -66,7 +67,7 @@ impl World {
             size_gib: found.size_gib,
             key: Some(key.clone()),
         };
-        let exhibit = Exhibit { snapshot, tags, call, lock: None, permissions: BTreeSet::new() };
+        let exhibit = Exhibit { snapshot, bytes, tags, call, lock: None, permissions: BTreeSet::new() };
         self.copies.entry(destination.clone()).or_default().insert(id.clone(), exhibit);
         Ok(vec![Created::Copy(Copy { id, destination: destination.clone(), of: of.clone() })])
     }

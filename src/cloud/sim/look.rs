@@ -63,7 +63,8 @@ impl World {
             Some(Err(fault)) => found(now, Digesting::Contradicted(fault)),
             None => Read::Failed(ReadFailure { reason: Reason::Unreadable, message: format!("{id} can't be read") }),
         };
-        ask.own.keys().map(|id| (id.clone(), seen(id))).collect()
+        let copies = ask.copies.values().flat_map(BTreeMap::keys);
+        ask.own.keys().chain(copies).map(|id| (id.clone(), seen(id))).collect()
     }
 
     /// Answers the questions about a moment's snapshots. When the host was isolated is the caller's to add.

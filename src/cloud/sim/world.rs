@@ -94,6 +94,8 @@ pub struct Disk {
 pub struct Exhibit {
     /// The snapshot, with the operation in its tag.
     pub snapshot: Snapshot,
+    /// What its bytes follow from: a copy has those of its source.
+    pub bytes: String,
     /// The tags it was born with, that of the operation included.
     pub tags: BTreeMap<String, String>,
     /// The CreateSnapshots call that made it, by its number: what is of one call is one set.

@@ -8,21 +8,19 @@ use serde_json::Value as Json;
 use super::super::cluster::meta_time;
 use super::super::context::Context;
 use super::super::kind::{Kind, Site, Told};
+use super::evidence_bytes::{Bytes, bytes, verified};
 use super::evidence_copies::{copies, counted};
 use crate::api::conditions::{Condition, Reason};
 use crate::api::evidence_snapshot::{self as api, EvidenceSnapshotStatus, EvidenceSnapshotSummary, SnapshotStatus};
-use crate::api::exhibits::DigestStatus;
 use crate::api::ids::{SnapshotId, VolumeId};
 use crate::clock::now;
 use crate::cloud::error::CloudError;
 use crate::cloud::{AskDigests, AskEvidence, Cloud, Place, Witness};
 use crate::playbook::effect::{Effect, Receipt};
 use crate::playbook::executor::Send as Sending;
-use crate::playbook::exhibit::{Contradiction, Digesting};
 use crate::playbook::preservation::snapshot_volumes::{MISSING, missing};
-use crate::playbook::preservation::verify_blocks::percent;
 use crate::playbook::record::Record;
-use crate::playbook::seen::{Read, Snapshot, SnapshotState};
+use crate::playbook::seen::{Snapshot, SnapshotState};
 use crate::playbook::step::{Account, State};
 use crate::playbook::{EvidenceSeen, EvidenceSnapshot};
 
@@ -126,8 +124,6 @@ impl Kind for EvidenceSnapshot {
         };
         let completed = snapshots.iter().filter(|s| s.state == "completed").count();
         let locked = snapshots.iter().filter(|s| s.locked_until.is_some()).count();
-        let verified = snapshots.iter().filter(|s| s.digest.is_some()).count();
-        let read = read(&snapshots);
         let shared = snapshots.iter().filter(|s| !s.shared_with.is_empty()).count();
         let copies = copies(&told);
         let summary = EvidenceSnapshotSummary {
@@ -143,12 +139,7 @@ impl Kind for EvidenceSnapshot {
                 _ if told.spec.share.is_empty() && told.spec.copies.is_empty() => "-".to_owned(),
                 _ => count(shared, "Shared"),
             },
-            verified: match told.step("Verified").and_then(|step| step.state.as_ref()) {
-                None => "None".to_owned(),
-                Some(State::Blocked(refusal)) => refusal.reason.as_str().to_owned(),
-                Some(State::Working(_)) if read > 0 => format!("{} {read}%", count(verified, "Verified")),
-                _ => count(verified, "Verified"),
-            },
+            verified: verified(&told, &snapshots, &copies),
             ready: told.ready(),
         };
         let status = EvidenceSnapshotStatus {
@@ -182,16 +173,6 @@ impl Kind for EvidenceSnapshot {
     }
 }
 
-/// How much of all bytes is read, in per cent and in steps of 5.
-fn read(snapshots: &[SnapshotStatus]) -> u64 {
-    let sizes = snapshots.iter().filter_map(|s| Some((u64::from(s.size_gib?), s)));
-    let (all, read) = sizes.fold((0, 0), |(all, read), (gib, snapshot)| {
-        let percent = if snapshot.digest.is_some() { 100 } else { snapshot.digest_percent.unwrap_or_default() };
-        (all + gib, read + gib * u64::from(percent))
-    });
-    read / all.max(1) / 5 * 5
-}
-
 /// A volume of which there is no snapshot.
 fn without(volume_id: VolumeId, reason: Reason, why: &str) -> SnapshotStatus {
     SnapshotStatus {
@@ -222,19 +203,7 @@ fn snapshot(told: &Told<'_, EvidenceSnapshot>, volume: &VolumeId, id: &SnapshotI
     };
     // Whole quarters: a status that is written at each percent would be written a hundred times.
     let progress = seen.map(|snapshot| if state == "completed" { 100 } else { snapshot.progress / 25 * 25 });
-    let exhibits = &told.record.exhibits;
-    let digest = exhibits.digested.get(id).map(|exhibit| DigestStatus {
-        image: exhibit.digest.clone(),
-        manifest: exhibit.manifest.clone(),
-        bytes: exhibit.size,
-        blocks_written: exhibit.blocks_written,
-    });
-    let digest_percent = match told.seen.digests.get(id).and_then(Read::value) {
-        _ if digest.is_some() => Some(100),
-        Some(Digesting::Going { part, .. }) => Some(percent(part)),
-        _ => exhibits.parts.get(id).map(|noted| percent(&noted.part)),
-    };
-    let contradicted = exhibits.contradicted.get(id).map(Contradiction::told);
+    let Bytes { digest_percent, digest, contradicted } = bytes(told, id);
     let message = told.record.given_up.get(&format!("Shared/{id}")).or(settled.filter(|s| s.as_str() != "completed"));
     let message = contradicted.as_ref().or(message);
     SnapshotStatus {

@@ -2,6 +2,7 @@
 
 use super::super::cluster::meta_time;
 use super::super::kind::Told;
+use super::evidence_bytes::{Bytes, bytes};
 use crate::api::copies::CopyStatus;
 use crate::api::ids::{SnapshotId, VolumeId};
 use crate::playbook::EvidenceSnapshot;
@@ -53,6 +54,7 @@ fn copy(
         (_, Some(snapshot)) => Some(snapshot.progress / 25 * 25),
         _ => None,
     };
+    let Bytes { digest_percent, digest, contradicted } = bytes(told, id);
     CopyStatus {
         account_id: at.account.clone(),
         region: at.region.clone(),
@@ -63,6 +65,12 @@ fn copy(
         progress_percent: progress,
         kms_key_arn: seen.and_then(|snapshot| snapshot.key.clone()),
         locked_until: told.record.locked.get(id).copied().flatten().map(meta_time),
-        message: settled.filter(|s| s.as_str() != "completed").map(|s| super::clip(s, 512)).unwrap_or_default(),
+        digest_percent,
+        digest,
+        message: contradicted
+            .as_ref()
+            .or(settled.filter(|s| s.as_str() != "completed"))
+            .map(|s| super::clip(s, 512))
+            .unwrap_or_default(),
     }
 }

@@ -3,6 +3,7 @@
 mod account;
 mod case;
 mod evidence;
+mod evidence_bytes;
 mod evidence_copies;
 mod quarantine;
 

@@ -13,7 +13,8 @@ use crate::api::exhibits::Verify;
 use crate::api::ids::SnapshotId;
 use crate::playbook::EvidenceSnapshot;
 use crate::playbook::containment::isolate::failed;
-use crate::playbook::exhibit::{Contradiction, Digesting, Exhibit, Exhibits, Lies, PartOfDigest};
+use crate::playbook::copies::{Destination, destinations, is_failed, standing};
+use crate::playbook::exhibit::{Contradiction, Digesting, Exhibit, Exhibits, PartOfDigest};
 use crate::playbook::image::{BLOCK, Part, blocks};
 use crate::playbook::plan::PlanLine;
 use crate::playbook::preservation::snapshot_volumes::missing;
@@ -44,6 +45,21 @@ pub fn whole(record: &Record) -> Vec<&SnapshotId> {
     set.filter(|id| record.settled.get(*id).is_some_and(|state| state == "completed")).collect()
 }
 
+/// Copies that are complete and locked: where each lies, what it is a copy of, and the copy.
+fn copies<'a>(record: &'a Record, whole: &[&'a SnapshotId]) -> Vec<(&'a Destination, &'a SnapshotId, &'a SnapshotId)> {
+    let at = |at: &'a Destination| whole.iter().filter_map(move |of| Some((at, *of, standing(record, at, of)?)));
+    record.copies.keys().flat_map(at).collect()
+}
+
+/// Declared copies that are neither there nor failed.
+fn to_come(view: &View<'_, EvidenceSnapshot>, whole: &[&SnapshotId]) -> usize {
+    let open = |at: &Destination, of: &SnapshotId| {
+        let made = view.record.copies.get(at).and_then(|kept| kept.made.get(of));
+        standing(view.record, at, of).is_none() && !made.is_some_and(|copy| is_failed(view.record, copy))
+    };
+    destinations(view).keys().map(|at| whole.iter().filter(|of| open(at, of)).count()).sum()
+}
+
 /// What one look makes of all snapshots.
 #[derive(Default)]
 struct Verifying<'a> {
@@ -55,6 +71,8 @@ struct Verifying<'a> {
     unread: Vec<&'a ReadFailure>,
     /// Not asked for yet.
     unasked: usize,
+    /// Declared copies that do not stand yet, and may.
+    to_come: usize,
     parts: Vec<(&'a SnapshotId, &'a Part)>,
     due: bool,
 }
@@ -65,14 +83,23 @@ fn next(view: &View<'_, EvidenceSnapshot>) -> Turn<EvidenceSnapshot> {
         return Turn::new(State::skipped(Reason::SnapshotFailed, "no snapshot of the set is left to read"));
     }
     let mut all = Verifying::default();
+    let own = Destination { account: view.account.id.clone(), region: view.spec.source.instance.region.clone() };
     for id in &whole {
-        all.look(view, id);
+        all.look(view, &own, id);
     }
+    let pairs = copies(view.record, &whole);
+    for (at, _, copy) in &pairs {
+        all.look(view, at, copy);
+    }
+    let differing = differing(&view.record.exhibits, pairs.iter().map(|(_, of, copy)| (*of, *copy)));
+    all.facts.extend(differing.iter().cloned().map(Fact::Contradicted));
+    all.contradicted.extend(differing);
+    all.to_come = to_come(view, &whole);
     if all.due {
         let part = |(id, part): (&SnapshotId, &Part)| PartOfDigest { snapshot: id.clone(), part: part.clone() };
         all.facts.extend(all.parts.drain(..).map(part).map(Box::new).map(Fact::DigestPart));
     }
-    let turn = Turn::new(all.state(view, whole.len())).noting(std::mem::take(&mut all.facts));
+    let turn = Turn::new(all.state(view, whole.len(), pairs.len())).noting(std::mem::take(&mut all.facts));
     let soonest = all.going.iter().flatten().min();
     match soonest {
         _ if all.unasked > 0 => turn.again_in(view.limits.poll_seconds),
@@ -86,7 +113,7 @@ fn next(view: &View<'_, EvidenceSnapshot>) -> Turn<EvidenceSnapshot> {
 }
 
 impl<'a> Verifying<'a> {
-    fn look(&mut self, view: &View<'a, EvidenceSnapshot>, id: &'a SnapshotId) {
+    fn look(&mut self, view: &View<'a, EvidenceSnapshot>, at: &Destination, id: &'a SnapshotId) {
         let exhibits = &view.record.exhibits;
         if let Some(contradiction) = exhibits.contradicted.get(id) {
             self.contradicted.push(contradiction.clone());
@@ -98,10 +125,9 @@ impl<'a> Verifying<'a> {
         }
         match view.seen.digests.get(id) {
             Some(Read::Found { value: Digesting::Done(digests), .. }) => {
-                let region = view.spec.source.instance.region.clone();
-                let lies = Lies { account: view.account.id.clone(), region };
-                self.facts.push(Fact::Digested(Exhibit::new(id, lies, digests)));
-                self.digested += 1;
+                // Counted, and compared, once the chain says so.
+                self.facts.push(Fact::Digested(Exhibit::new(id, at, digests)));
+                self.going.push(Some(0));
             }
             Some(Read::Found { value: Digesting::Contradicted(fault), .. }) => {
                 let contradiction = Contradiction::of_block(id, fault);
@@ -128,8 +154,9 @@ impl<'a> Verifying<'a> {
         }
     }
 
-    fn state(&self, view: &View<'_, EvidenceSnapshot>, all: usize) -> State {
-        let so_far = format!("{} of {all} snapshots are read and digested", self.digested);
+    fn state(&self, view: &View<'_, EvidenceSnapshot>, set: usize, copies: usize) -> State {
+        let (all, what) = (set + copies, if copies > 0 { "snapshots and copies" } else { "snapshots" });
+        let so_far = format!("{} of {all} {what} are read and digested", self.digested);
         if !self.contradicted.is_empty() {
             let told: Vec<String> = self.contradicted.iter().map(Contradiction::told).collect();
             return State::blocked(
@@ -150,16 +177,20 @@ impl<'a> Verifying<'a> {
         if self.digested < all {
             return State::working(Reason::InProgress, so_far);
         }
-        let lost = view.record.set.iter().map(|(_, set)| set.len()).sum::<usize>() - all + missing(view.record).len();
+        if self.to_come > 0 {
+            return State::working(Reason::Waiting, format!("{so_far}; {} copies are still to come", self.to_come));
+        }
+        let lost = view.record.set.iter().map(|(_, all)| all.len()).sum::<usize>() - set + missing(view.record).len();
         if lost > 0 {
             return State::skipped(Reason::PartialFailure, format!("{so_far}; of {lost} volumes there is none"));
         }
-        State::done(format!("{so_far}, each block with the service's checksum"))
+        let agree = if copies > 0 { "; each copy has the bytes of its source" } else { "" };
+        State::done(format!("{so_far}, each block with the service's checksum{agree}"))
     }
 }
 
 /// Copies whose bytes are others than those of their source, of pairs of source and copy: said once.
-pub fn differing<'a>(
+fn differing<'a>(
     exhibits: &'a Exhibits,
     copies: impl IntoIterator<Item = (&'a SnapshotId, &'a SnapshotId)>,
 ) -> Vec<Contradiction> {
@@ -186,3 +217,7 @@ pub fn percent(part: &Part) -> u8 {
 #[cfg(test)]
 #[path = "verify_blocks_tests.rs"]
 mod tests;
+
+#[cfg(test)]
+#[path = "verify_copies_tests.rs"]
+mod copies_tests;

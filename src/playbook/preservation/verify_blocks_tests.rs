@@ -71,9 +71,9 @@ fn each_snapshot_becomes_an_exhibit_with_its_digest_and_its_size() {
         .collect();
     assert_eq!(exhibits.len(), 2);
     assert_ne!(exhibits[0].digest, exhibits[1].digest, "each volume has bytes of its own");
-    let Exhibit { algorithm, size, blocks_written, lies, .. } = &exhibits[0];
+    let Exhibit { algorithm, size, blocks_written, account, region, .. } = &exhibits[0];
     assert_eq!((algorithm.as_str(), *size, *blocks_written), ("SHA-256", 64, 1));
-    assert_eq!(*lies, Lies { account: sample::account_id(), region: sample::region() });
+    assert_eq!((account, region), (&sample::account_id(), &sample::region()));
     let State::Done(said) = bench.state("Verified").unwrap() else { panic!("{:?}", bench.state("Verified")) };
     assert!(said.starts_with("2 of 2 snapshots are read"), "{said}");
     assert!(bench.verdict().ready);
@@ -234,8 +234,8 @@ fn a_copy_agrees_with_its_source_or_both_digests_are_named() {
     let [source, good, bad, unread] = [0, 1, 2, 3].map(sample::snapshot);
     let exhibit = |id: &SnapshotId, bytes: &str| {
         let digests = Digests { bytes: 1, written: 1, not_zero: 1, image: digest(bytes), manifest: digest("") };
-        let lies = Lies { account: sample::account_id(), region: sample::region() };
-        (id.clone(), Exhibit::new(id, lies, &digests))
+        let at = Destination { account: sample::account_id(), region: sample::region() };
+        (id.clone(), Exhibit::new(id, &at, &digests))
     };
     let digested = [exhibit(&source, "a"), exhibit(&good, "a"), exhibit(&bad, "b")].into();
     let mut exhibits = Exhibits { digested, ..Exhibits::default() };
