@@ -34,6 +34,7 @@ impl AskQuarantine {
             tag_prefix: account.tag_prefix.clone(),
             auto_scaling_group: former_group(record).map(ToOwned::to_owned),
             surroundings: record.metadata && !record.surroundings,
+            protections: true,
             former_groups: if pulses { unpulsed(record) } else { BTreeSet::new() },
             held: if spec.level == Level::Released { held(record) } else { BTreeSet::new() },
             balancers: AskBalancers::about(spec, account, record),

@@ -66,6 +66,8 @@ pub struct AskQuarantine {
     pub auto_scaling_group: Option<String>,
     /// Whether to read what is around the host too, which takes more calls.
     pub surroundings: bool,
+    /// Whether to read what protects the host: a call for each attribute.
+    pub protections: bool,
     /// Groups whose rules to read.
     pub former_groups: BTreeSet<SecurityGroupId>,
     /// Interfaces to look for wherever they are attached: those that are to be given back.

@@ -27,6 +27,21 @@ fn ask(instance: &str) -> AskQuarantine {
 }
 
 #[tokio::test]
+async fn protections_cost_nothing_where_they_are_not_asked_for() {
+    let scene = Scene::new().await;
+    let network = Network::new(&scene.admin).await;
+    let instance = run_instance(&scene.admin, &network).await;
+    let asked = || scene.proxy.calls().iter().filter(|call| call.operation == "DescribeInstanceAttribute").count();
+    let without = AskQuarantine { protections: false, ..crate::scene::ask(&instance) };
+    let seen = scene.aws.observe_quarantine(&scene.place, &without).await;
+    assert_eq!((seen.protections, asked()), (Read::NotRead, 0));
+    assert!(seen.instance.value().is_some());
+    let seen = scene.aws.observe_quarantine(&scene.place, &crate::scene::ask(&instance)).await;
+    assert!(seen.protections.value().is_some());
+    assert_eq!(asked(), 3);
+}
+
+#[tokio::test]
 async fn a_host_with_all_that_is_around_it() {
     let scene = Scene::new().await;
     let network = Network::new(&scene.admin).await;

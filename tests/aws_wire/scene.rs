@@ -54,6 +54,7 @@ pub fn ask(instance: &str) -> AskQuarantine {
         tag_prefix: "ops".to_owned(),
         auto_scaling_group: None,
         surroundings: false,
+        protections: true,
         former_groups: BTreeSet::new(),
         held: BTreeSet::new(),
         balancers: None,

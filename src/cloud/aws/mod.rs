@@ -105,6 +105,9 @@ impl Cloud for Aws {
             };
             (instance, credentials)
         };
+        let protections = async {
+            if ask.protections { ec2_instances::protections(&session, &ask.instance).await } else { Read::NotRead }
+        };
         let (
             (instance, credentials),
             auto_scaling,
@@ -116,7 +119,7 @@ impl Cloud for Aws {
         ) = tokio::join!(
             instance,
             autoscaling::look(&session, &ask.instance, ask.auto_scaling_group.as_deref()),
-            ec2_instances::protections(&session, &ask.instance),
+            protections,
             ec2_groups::by_name(&session, &ask.tag_prefix, &ask.group_names),
             ec2_groups::by_id(&session, &ask.tag_prefix, &ask.former_groups),
             ec2_network::by_id(&session, &ask.held),

@@ -32,7 +32,11 @@ impl World {
         QuarantineSeen {
             instance: maybe(now, host.map(|host| host.instance.clone())),
             interfaces: found(now, self.ports(&ask.instance).into_iter().cloned().collect()),
-            protections: maybe(now, host.map(|host| host.protections.clone())),
+            protections: if ask.protections {
+                maybe(now, host.map(|host| host.protections.clone()))
+            } else {
+                Read::NotRead
+            },
             auto_scaling: host.map_or(Read::Absent { asked_at: now }, |_| {
                 found(now, self.see_fleet(&ask.instance, ask.auto_scaling_group.as_deref()))
             }),

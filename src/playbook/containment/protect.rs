@@ -128,7 +128,9 @@ fn next(view: &View<'_, Quarantine>) -> Turn<Quarantine> {
     let unread = view.seen.protections.failure().map(|failure| super::isolate::failed::<Quarantine>(failure).state);
     let state = if let Some(unread) = unread {
         unread
-    } else if view.seen.protections.value().is_none() || open > 0 {
+    } else if view.seen.protections.value().is_none() {
+        State::working(Reason::InProgress, "what protects the host already is read next".to_owned())
+    } else if open > 0 {
         State::working(Reason::InProgress, format!("{open} attributes still to set"))
     } else if missing.is_empty() {
         State::done("termination and stop refused, shutdown stops, volumes stay")
