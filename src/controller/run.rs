@@ -3,11 +3,11 @@
 use std::fmt::Debug;
 use std::sync::{Arc, Mutex};
 
-use futures::StreamExt;
+use futures::{Stream, StreamExt, TryStreamExt};
 use kube::runtime::controller::{Action, Config as ControllerConfig};
 use kube::runtime::reflector::ObjectRef;
 use kube::runtime::reflector::store::Store;
-use kube::runtime::{Controller, WatchStreamExt, reflector, watcher};
+use kube::runtime::{Controller, PredicateConfig, WatchStreamExt, predicates, reflector, watcher};
 use kube::{Api, Client, Config, Resource, ResourceExt};
 use serde::de::DeserializeOwned;
 use tokio::sync::watch;
@@ -203,6 +203,19 @@ where
     }
 }
 
+/// Objects whenever their finalizers change, from the first one on: all that an account has to know of its users. A turn for
+/// anything else would take from what is being done for them.
+fn marks<T>(api: Api<T>) -> impl Stream<Item = Result<T, watcher::Error>> + Send + 'static
+where
+    T: Resource<DynamicType = ()> + Clone + Debug + DeserializeOwned + Send + Sync + 'static,
+{
+    watcher(api, watcher::Config::default())
+        .default_backoff()
+        .touched_objects()
+        .predicate_filter(predicates::finalizers, PredicateConfig::default())
+        .try_filter(|object| std::future::ready(object.meta().generation > Some(1) || !object.finalizers().is_empty()))
+}
+
 /// Objects of a store that answer to something else that changed.
 fn pick<T>(store: &Store<T>, answers: impl Fn(&T) -> bool) -> Vec<ObjectRef<T>>
 where
@@ -275,10 +288,10 @@ impl Kinds {
                     .then(|| ObjectRef::new(&subject.name).within(&approval.namespace().unwrap_or_default()))
             });
         let accounts = Controller::new(scope::<playbook::AwsAccount>(options, client), any())
-            .watches(watched::<Quarantine>(options, client), any(), |user| {
+            .watches_stream(marks(watched::<Quarantine>(options, client)), |user| {
                 Some(ObjectRef::new(&user.spec.target.account_ref))
             })
-            .watches(watched::<EvidenceSnapshot>(options, client), any(), |user| {
+            .watches_stream(marks(watched::<EvidenceSnapshot>(options, client)), |user| {
                 Some(ObjectRef::new(&user.spec.source.instance.account_ref))
             });
         let approvals = Controller::new(watched::<Approval>(options, client), any());
