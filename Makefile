@@ -34,7 +34,7 @@ model: ## the shipped decisions under a model checker, and seeded bugs; 2 minute
 	$(CARGO) test --no-default-features --test model -- --include-ignored --nocapture --test-threads 1
 
 bench: ## time to containment against its serial floor, and what reading evidence takes; minutes
-	$(CARGO) test --quiet --test bench
+	CARGO_PROFILE_DEV_OPT_LEVEL=2 $(CARGO) test --quiet --test bench
 
 generate: ## crds/ and docs/ from the source
 	$(CARGO) run --quiet --no-default-features --bin crdgen -- crds --docs docs
