@@ -329,7 +329,7 @@ impl Record {
                 self.set.get_or_insert_with(|| (operation.clone(), snapshots.clone()));
             }
             Fact::LegalHold | Fact::HoldLifted | Fact::Retained { .. } | Fact::Archiving | Fact::Archived { .. } => {
-                self.keep(fact, at)
+                self.keep(fact, at);
             }
             Fact::SurplusSet { snapshots, .. } => self.surplus.extend(snapshots.iter().cloned()),
             Fact::CopyFound { copy, .. } => self.take_copy(copy),

@@ -3,7 +3,7 @@
 use super::lock_snapshots::{is_ending, wish};
 use crate::api::conditions::Reason;
 use crate::api::ids::SnapshotId;
-use crate::playbook::copies::is_failed;
+use crate::playbook::copies::{Kept, is_failed};
 use crate::playbook::step::{Refusal, State, View};
 use crate::playbook::{EvidenceSnapshot, Time};
 
@@ -20,7 +20,7 @@ pub enum Of {
 fn ending(view: &View<'_, EvidenceSnapshot>, of: &[Of]) -> Option<(SnapshotId, Time)> {
     let record = view.record;
     let set = record.set.iter().flat_map(|(_, set)| set.values()).chain(&record.surplus);
-    let copies = record.copies.values().flat_map(|kept| kept.all());
+    let copies = record.copies.values().flat_map(Kept::all);
     let set = set.filter(|_| of.contains(&Of::Set));
     let all = set.chain(copies.filter(|_| of.contains(&Of::Copies))).filter(|id| !is_failed(record, id));
     let (_, wish) = wish(view);
