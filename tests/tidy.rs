@@ -113,14 +113,14 @@ const VERBS: &str = "accept add allocate apply associate attach authorize cancel
 /// All that AWS is ever asked to change.
 const CHANGES: &str = "create_security_group authorize_security_group_ingress authorize_security_group_egress \
     revoke_security_group_ingress revoke_security_group_egress modify_network_interface_attribute \
-    modify_instance_attribute create_snapshots lock_snapshot modify_snapshot_attribute create_grant copy_snapshot revoke_grant enter_standby \
+    modify_instance_attribute create_snapshots lock_snapshot modify_snapshot_attribute modify_snapshot_tier create_grant copy_snapshot revoke_grant enter_standby \
     exit_standby detach_instances attach_instances update_auto_scaling_group record_lifecycle_action_heartbeat \
     deregister_targets register_targets deregister_instances_from_load_balancer register_instances_with_load_balancer \
     put_role_policy delete_role_policy modify_instance_metadata_options associate_iam_instance_profile \
     disassociate_iam_instance_profile";
 /// Members of answers that are called like changes.
 const MEMBERS: &str = "delete_on_termination disable_api_termination disable_api_stop lock_state lock_expires_on \
-    create_volume_permissions";
+    create_volume_permissions restore_expiry_time";
 const DEADLY: &str = "DeleteSnapshot UnlockSnapshot DeregisterImage DeleteVolume ScheduleKeyDeletion DisableKey \
     PublicAccess DeleteObject DeleteTags TerminateInstances ResetSnapshotAttribute";
 

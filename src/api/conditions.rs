@@ -35,7 +35,7 @@ pub const QUARANTINE: &[&str] = &[
 /// Condition types of an EvidenceSnapshot. `Preserved` is True when a locked set and every declared, locked
 /// copy exist, which `Ready` needs.
 pub const EVIDENCE_SNAPSHOT: &[&str] =
-    &[READY, "VolumesSnapshotted", "Locked", "Shared", "Copied", "Verified", "Preserved"];
+    &[READY, "VolumesSnapshotted", "Locked", "Shared", "Copied", "Verified", "Preserved", "Archived", "HoldLifted"];
 
 /// Condition types of a ForensicCase.
 pub const FORENSIC_CASE: &[&str] =
@@ -91,8 +91,10 @@ reasons! {
     // On the way.
     /// A call was sent, or several; the outcome is awaited.
     InProgress,
-    /// Another step or another object has to be settled first; the message names it.
+    /// Another step or another object has to be settled first, or a day has to come; the message names it.
     Waiting,
+    /// AWS reported that it could not move a snapshot to the archive tier; it is where it was, and asked for again each day.
+    ArchivalFailed,
     /// The plan is published and waits for a person's Approval.
     AwaitingApproval,
     /// AWS is still making the snapshot.
@@ -154,6 +156,11 @@ reasons! {
     /// The Auto Scaling group is terminating the instance already, and no call takes that back.
     TerminatingInGroup,
 
+    /// A lock ends soon that a hold or a retention needs, and it is not renewed; the message names the snapshot, the day and
+    /// why.
+    LockEnding,
+    /// A snapshot is in the archive tier, and what is declared needs it in the standard tier; the message names it.
+    Archived,
     /// A key can't be used for a copy: it is of another account or Region than the copy, disabled, or gone; the message
     /// names it.
     KeyUnusable,

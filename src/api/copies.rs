@@ -62,6 +62,9 @@ pub struct CopyStatus {
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schemars(range(max = 100))]
     pub digest_percent: Option<u8>,
+    /// Whether it was moved to the archive tier, where nobody can read it until a person restores it.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub archived: bool,
     /// What its bytes were found to be. Absent until all of them were read.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub digest: Option<DigestStatus>,

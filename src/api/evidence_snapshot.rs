@@ -39,6 +39,7 @@ use super::rules;
     printcolumn(name = "SHARED", type_ = "string", json_path = ".status.summary.shared"),
     printcolumn(name = "VERIFIED", type_ = "string", json_path = ".status.summary.verified"),
     printcolumn(name = "COPIED", type_ = "string", json_path = ".status.summary.copied"),
+    printcolumn(name = "ARCHIVED", type_ = "string", json_path = ".status.summary.archived", priority = 1),
     printcolumn(name = "READY", type_ = "string", json_path = ".status.summary.ready"),
     printcolumn(name = "AGE", type_ = "date", json_path = ".metadata.creationTimestamp")
 )]
@@ -103,14 +104,24 @@ pub struct EvidenceSnapshotSpec {
     )]
     pub copies: Vec<CopyTo>,
 
-    /// Until when it must be kept, RFC 3339, such as `2027-11-24T00:00:00Z`. May be moved later, never earlier, by
-    /// nobody. Default: none, the hold alone keeps it.
+    /// After how many days the snapshots and their copies go to the archive tier of EBS, 0 to 36500, counted from when the
+    /// set was taken; 0 for as soon as may be. Nothing goes there before all copies that are declared stand and all digests
+    /// that are declared are in the chain. In the archive tier a snapshot is stored whole, and at least 90 days of it are
+    /// billed. Nobody can read, copy or share it, and who it was shared with loses access, until a person restores it, which
+    /// takes up to 72 hours. Locks stay. May be changed for as long as nothing is archived: nothing is brought back. Default:
+    /// none, nothing is archived.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(range(min = 0, max = 36_500))]
+    pub archive_after_days: Option<u32>,
+
+    /// Until when it must be kept, RFC 3339, such as `2027-11-24T00:00:00Z`, in the future. May be moved later, never
+    /// earlier, by nobody. Default: none, the hold alone keeps it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(schema_with = "rules::retain_until")]
     pub retain_until: Option<Time>,
 
-    /// Whether it is under legal hold. True acts at once, and stays from the moment that the set is taken: this version
-    /// can't lift a hold, so false is then no more than a wish, and `status.legalHold` stays true. Default: true.
+    /// Whether it is under legal hold. True acts at once. False is a wish once the set is taken: the hold stands, and
+    /// `status.legalHold` stays true, until an Approval of `LiftHold` lifts it. Default: true.
     #[serde(default = "default_true")]
     pub legal_hold: bool,
 
@@ -285,6 +296,10 @@ pub struct EvidenceSnapshotSummary {
     #[serde(skip_serializing_if = "String::is_empty")]
     #[schemars(length(max = 64))]
     pub copied: String,
+    /// Snapshots and copies in the archive tier of all, such as `2/6`; absent where that is not declared.
+    #[serde(skip_serializing_if = "String::is_empty")]
+    #[schemars(length(max = 64))]
+    pub archived: String,
     /// `True`, or the reason of Ready=False.
     #[serde(skip_serializing_if = "String::is_empty")]
     #[schemars(length(max = 64))]
@@ -333,6 +348,9 @@ pub struct SnapshotStatus {
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schemars(range(max = 100))]
     pub digest_percent: Option<u8>,
+    /// Whether it was moved to the archive tier, where nobody can read it until a person restores it.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub archived: bool,
     /// What its bytes were found to be. Absent until all of them were read.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub digest: Option<DigestStatus>,

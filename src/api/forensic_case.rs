@@ -172,14 +172,21 @@ pub struct EvidenceSpec {
     )]
     pub copies: Vec<CopyTo>,
 
-    /// Until when the evidence must be kept, RFC 3339. May be moved later, never earlier. Default: none, the hold alone
-    /// keeps it.
+    /// After how many days the snapshots and their copies go to the archive tier of EBS, 0 to 36500, as in an
+    /// EvidenceSnapshot; there at least 90 days are billed, and nobody can read them until a person restores them, which
+    /// takes up to 72 hours. Default: none, nothing is archived.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(range(min = 0, max = 36_500))]
+    pub archive_after_days: Option<u32>,
+
+    /// Until when the evidence must be kept, RFC 3339, in the future. May be moved later, never earlier. Default: none, the
+    /// hold alone keeps it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(schema_with = "rules::retain_until")]
     pub retain_until: Option<Time>,
 
-    /// Whether the evidence is under legal hold. True acts at once, and stays once a set is taken: this
-    /// version can't lift a hold. Default: true.
+    /// Whether the evidence is under legal hold. True acts at once. False is a wish once a set is taken: its hold stands
+    /// until an Approval of `LiftHold` lifts it; one of the case covers all of its sets. Default: true.
     #[serde(default = "default_true")]
     pub legal_hold: bool,
 }
@@ -193,6 +200,7 @@ impl Default for EvidenceSpec {
             share: Vec::new(),
             verify: Verify::Digest,
             copies: Vec::new(),
+            archive_after_days: None,
             retain_until: None,
             legal_hold: true,
         }

@@ -220,7 +220,7 @@ fn deletion(config: &PolicyConfig) -> Policy {
         )
         .variable(
             "instead",
-            "request.resource.resource == 'quarantines' ? 'set spec.level: Released, have it approved by a second person, and wait until Ready says Released' : request.resource.resource == 'evidencesnapshots' ? 'it stays while it is under legal hold, which this version can\\'t lift, or under retention, which ends on the date in spec.retainUntil' : 'release what is held in it first'",
+            "request.resource.resource == 'quarantines' ? 'set spec.level: Released, have it approved by a second person, and wait until Ready says Released' : request.resource.resource == 'evidencesnapshots' ? 'it stays while it is under legal hold, which spec.legalHold: false and an Approval of LiftHold lift, or under retention, which ends on the date in spec.retainUntil' : 'release what is held in it first'",
         )
         .refuse_unless(
             "variables.breakGlass || !variables.held || variables.released",

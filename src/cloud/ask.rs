@@ -131,6 +131,7 @@ impl AskEvidence {
             instance: record.set.is_none().then(|| spec.source.instance.instance_id.clone()),
             operations,
             permissions: known.iter().chain(transferred(spec, account, record)).filter(is_locked).cloned().collect(),
+            tiers: to_archive(spec, record, known.iter()),
             locks: known,
             keys: record.set.is_some(),
         }
@@ -163,6 +164,16 @@ impl AskDigests {
     pub fn names(&self, snapshot: &SnapshotId) -> bool {
         self.own.contains_key(snapshot) || self.copies.values().any(|copies| copies.contains_key(snapshot))
     }
+}
+
+/// Of these, those that go to the archive tier and are not known to be there.
+fn to_archive<'a>(
+    spec: &EvidenceSnapshotSpec,
+    record: &Record,
+    all: impl Iterator<Item = &'a SnapshotId>,
+) -> BTreeSet<SnapshotId> {
+    let goes = spec.archive_after_days.is_some() && record.keeping.archiving.is_some();
+    all.filter(|id| goes && !record.keeping.archived.contains(*id)).cloned().collect()
 }
 
 /// Copies in the account and Region of the set.
@@ -210,6 +221,7 @@ impl AskCopies {
         for (at, kept) in &record.copies {
             let ask = all.entry(at.clone()).or_default();
             ask.known.extend(kept.all().filter(|id| !failed(id)).cloned());
+            ask.tiers = to_archive(spec, record, ask.known.iter());
         }
         for (id, operation) in &record.operations {
             if let Effect::Copying(CopyChange::CopySnapshot { destination, tag_prefix, .. }) = &operation.effect {

@@ -81,6 +81,11 @@ impl CloudError {
                     "{} waits: a snapshot of one of the volumes was begun a few seconds ago; asked again ({}: {})",
                     self.operation, self.code, self.message
                 ),
+                "ResourceLimitExceeded" if self.operation == "ModifySnapshotTier" => format!(
+                    "{} waits: AWS archives so many snapshots of an account at a time, and keeps so many of a volume there; asked \
+                     again ({}: {})",
+                    self.operation, self.code, self.message
+                ),
                 "ResourceLimitExceeded" | "CopiesInFlight" => format!(
                     "{} waits: AWS makes so many copies to a Region at a time, and others are on their way; asked again ({}: {})",
                     self.operation, self.code, self.message

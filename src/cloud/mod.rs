@@ -133,6 +133,8 @@ pub struct AskEvidence {
     pub locks: BTreeSet<SnapshotId>,
     /// Snapshots whose permissions to read.
     pub permissions: BTreeSet<SnapshotId>,
+    /// Snapshots whose tier to read.
+    pub tiers: BTreeSet<SnapshotId>,
     /// Whether to describe the keys of the snapshots that are found, with their grants.
     pub keys: bool,
 }
@@ -153,6 +155,8 @@ pub struct AskCopies {
     pub operations: BTreeMap<String, BTreeSet<OperationId>>,
     /// Copies that are known already, and whose locks to read.
     pub known: BTreeSet<SnapshotId>,
+    /// Copies whose tier to read.
+    pub tiers: BTreeSet<SnapshotId>,
     /// Keys of that place to describe.
     pub keys: BTreeSet<KeyArn>,
     /// Keys of the source, of which to ask whether that account may use them.
@@ -251,6 +255,7 @@ pub const READ_ACTIONS: &[(&str, &[&str])] = &[
         &[
             "ec2:DescribeSnapshots",
             "ec2:DescribeSnapshotAttribute",
+            "ec2:DescribeSnapshotTierStatus",
             "ec2:DescribeLockedSnapshots",
             "kms:DescribeKey",
             "kms:ListGrants",
@@ -262,6 +267,7 @@ pub const READ_ACTIONS: &[(&str, &[&str])] = &[
         "copies",
         &[
             "ec2:DescribeSnapshots",
+            "ec2:DescribeSnapshotTierStatus",
             "ec2:DescribeLockedSnapshots",
             "kms:DescribeKey",
             "kms:GenerateDataKeyWithoutPlaintext",

@@ -12,6 +12,7 @@ use super::evidence::EvidenceSnapshot;
 use super::record::Record;
 use super::seen::{Key, KeyManager, Lock, Read, ReadFailure, Snapshot};
 use super::step::{Account, Jurisdiction, Refusal, View};
+use super::tiers::Tier;
 use crate::api::conditions::Reason;
 use crate::api::copies::CopyTo;
 use crate::api::evidence_snapshot::EvidenceSnapshotSpec;
@@ -120,6 +121,8 @@ pub struct CopiesSeen {
     pub snapshots: Read<Vec<Snapshot>>,
     /// Locks on them.
     pub locks: Read<BTreeMap<SnapshotId, Lock>>,
+    /// In which tier they are, of those that are to be archived.
+    pub tiers: BTreeMap<SnapshotId, Read<Tier>>,
     /// The keys of the copies that are still to be made.
     pub keys: BTreeMap<KeyArn, Read<Key>>,
     /// Whether that account may use the keys of the source.
@@ -135,6 +138,7 @@ impl CopiesSeen {
             refused: None,
             snapshots: Read::NotRead,
             locks: Read::NotRead,
+            tiers: BTreeMap::new(),
             keys: BTreeMap::new(),
             usable: BTreeMap::new(),
             others: 0,

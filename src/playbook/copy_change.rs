@@ -45,6 +45,13 @@ pub enum CopyChange {
         /// When it ends.
         until: Time,
     },
+    /// EC2 `ModifySnapshotTier`, of a copy.
+    ArchiveCopy {
+        /// Where it lies.
+        destination: Destination,
+        /// The copy.
+        snapshot: SnapshotId,
+    },
     /// KMS `RevokeGrant`: who has a copy of its own needs the key of the source no more.
     RevokeGrant {
         /// The key.
@@ -74,12 +81,13 @@ impl CopyChange {
         match self {
             Self::CopySnapshot { .. } => "CopySnapshot",
             Self::LockCopy { .. } => "LockSnapshot",
+            Self::ArchiveCopy { .. } => "ModifySnapshotTier",
             Self::RevokeGrant { .. } => "RevokeGrant",
         }
     }
 
     /// The IAM actions that AWS checks (Service Authorization Reference, EC2 and KMS). EBS uses both keys in the name of who
-    /// copies (EBS guide, sharing the KMS key).
+    /// copies (EBS guide, sharing the KMS key), and that of what is archived (EBS guide, required IAM permissions for archiving).
     pub const fn iam_actions(&self) -> &'static [&'static str] {
         match self {
             Self::CopySnapshot { .. } => &[
@@ -93,6 +101,9 @@ impl CopyChange {
                 "kms:ReEncryptTo",
             ],
             Self::LockCopy { .. } => &["ec2:LockSnapshot"],
+            Self::ArchiveCopy { .. } => {
+                &["ec2:ModifySnapshotTier", "kms:CreateGrant", "kms:Decrypt", "kms:DescribeKey"]
+            }
             Self::RevokeGrant { .. } => &["kms:RevokeGrant"],
         }
     }
@@ -105,7 +116,9 @@ impl CopyChange {
     /// Where it is made; none for where the object works.
     pub const fn destination(&self) -> Option<&Destination> {
         match self {
-            Self::CopySnapshot { destination, .. } | Self::LockCopy { destination, .. } => Some(destination),
+            Self::CopySnapshot { destination, .. }
+            | Self::LockCopy { destination, .. }
+            | Self::ArchiveCopy { destination, .. } => Some(destination),
             Self::RevokeGrant { .. } => None,
         }
     }

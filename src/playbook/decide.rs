@@ -85,7 +85,13 @@ pub fn decide<P: Procedure>(view: &View<'_, P>) -> Plan<P> {
     if let Err(refusal) = P::admit(view) {
         let again_in = Some(view.account.recheck_seconds);
         let unanswered = refusal.reason.is_of_the_moment();
-        return Plan { released: view.record.released, again_in, unanswered, ..Plan::refused(refusal) };
+        let mut plan = Plan { released: view.record.released, again_in, unanswered, ..Plan::refused(refusal) };
+        if let Some((step, turn)) = P::elsewhere(view) {
+            plan.facts.extend(turn.facts);
+            plan.again_in = [plan.again_in, turn.again_in].into_iter().flatten().min();
+            plan.tracks.extend((!turn.stages.is_empty()).then_some(Track { step, stages: turn.stages, behind: None }));
+        }
+        return plan;
     }
     let plan = run(view, P::releasing(view));
     if plan.awaiting == Some(Action::Release) { keep(view, plan) } else { plan }
@@ -169,7 +175,11 @@ fn forward<P: Procedure>(
     }
     let turn = (step.next)(view);
     Some(match step.needs {
-        Some(action) if !turn.stages.is_empty() && !is_begun(view.record, step.name, action, &turn) => {
+        // To lift a hold is a word in the chain, and no change in AWS.
+        Some(action)
+            if !(turn.stages.is_empty() && (action != Action::LiftHold || turn.facts.is_empty()))
+                && !is_begun(view.record, step.name, action, &turn) =>
+        {
             gates.pass(view, action, turn, forward_lines(view, action))
         }
         _ => turn,
@@ -257,7 +267,7 @@ impl Gates {
             }
             turn.stages.clear();
             turn.prepares = false;
-            if action == Action::Release {
+            if matches!(action, Action::Release | Action::LiftHold) {
                 turn.facts.clear();
             }
             turn.facts.retain(|fact| !matches!(fact, Fact::Baseline { .. }));

@@ -168,6 +168,11 @@ pub enum Effect {
         /// When it ends.
         until: Time,
     },
+    /// EC2 `ModifySnapshotTier`, to the archive tier. One that is there, or on its way, is refused, and stays.
+    ArchiveSnapshot {
+        /// The snapshot.
+        snapshot: SnapshotId,
+    },
     /// EC2 `ModifySnapshotAttribute`, add. A group can't be named: public can't be said.
     ShareSnapshot {
         /// The snapshot.
@@ -266,6 +271,7 @@ impl Effect {
             Self::RegisterInstance { .. } => "RegisterInstancesWithLoadBalancer",
             Self::CreateSnapshots { .. } => "CreateSnapshots",
             Self::LockSnapshot { .. } => "LockSnapshot",
+            Self::ArchiveSnapshot { .. } => "ModifySnapshotTier",
             Self::ShareSnapshot { .. } | Self::UnshareSnapshot { .. } => "ModifySnapshotAttribute",
             Self::CreateGrant { .. } => "CreateGrant",
             Self::AutoScaling(change) => change.operation(),
@@ -292,6 +298,9 @@ impl Effect {
             Self::RegisterInstance { .. } => &["elasticloadbalancing:RegisterInstancesWithLoadBalancer"],
             Self::CreateSnapshots { .. } => &["ec2:CreateSnapshots", "ec2:CreateTags"],
             Self::LockSnapshot { .. } => &["ec2:LockSnapshot"],
+            Self::ArchiveSnapshot { .. } => {
+                &["ec2:ModifySnapshotTier", "kms:CreateGrant", "kms:Decrypt", "kms:DescribeKey"]
+            }
             Self::ShareSnapshot { .. } | Self::UnshareSnapshot { .. } => &["ec2:ModifySnapshotAttribute"],
             Self::CreateGrant { .. } => &["kms:CreateGrant"],
             Self::AutoScaling(change) => change.iam_actions(),

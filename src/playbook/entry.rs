@@ -200,8 +200,23 @@ pub enum Fact {
         /// Its snapshots by volume.
         snapshots: BTreeMap<VolumeId, SnapshotId>,
     },
-    /// The set is under legal hold from now on.
+    /// The set is under legal hold from now on; said again where a wish to lift it was withdrawn.
     LegalHold,
+    /// The legal hold is lifted, as the decision beside it says.
+    HoldLifted,
+    /// The set is to be kept until then at least.
+    Retained {
+        /// The day that is declared.
+        until: Time,
+    },
+    /// Nothing that is declared needs the bytes any more, and the day has come: set and copies go to the archive tier from
+    /// now on.
+    Archiving,
+    /// A snapshot or a copy is in the archive tier, and AWS shows it.
+    Archived {
+        /// It.
+        snapshot: SnapshotId,
+    },
     /// Snapshots of one call, found by the operation id in their tags, beyond the canonical set.
     SurplusSet {
         /// The operation that made them.

@@ -8,9 +8,13 @@ use super::Time;
 use super::copies::{CopiesSeen, Destination};
 use super::effect::Effect;
 use super::exhibit::Digesting;
+use super::preservation::copy_and_reencrypt;
+use super::preservation::lock_ends::{Of, alarm};
 use super::record::Fact;
 use super::seen::{Instance, InstanceState, Key, Lock, Read, Snapshot};
-use super::step::{Procedure, Refusal, State, Step, StepResult, View};
+use super::step::{Procedure, Refusal, State, Step, StepResult, Turn, View};
+use super::tiers::Tier;
+use crate::api::approval::Action;
 use crate::api::conditions::Reason;
 use crate::api::evidence_snapshot::EvidenceSnapshotSpec;
 use crate::api::ids::{KeyArn, SnapshotId};
@@ -32,6 +36,8 @@ pub struct EvidenceSeen {
     pub permissions: BTreeMap<SnapshotId, Read<BTreeSet<String>>>,
     /// The keys that they are encrypted under.
     pub keys: BTreeMap<KeyArn, Read<Key>>,
+    /// In which tier they are, of those that are to be archived.
+    pub tiers: BTreeMap<SnapshotId, Read<Tier>>,
     /// How far the reading of their bytes is, of those that are to be read.
     pub digests: BTreeMap<SnapshotId, Read<Digesting>>,
     /// What is seen where copies lie, or are to lie.
@@ -49,6 +55,7 @@ impl EvidenceSeen {
             locks: Read::NotRead,
             permissions: BTreeMap::new(),
             keys: BTreeMap::new(),
+            tiers: BTreeMap::new(),
             digests: BTreeMap::new(),
             copies: BTreeMap::new(),
             isolated_at: None,
@@ -62,12 +69,15 @@ impl Procedure for EvidenceSnapshot {
     type Effect = Effect;
     const RECHECKED: bool = true;
     const TABLE: &'static [Step<Self>] = super::EVIDENCE_SNAPSHOT;
+    const UNAWAITED: &'static [&'static str] = &[super::preservation::archive_snapshots::STEP.name];
 
     fn admit(view: &View<'_, Self>) -> Result<(), Refusal> {
         if let Err(refusal) = &view.account.ready {
             // The account of the source may be closed for good: what was brought out of it in time is told.
             let safe = super::copies::safe(view.record).map(|safe| format!(". {safe}")).unwrap_or_default();
-            return Err(Refusal::new(refusal.reason, format!("{}{safe}", refusal.message)));
+            let refusal = Refusal::new(refusal.reason, format!("{}{safe}", refusal.message));
+            let passes = refusal.reason == Reason::NotObserved || refusal.reason.is_of_the_moment();
+            return Err(if passes { refusal } else { alarm(view, &[Of::Set, Of::Copies], refusal) });
         }
         let source = &view.spec.source.instance;
         if view.record.opened.is_some() {
@@ -114,16 +124,24 @@ impl Procedure for EvidenceSnapshot {
         }
     }
 
+    fn elsewhere(view: &View<'_, Self>) -> Option<(&'static str, Turn<Self>)> {
+        copy_and_reencrypt::keep(view).map(|turn| (copy_and_reencrypt::STEP.name, turn))
+    }
+
     fn declared(spec: &EvidenceSnapshotSpec) -> Json {
         json!({"source": spec.source, "moment": spec.moment})
     }
 
     fn conclude(view: &View<'_, Self>, steps: &[StepResult]) -> Vec<Fact> {
         let preserved = steps.iter().any(|step| step.name == "Preserved" && matches!(step.state, Some(State::Done(_))));
-        let held = view.spec.legal_hold && view.record.set.is_some();
+        let keeping = &view.record.keeping;
+        let taken = view.record.set.is_some();
+        let retained = view.spec.retain_until.as_ref().map(|until| until.0).filter(|until| taken && *until > view.now);
+        let retained = retained.filter(|until| keeping.retained < Some(*until)).map(|until| Fact::Retained { until });
         let preserved = (preserved && view.record.preserved_at.is_none()).then_some(Fact::EvidencePreserved);
-        // From then on it stays, whatever the spec wishes.
-        let held = (held && view.record.legal_hold.is_none()).then_some(Fact::LegalHold);
-        preserved.into_iter().chain(held).collect()
+        // From then on it stays, whatever the spec wishes. Said again, it takes a wish to lift it back.
+        let new = keeping.legal_hold.is_none() || view.record.plans.contains_key(&Action::LiftHold);
+        let held = (taken && view.spec.legal_hold && new).then_some(Fact::LegalHold);
+        preserved.into_iter().chain(held).chain(retained).collect()
     }
 }

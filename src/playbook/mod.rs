@@ -25,6 +25,7 @@ pub mod executor;
 pub mod exhibit;
 pub mod group_change;
 pub mod image;
+pub mod keeping;
 pub mod ledger;
 pub mod plan;
 pub mod preparation;
@@ -35,9 +36,11 @@ pub mod role_policy;
 mod room;
 pub mod seen;
 pub mod step;
+pub mod tiers;
 
 mod case;
 mod evidence;
+mod own_groups;
 mod quarantine;
 mod readiness;
 #[cfg(test)]
@@ -76,7 +79,7 @@ pub const QUARANTINE: &[Step<Quarantine>] = &[
     containment::cut_credentials::STEP,
 ];
 
-/// One moment of one host's volumes: rows D4 and D9 to D12.
+/// One moment of one host's volumes: rows D4, D9 to D12 and D17.
 pub const EVIDENCE_SNAPSHOT: &[Step<EvidenceSnapshot>] = &[
     // One crash-consistent set.
     preservation::snapshot_volumes::STEP,
@@ -90,6 +93,10 @@ pub const EVIDENCE_SNAPSHOT: &[Step<EvidenceSnapshot>] = &[
     preservation::verify_blocks::STEP,
     // A complete, locked set stands, and every declared copy.
     preservation::snapshot_volumes::PRESERVED,
+    // Where it is declared, in the archive tier, once nothing needs to be read or copied any more.
+    preservation::archive_snapshots::STEP,
+    // Only where somebody asks for it: no longer under legal hold. Needs an approval.
+    preservation::lift_hold::STEP,
 ];
 
 /// The incident: children, one plan, one signature.

@@ -141,6 +141,11 @@ fn denied(action: crate::api::approval::Action, who: &str) -> Refusal {
 fn told(step: &StepResult, errors: &BTreeMap<&'static str, CloudError>) -> Option<State> {
     let state = step.state.clone()?;
     match (&state, errors.get(step.name)) {
+        // What is at stake is said before why AWS refuses it.
+        (State::Working(Refusal { reason: Reason::LockEnding, message }), Some(error)) => {
+            let refusal = Refusal::new(Reason::LockEnding, format!("{message}: {}", error.advice()));
+            Some(if error.needs_a_person() { State::Blocked(refusal) } else { State::Working(refusal) })
+        }
         (State::Working(_), Some(error)) if error.needs_a_person() => {
             Some(State::blocked(error.reason(), error.advice()))
         }

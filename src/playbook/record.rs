@@ -15,6 +15,7 @@ pub use super::drift::Drift;
 use super::effect::{Created, Effect, GroupRole};
 pub use super::entry::{Decision, Entry, Fact, LeftOut, OperationId, OutcomeKind, PublishedPlan};
 use super::exhibit::Exhibits;
+use super::keeping::Keeping;
 use crate::api::approval::Action;
 use crate::api::ids::{AccountId, Digest, InterfaceId, KeyArn, SecurityGroupId, SnapshotId, VolumeId, VpcId};
 
@@ -105,8 +106,8 @@ pub struct Record {
     pub not_covered: BTreeMap<String, String>,
     /// Strangers that were found on snapshots.
     pub strangers: BTreeMap<SnapshotId, Drift>,
-    /// Since when the set is under legal hold.
-    pub legal_hold: Option<Time>,
+    /// How long the set is kept, and where.
+    pub keeping: Keeping,
     /// When a locked set stood for the first time.
     pub preserved_at: Option<Time>,
     /// What the bytes of snapshots were found to be.
@@ -327,8 +328,8 @@ impl Record {
             Fact::SetFound { operation, snapshots } => {
                 self.set.get_or_insert_with(|| (operation.clone(), snapshots.clone()));
             }
-            Fact::LegalHold => {
-                self.legal_hold.get_or_insert(at);
+            Fact::LegalHold | Fact::HoldLifted | Fact::Retained { .. } | Fact::Archiving | Fact::Archived { .. } => {
+                self.keep(fact, at);
             }
             Fact::SurplusSet { snapshots, .. } => self.surplus.extend(snapshots.iter().cloned()),
             Fact::CopyFound { copy, .. } => self.take_copy(copy),
@@ -374,27 +375,5 @@ impl Record {
     /// Open operations of a step.
     pub fn open<'a>(&'a self, step: &'a str) -> impl Iterator<Item = (&'a OperationId, &'a Operation)> {
         self.operations.iter().filter(move |(_, o)| o.step == step && o.outcome.is_none())
-    }
-
-    /// The intent that made a group.
-    pub fn made(&self, group: &SecurityGroupId) -> Option<&OperationId> {
-        let is_it = |effect: &Effect| match effect {
-            Effect::CreateSecurityGroup { vpc, role, .. } => self.group(vpc, *role) == Some(group),
-            _ => false,
-        };
-        let stood = |outcome| matches!(outcome, Some(OutcomeKind::Done | OutcomeKind::Adopted));
-        self.operations.iter().find(|(_, made)| stood(made.outcome) && is_it(&made.effect)).map(|(id, _)| id)
-    }
-
-    /// The intent that closed an interface with a group.
-    pub fn closed_with(&self, group: &SecurityGroupId) -> Option<&OperationId> {
-        let alone = Value::Set(BTreeSet::from([group.to_string()]));
-        let closes = |(of, set): &(&Attribute, &Applied)| matches!(of, Attribute::Groups(_)) && set.value == alone;
-        self.applied.iter().find(closes).map(|(_, set)| &set.operation)
-    }
-
-    /// A group of ours that the chain says was made or adopted.
-    pub fn group(&self, vpc: &VpcId, role: GroupRole) -> Option<&SecurityGroupId> {
-        self.groups.get(&group_key(vpc, role))
     }
 }

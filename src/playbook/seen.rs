@@ -360,6 +360,9 @@ pub struct Snapshot {
     pub size_gib: i32,
     /// The key, where it is encrypted.
     pub key: Option<KeyArn>,
+    /// Whether it is in the archive tier: then nobody can read, copy or share it.
+    #[serde(default)]
+    pub archived: bool,
 }
 
 /// Who manages a KMS key.

@@ -44,6 +44,11 @@ pub trait Procedure: Sized + Send + Sync + 'static {
     /// What must hold before anything is done at all.
     fn admit(view: &View<'_, Self>) -> Result<(), Refusal>;
 
+    /// What is kept up where nothing can be done for the object at large: what lies elsewhere, and the step that keeps it.
+    fn elsewhere(_view: &View<'_, Self>) -> Option<(&'static str, Turn<Self>)> {
+        None
+    }
+
     /// What a plan's hash covers besides object, action and index: the declaration, in canonical form.
     fn declared(spec: &Self::Spec) -> serde_json::Value;
 

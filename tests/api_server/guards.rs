@@ -169,7 +169,10 @@ async fn what_is_held_is_not_deleted() {
     let world = World::new().await;
     for (object, instead) in [
         (world.quarantine("web"), "set spec.level: Released"),
-        (world.evidence("disk"), "it stays while it is under legal hold, which this version can't lift"),
+        (
+            world.evidence("disk"),
+            "it stays while it is under legal hold, which spec.legalHold: false and an Approval of LiftHold lift",
+        ),
         (world.aws_account(), "release what is held in it first"),
     ] {
         if object["kind"] != "AwsAccount" {

@@ -205,6 +205,7 @@ async fn evidence() {
         operations: BTreeMap::from([("ops".to_owned(), BTreeSet::from([OperationId("op-1".to_owned())]))]),
         locks: made.values().cloned().collect(),
         permissions: made.values().cloned().collect(),
+        tiers: BTreeSet::new(),
         keys: true,
     };
     let seen = scene.aws.observe_evidence(&scene.place, &ask).await;

@@ -78,6 +78,7 @@ async fn look(scene: &Scene, place: &Place, copies: &[&Copy], source: &str, own:
         known: copies.iter().map(|copy| copy.id.clone()).collect(),
         keys: BTreeSet::from([id(own)]),
         usable: BTreeSet::from([id(source)]),
+        ..AskCopies::default()
     };
     scene.aws.observe_copies(place, &ask, Some(&id(REGION))).await
 }

@@ -20,3 +20,4 @@ mod reads;
 mod scene;
 mod size;
 mod sockets;
+mod tiers;

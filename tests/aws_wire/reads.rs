@@ -230,6 +230,7 @@ async fn a_moment_with_its_locks_permissions_and_keys() {
             BTreeSet::from([OperationId("op-1".to_owned()), OperationId("op-2".to_owned())]),
         )]),
         permissions: locks.clone(),
+        tiers: BTreeSet::new(),
         locks,
         keys: true,
     };
@@ -284,6 +285,7 @@ async fn without_an_operation_there_is_nothing_to_look_for() {
         operations: BTreeMap::new(),
         locks: BTreeSet::new(),
         permissions: BTreeSet::new(),
+        tiers: BTreeSet::new(),
         keys: true,
     };
     let seen = scene.aws.observe_evidence(&scene.place, &ask).await;

@@ -17,6 +17,7 @@ async fn calls_are_small_futures() {
         operations: BTreeMap::new(),
         locks: BTreeSet::new(),
         permissions: BTreeSet::new(),
+        tiers: BTreeSet::new(),
         keys: true,
     };
     let effect = Effect::SetStopProtection { instance: id("i-0123456789abcdef0"), enabled: true };

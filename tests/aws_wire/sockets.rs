@@ -92,6 +92,7 @@ async fn read(scene: &Scene, place: &Place) {
         operations: BTreeMap::new(),
         locks: BTreeSet::new(),
         permissions: BTreeSet::new(),
+        tiers: BTreeSet::new(),
         keys: false,
     };
     let seen = scene.aws.observe_evidence(place, &ask).await;

@@ -47,6 +47,8 @@ fn destroys(effect: &Effect, world: &World) -> bool {
                     || lock.mode == LockMode::Compliance && *mode == LockMode::Governance
             })
         }
+        // Unreadable until somebody restores it: no scene declares that.
+        Effect::ArchiveSnapshot { .. } | Effect::Copying(CopyChange::ArchiveCopy { .. }) => true,
         Effect::Copying(CopyChange::CopySnapshot { .. } | CopyChange::RevokeGrant { .. })
         | Effect::CreateSecurityGroup { .. }
         | Effect::AuthorizeRules { .. }

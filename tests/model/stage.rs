@@ -278,6 +278,7 @@ pub fn evidence(shared: bool) -> EvidenceSnapshotSpec {
         share: if shared { vec![ShareWith { account_ref: "forensics".to_owned() }] } else { Vec::new() },
         verify: if shared { Verify::Digest } else { Verify::None },
         copies: Vec::new(),
+        archive_after_days: None,
         retain_until: None,
         legal_hold: true,
         case_ref: None,

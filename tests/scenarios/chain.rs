@@ -141,6 +141,7 @@ fn effect_operation(effect: &Value) -> Option<&str> {
         "RevokeRules" => "RevokeSecurityGroup",
         "ReplaceSecurityGroups" | "OpenForPulse" => "ModifyNetworkInterfaceAttribute",
         "LockCopy" => "LockSnapshot",
+        "ArchiveSnapshot" | "ArchiveCopy" => "ModifySnapshotTier",
         "ShareSnapshot" | "UnshareSnapshot" => "ModifySnapshotAttribute",
         same @ ("SetInstanceProtection" | "SetDesiredCapacity") => same,
         set if set.starts_with("Set") => "ModifyInstanceAttribute",

@@ -22,6 +22,7 @@ mod evidence;
 mod evidence_kept;
 mod groups;
 mod idle;
+mod keeping;
 mod nodes;
 mod permissions;
 mod pods;

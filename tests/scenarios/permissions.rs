@@ -157,13 +157,9 @@ async fn one_that_is_kept(scene: &Scene) {
         "destinations": [{"accountRef": scene.forensics_name(), "regions": [REGION]}], "transferKeyArn": transfer,
     });
     scene.declare_accounts(|account| account["spec"]["evidence"] = rules).await;
-    crate::copies::ask(
-        scene,
-        "copies",
-        json!([{"accountRef": scene.forensics_name(), "region": REGION, "kmsKeyArn": key}]),
-    )
-    .await;
-    scene.until_true("EvidenceSnapshot", "copies", "Ready").await;
+    let copies = json!([{"accountRef": scene.forensics_name(), "region": REGION, "kmsKeyArn": key}]);
+    crate::keeping::ask(scene, "copies", json!({"copies": copies, "archiveAfterDays": 0})).await;
+    scene.until_true("EvidenceSnapshot", "copies", "Archived").await;
     evidence(scene, "disks").await;
     let object = scene.until_true("EvidenceSnapshot", "disks", "Ready").await;
     give_away(scene, row(&object, &plain)["snapshotId"].as_str().unwrap()).await;

@@ -9,6 +9,7 @@ use aws_smithy_runtime_api::box_error::BoxError;
 use super::calls::Order;
 use super::copy_url::{Way, endpoint_of, signed};
 use super::ec2_snapshots;
+use super::ec2_tiers;
 use super::kms;
 use super::sessions::{Session, Sessions};
 use super::words::id;
@@ -38,13 +39,14 @@ pub(super) async fn look(
             _ => BTreeMap::new(),
         }
     };
-    let (snapshots, locks, keys, usable) = tokio::join!(
+    let (snapshots, locks, tiers, keys, usable) = tokio::join!(
         ec2_snapshots::snapshots(&session, &ask.operations, &ask.known),
         ec2_snapshots::locks(&session, &ask.known),
+        ec2_tiers::tiers(&session, &ask.tiers),
         kms::described(&session, ask.keys.clone()),
         usable,
     );
-    CopiesSeen { snapshots, locks, keys, usable, ..CopiesSeen::nothing() }
+    CopiesSeen { snapshots, locks, tiers, keys, usable, ..CopiesSeen::nothing() }
 }
 
 /// Makes one change for a copy.
@@ -70,6 +72,10 @@ pub(super) async fn change(order: &Order<'_>, change: &CopyChange) -> Result<Rec
         CopyChange::LockCopy { destination, snapshot, mode, until } => {
             at(order, destination)?;
             super::ec2_evidence::lock(order, snapshot, *mode, *until).await
+        }
+        CopyChange::ArchiveCopy { destination, snapshot } => {
+            at(order, destination)?;
+            super::ec2_evidence::archive(order, snapshot).await
         }
         CopyChange::RevokeGrant { key, grant, .. } => kms::revoke_grant(order, key, grant).await,
     }

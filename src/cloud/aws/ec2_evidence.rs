@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use aws_sdk_ec2::types::{
     InstanceSpecification, LockMode as AwsLockMode, OperationType, ResourceType, SnapshotAttributeName, Tag,
-    TagSpecification,
+    TagSpecification, TargetStorageTier,
 };
 use aws_smithy_types::DateTime;
 
@@ -91,6 +91,20 @@ pub(super) async fn lock(
         .customize()
         .interceptor(mark.clone());
     Ok(order.send("LockSnapshot", &mark, request.send()).await?.1)
+}
+
+/// EC2 `ModifySnapshotTier`: to the archive tier, the only one that it takes.
+pub(super) async fn archive(order: &Order<'_>, snapshot: &SnapshotId) -> Result<Receipt, CloudError> {
+    let mark = order.mark();
+    let request = order
+        .session
+        .ec2_once
+        .modify_snapshot_tier()
+        .snapshot_id(snapshot.as_str())
+        .storage_tier(TargetStorageTier::Archive)
+        .customize()
+        .interceptor(mark.clone());
+    Ok(order.send("ModifySnapshotTier", &mark, request.send()).await?.1)
 }
 
 /// EC2 `ModifySnapshotAttribute`, add: accounts, and never a group.

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use aws_sdk_ec2::types::{
     CreateVolumePermission, Filter, LockState, LockedSnapshotsInfo, PermissionGroup, SnapshotAttributeName,
-    SnapshotState as State,
+    SnapshotState as State, StorageTier,
 };
 
 use super::calls::Question;
@@ -23,10 +23,10 @@ const LOCKS: Question = ("DescribeLockedSnapshots", "ec2:DescribeLockedSnapshots
 const PERMISSIONS: Question = ("DescribeSnapshotAttribute", "ec2:DescribeSnapshotAttribute");
 
 /// A filter takes 200 values at most (EC2 reference, `Filter`).
-const VALUES: usize = 200;
+pub(super) const VALUES: usize = 200;
 
 /// Questions about single snapshots that are out at the same time.
-const AT_ONCE: usize = 8;
+pub(super) const AT_ONCE: usize = 8;
 
 /// Snapshots that were born with one of these operation ids, and those that are `known` already: tags can be changed by
 /// others, and who takes one off must not make evidence look lost. Without any of them nobody is asked. One that can't be
@@ -56,7 +56,7 @@ pub(super) async fn snapshots(
     read(asked_at, Ok(all.into_values().collect()))
 }
 
-fn filter(name: &str, values: &[&str]) -> Filter {
+pub(super) fn filter(name: &str, values: &[&str]) -> Filter {
     Filter::builder().name(name).set_values(Some(values.iter().map(ToString::to_string).collect())).build()
 }
 
@@ -93,6 +93,8 @@ fn ours(keys: &[String], found: &aws_sdk_ec2::types::Snapshot) -> Result<Snapsho
         progress: percent.unwrap_or(u8::from(state == SnapshotState::Completed) * 100),
         size_gib: found.volume_size().unwrap_or_default(),
         key: key_arn,
+        // One that is restored for a while can be used as long.
+        archived: found.storage_tier() == Some(&StorageTier::Archive) && found.restore_expiry_time().is_none(),
     })
 }
 
@@ -201,6 +203,16 @@ mod tests {
         assert_eq!(ours(&["other:operation".to_owned()], &whole().build()).unwrap().operation, None);
         let done = whole().state(State::Completed).progress("").build();
         assert_eq!(ours(&["ops:operation".to_owned()], &done).unwrap().progress, 100);
+    }
+
+    #[test]
+    fn what_is_archived_can_be_used_only_while_it_is_restored() {
+        let archived =
+            |found: aws_sdk_ec2::types::builders::SnapshotBuilder| ours(&[], &found.build()).unwrap().archived;
+        assert!(!archived(whole()) && !archived(whole().storage_tier(StorageTier::Standard)));
+        assert!(archived(whole().storage_tier(StorageTier::Archive)));
+        let until = aws_smithy_types::DateTime::from_secs(1_800_000_000);
+        assert!(!archived(whole().storage_tier(StorageTier::Archive).restore_expiry_time(until)));
     }
 
     #[test]

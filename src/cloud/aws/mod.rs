@@ -19,6 +19,7 @@ mod ec2_instances;
 mod ec2_network;
 mod ec2_profiles;
 mod ec2_snapshots;
+mod ec2_tiers;
 mod elb_classic;
 mod elb_v2;
 mod errors;
@@ -153,13 +154,14 @@ impl Cloud for Aws {
             let used = if ask.keys { keys_of(&snapshots) } else { BTreeSet::new() };
             (snapshots, kms::keys(&session, used).await)
         };
-        let (instance, (snapshots, keys), locks, permissions) = tokio::join!(
+        let (instance, (snapshots, keys), locks, permissions, tiers) = tokio::join!(
             instance,
             snapshots,
             ec2_snapshots::locks(&session, &ask.locks),
             ec2_snapshots::permissions(&session, &ask.permissions),
+            ec2_tiers::tiers(&session, &ask.tiers),
         );
-        EvidenceSeen { instance, snapshots, locks, permissions, keys, ..EvidenceSeen::nothing() }
+        EvidenceSeen { instance, snapshots, locks, permissions, keys, tiers, ..EvidenceSeen::nothing() }
     }
 
     async fn digest(
@@ -222,6 +224,7 @@ impl Cloud for Aws {
                 ec2_evidence::create(order, &set).await
             }
             Effect::LockSnapshot { snapshot, mode, until } => ec2_evidence::lock(order, snapshot, *mode, *until).await,
+            Effect::ArchiveSnapshot { snapshot } => ec2_evidence::archive(order, snapshot).await,
             Effect::ShareSnapshot { snapshot, accounts } => ec2_evidence::share(order, snapshot, accounts).await,
             Effect::UnshareSnapshot { snapshot, accounts, public } => {
                 ec2_evidence::unshare(order, snapshot, accounts, *public).await

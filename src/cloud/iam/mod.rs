@@ -5,6 +5,7 @@
 //! equal.
 
 mod page;
+mod reads;
 mod statements;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -15,7 +16,8 @@ use super::{READ_ACTIONS, operation_tag};
 use crate::api::aws_account::{AwsAccountSpec, Partition};
 use crate::api::ids::AccountId;
 pub use page::page;
-pub use statements::{NARROW, READERS, STATEMENTS};
+pub use reads::{NARROW, READERS};
+pub use statements::STATEMENTS;
 
 /// Characters that a managed policy may have, white space not counted (IAM guide, IAM and AWS STS quotas).
 pub const LIMIT: usize = 6144;

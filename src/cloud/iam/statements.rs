@@ -1,7 +1,7 @@
 //! Who may do what, on what, and on which condition. A new permission is one more entry here.
 
 use super::Role::{Forensics, Responder};
-use super::{GRANT_OPERATIONS, Narrow, Role, Statement};
+use super::{GRANT_OPERATIONS, Statement};
 
 const EC2: &str = "https://docs.aws.amazon.com/service-authorization/latest/reference/list_amazonec2.html";
 const AUTO_SCALING: &str =
@@ -16,83 +16,30 @@ const IAM: &str =
 const PASSING: &str = "https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_policies_iam-condition-keys.html";
 const TAGGING: &str = "https://docs.aws.amazon.com/AWSEC2/latest/UserGuide/supported-iam-actions-tagging.html";
 
-const INSTANCES: &str = "arn:{partition}:ec2:*:{account}:instance/*";
+pub(super) const INSTANCES: &str = "arn:{partition}:ec2:*:{account}:instance/*";
 const VOLUMES: &str = "arn:{partition}:ec2:*:{account}:volume/*";
 const INTERFACES: &str = "arn:{partition}:ec2:*:{account}:network-interface/*";
 const GROUPS: &str = "arn:{partition}:ec2:*:{account}:security-group/*";
 /// No account: that is how AWS writes them.
-const SNAPSHOTS: &str = "arn:{partition}:ec2:*::snapshot/*";
+pub(super) const SNAPSHOTS: &str = "arn:{partition}:ec2:*::snapshot/*";
 /// Of any account: a shared VPC and its subnets belong to another one.
 const VPCS: &str = "arn:{partition}:ec2:*:*:vpc/*";
 const SUBNETS: &str = "arn:{partition}:ec2:*:*:subnet/*";
-const ROLES: &str = "arn:{partition}:iam::{account}:role/*";
+pub(super) const ROLES: &str = "arn:{partition}:iam::{account}:role/*";
 /// Of any account: where it is another one's, its own policy must allow it, too.
-const KEYS: &str = "arn:{partition}:kms:*:*:key/*";
+pub(super) const KEYS: &str = "arn:{partition}:kms:*:*:key/*";
 
 /// Of the accounts that evidence goes to.
 const DESTINATIONS_KEYS: &str = "arn:{partition}:kms:*:{destination}:key/*";
+const ARCHIVING: &str = "https://docs.aws.amazon.com/ebs/latest/userguide/snapshot-archiving-iam.html";
 const SHARING: &str = "https://docs.aws.amazon.com/ebs/latest/userguide/share-kms-key.html";
 
 const VIA_EC2: super::Condition = ("StringLike", "kms:ViaService", &["ec2.*.amazonaws.com*"]);
 const FOR_AWS: super::Condition = ("Bool", "kms:GrantIsForAWSResource", &["true"]);
 const BORN_OURS: super::Condition = ("Null", "aws:RequestTag/{operation}", &["false"]);
-const OURS: super::Condition = ("Null", "aws:ResourceTag/{operation}", &["false"]);
+pub(super) const OURS: super::Condition = ("Null", "aws:ResourceTag/{operation}", &["false"]);
 const NOBODY_ADDED: super::Condition = ("Null", "ec2:Add/userId", &["true"]);
 const NOT_PUBLIC: super::Condition = ("Null", "ec2:Add/group", &["true"]);
-
-/// Whose role makes which reads of [`READ_ACTIONS`](crate::cloud::READ_ACTIONS). What changed between two snapshots is read
-/// by an examiner, under an identity of their own.
-pub const READERS: &[(&str, &[Role])] = &[
-    ("identity", &[Responder, Forensics]),
-    ("quarantine", &[Responder]),
-    ("surroundings", &[Responder]),
-    ("balancers", &[Responder]),
-    ("credentials", &[Responder]),
-    ("evidence", &[Responder]),
-    ("blocks", &[Responder, Forensics]),
-    ("changed blocks", &[]),
-    ("copies", &[Forensics]),
-];
-
-/// The other reads know no resource: AWS takes `*` for them alone.
-pub const NARROW: &[Narrow] = &[
-    Narrow {
-        sid: "LookAtHosts",
-        actions: &["ec2:DescribeInstanceAttribute", "ec2:GetConsoleOutput", "ec2:GetConsoleScreenshot"],
-        on: &[INSTANCES],
-        when: &[],
-    },
-    Narrow { sid: "LookAtSnapshots", actions: &["ec2:DescribeSnapshotAttribute"], on: &[SNAPSHOTS], when: &[] },
-    Narrow { sid: "LookAtKeys", actions: &["kms:DescribeKey", "kms:ListGrants"], on: &[KEYS], when: &[] },
-    Narrow { sid: "AskForKeys", actions: &["kms:GenerateDataKeyWithoutPlaintext"], on: &[KEYS], when: &[] },
-    // Who takes over the role reads what is evidence, and no other snapshot of the account.
-    Narrow {
-        sid: "LookAtRoles",
-        actions: &["iam:GetRole", "iam:GetRolePolicy", "iam:ListRolePolicies"],
-        on: &[ROLES],
-        when: &[],
-    },
-    Narrow {
-        sid: "LookAtProfiles",
-        actions: &["iam:GetInstanceProfile"],
-        on: &["arn:{partition}:iam::{account}:instance-profile/*"],
-        when: &[],
-    },
-    Narrow {
-        sid: "ReadOurBlocks",
-        actions: &["ebs:GetSnapshotBlock", "ebs:ListSnapshotBlocks"],
-        on: &[SNAPSHOTS],
-        when: &[OURS],
-    },
-    // AWS checks it behind the reading of an encrypted snapshot. The context is that of EBS (KMS guide, how EBS uses KMS): what
-    // other services encrypted under the same key stays closed.
-    Narrow {
-        sid: "DecryptBlocks",
-        actions: &["kms:Decrypt"],
-        on: &[KEYS],
-        when: &[("Null", "kms:EncryptionContext:aws:ebs:id", &["false"])],
-    },
-];
 
 /// All changes.
 pub const STATEMENTS: &[Statement] = &[
@@ -258,6 +205,34 @@ pub const STATEMENTS: &[Statement] = &[
         when: &[OURS],
         why: "locks evidence while it is still pending; a snapshot of others can't be locked",
         page: EC2,
+    },
+    Statement {
+        sid: "ArchiveOurSnapshots",
+        roles: &[Responder, Forensics],
+        actions: &["ec2:ModifySnapshotTier"],
+        on: &[SNAPSHOTS],
+        when: &[OURS],
+        why: "moves evidence to the archive tier where `archiveAfterDays` is declared. Who takes over the role can do so, too: what is \
+              archived stays whole and locked, and can't be read until somebody else restores it, since no role here may",
+        page: EC2,
+    },
+    Statement {
+        sid: "UseKeysToArchive",
+        roles: &[Responder],
+        actions: &["kms:Decrypt"],
+        on: &[KEYS],
+        when: &[VIA_EC2],
+        why: "EBS reads an encrypted snapshot to archive it. What the forensic account uses for its copies serves it for this, too",
+        page: ARCHIVING,
+    },
+    Statement {
+        sid: "LetEbsUseKeysToArchive",
+        roles: &[Responder],
+        actions: &["kms:CreateGrant"],
+        on: &[KEYS],
+        when: &[FOR_AWS],
+        why: "EBS keeps the key of a snapshot for as long as it archives it, by a grant that it makes for itself alone",
+        page: ARCHIVING,
     },
     Statement {
         sid: "ShareOurSnapshots",

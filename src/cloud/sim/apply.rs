@@ -14,6 +14,7 @@ use crate::playbook::record::OperationId;
 use crate::playbook::seen::{
     Direction, InstanceState, KeyManager, Lock, Peer, Rule, SecurityGroup, Snapshot, SnapshotState,
 };
+use crate::playbook::tiers::{Tier, Tiering};
 
 pub(super) type Done = Result<Vec<Created>, CloudError>;
 
@@ -70,6 +71,9 @@ impl World {
             Effect::CreateSnapshots { .. } => self.create_snapshots(&refuse, effect, operation),
             Effect::LockSnapshot { snapshot, mode, until } => {
                 self.exhibit(&refuse, snapshot).and_then(|exhibit| lock(&refuse, exhibit, *mode, *until))
+            }
+            Effect::ArchiveSnapshot { snapshot } => {
+                self.exhibit(&refuse, snapshot).and_then(|exhibit| archive(&refuse, exhibit))
             }
             Effect::ShareSnapshot { snapshot, accounts } => self.share(&refuse, snapshot, accounts),
             Effect::UnshareSnapshot { snapshot, accounts, public } => self.exhibit(&refuse, snapshot).map(|exhibit| {
@@ -221,10 +225,18 @@ impl World {
                 progress: 0,
                 size_gib: disk.map_or(8, |disk| disk.size_gib),
                 key: disk.and_then(|disk| disk.key.clone()),
+                archived: false,
             };
             let bytes = snapshot.volume.to_string();
-            let exhibit =
-                Exhibit { snapshot, bytes, tags: tags.clone(), call, lock: None, permissions: BTreeSet::new() };
+            let exhibit = Exhibit {
+                snapshot,
+                bytes,
+                tags: tags.clone(),
+                call,
+                lock: None,
+                tier: None,
+                permissions: BTreeSet::new(),
+            };
             self.snapshots.insert(id.clone(), exhibit);
             created.push(Created::Snapshot { id, volume });
         }
@@ -237,7 +249,7 @@ impl World {
             return Err(refuse.invalid("OperationNotPermitted", "encrypted under the default key"));
         }
         let exhibit = self.exhibit(refuse, id)?;
-        if exhibit.snapshot.state == SnapshotState::Error {
+        if exhibit.snapshot.state == SnapshotState::Error || exhibit.snapshot.archived {
             return Err(refuse.conflict("IncorrectState"));
         }
         exhibit.permissions.extend(accounts.iter().map(ToString::to_string));
@@ -253,6 +265,17 @@ impl World {
         key.grants.insert(name.to_owned(), format!("grant-{name}"));
         Ok(vec![Created::Grant { id: format!("grant-{name}"), key: arn.clone(), grantee: grantee.clone() }])
     }
+}
+
+/// What is complete, in the standard tier and not on its way, whether it is locked or not (EBS guide, archive snapshots).
+pub(super) fn archive(refuse: &Refuser, exhibit: &mut Exhibit) -> Done {
+    let going = exhibit.tier.as_ref().is_some_and(|tier| tier.tiering == Tiering::Archiving);
+    if exhibit.snapshot.state != SnapshotState::Completed || exhibit.snapshot.archived || going {
+        return Err(refuse.conflict("IncorrectState"));
+    }
+    let tiering = Tiering::Archiving;
+    exhibit.tier = Some(Tier { archived: false, tiering, began: None, progress: 0, detail: None });
+    Ok(Vec::new())
 }
 
 /// Governance can be changed by who may; compliance can only be extended.

@@ -33,7 +33,10 @@ impl World {
         let absent = || ReadError::Absent { snapshot: snapshot.clone() };
         let copies = || self.copies.values().find_map(|copies| copies.get(snapshot));
         let exhibit = self.snapshots.get(snapshot).or_else(copies).ok_or_else(absent)?;
-        if exhibit.snapshot.state != SnapshotState::Completed || self.unreadable.contains(snapshot) {
+        if exhibit.snapshot.state != SnapshotState::Completed
+            || exhibit.snapshot.archived
+            || self.unreadable.contains(snapshot)
+        {
             return Err(absent());
         }
         let image = self.image_bytes.unwrap_or(SHORT);

@@ -1,6 +1,6 @@
 //! Copies of snapshots: what CopySnapshot does, and what is shown where they lie.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use super::apply::{Done, Refuser};
 use super::world::{Exhibit, World};
@@ -13,6 +13,7 @@ use crate::playbook::copy_change::{Copy, CopyChange};
 use crate::playbook::effect::Created;
 use crate::playbook::record::OperationId;
 use crate::playbook::seen::{KeyManager, Read, Snapshot, SnapshotState};
+use crate::playbook::tiers::{Tier, Tiering};
 
 impl World {
     pub(super) fn change_copies(&mut self, refuse: &Refuser, change: &CopyChange, operation: &OperationId) -> Done {
@@ -20,6 +21,10 @@ impl World {
             CopyChange::CopySnapshot { .. } => self.copy_snapshot(refuse, change, operation),
             CopyChange::LockCopy { destination, snapshot, mode, until } => {
                 self.lock_copy(refuse, destination, snapshot, *mode, *until)
+            }
+            CopyChange::ArchiveCopy { destination, snapshot } => {
+                let exhibit = self.copies.get_mut(destination).and_then(|copies| copies.get_mut(snapshot));
+                super::apply::archive(refuse, exhibit.ok_or_else(|| refuse.conflict("InvalidSnapshot.NotFound"))?)
             }
             CopyChange::RevokeGrant { key, grant, .. } => {
                 let key = self.keys.get_mut(key).ok_or_else(|| refuse.conflict("NotFoundException"))?;
@@ -43,7 +48,7 @@ impl World {
         let found = self.snapshots.iter().chain(own).find(|(id, _)| *id == source).map(|(_, exhibit)| exhibit);
         let found = found.filter(readable).ok_or_else(|| refuse.conflict("InvalidSnapshot.NotFound"))?;
         let (found, bytes) = (found.snapshot.clone(), found.bytes.clone());
-        if found.state != SnapshotState::Completed {
+        if found.state != SnapshotState::Completed || found.archived {
             return Err(refuse.conflict("IncorrectState"));
         }
         let there = self.copies.get(destination).into_iter().flatten();
@@ -66,8 +71,9 @@ impl World {
             progress: 0,
             size_gib: found.size_gib,
             key: Some(key.clone()),
+            archived: false,
         };
-        let exhibit = Exhibit { snapshot, bytes, tags, call, lock: None, permissions: BTreeSet::new() };
+        let exhibit = Exhibit { snapshot, bytes, tags, call, lock: None, tier: None, permissions: BTreeSet::new() };
         self.copies.entry(destination.clone()).or_default().insert(id.clone(), exhibit);
         Ok(vec![Created::Copy(Copy { id, destination: destination.clone(), of: of.clone() })])
     }
@@ -106,7 +112,7 @@ impl World {
 
     /// Answers the questions about copies where they lie.
     pub fn see_copies(&self, at: &Destination, ask: &AskCopies, now: Time) -> CopiesSeen {
-        let none = std::collections::BTreeMap::new();
+        let none = BTreeMap::new();
         let there = self.copies.get(at).unwrap_or(&none);
         let born = |exhibit: &Exhibit| {
             ask.operations.iter().find_map(|(prefix, operations)| {
@@ -130,9 +136,24 @@ impl World {
                 Read::Found { asked_at: now, value: shown }
             },
             locks: if ask.known.is_empty() { Read::NotRead } else { Read::Found { asked_at: now, value: locks } },
+            tiers: tiers_of(&ask.tiers, now, |id| there.get(id)),
             keys: keys.collect(),
             usable: ask.usable.iter().map(usable).collect(),
             ..CopiesSeen::nothing()
         }
     }
+}
+
+/// The tiers of what is asked for.
+pub(super) fn tiers_of<'a>(
+    asked: &BTreeSet<SnapshotId>,
+    now: Time,
+    find: impl Fn(&SnapshotId) -> Option<&'a Exhibit>,
+) -> BTreeMap<SnapshotId, Read<Tier>> {
+    let standard = Tier { archived: false, tiering: Tiering::Other, began: None, progress: 0, detail: None };
+    let read = |id: &SnapshotId| match find(id) {
+        Some(exhibit) => Read::Found { asked_at: now, value: exhibit.tier.clone().unwrap_or_else(|| standard.clone()) },
+        None => Read::Absent { asked_at: now },
+    };
+    asked.iter().map(|id| (id.clone(), read(id))).collect()
 }

@@ -112,6 +112,7 @@ impl World {
             },
             locks: if ask.locks.is_empty() { Read::NotRead } else { found(now, locks) },
             permissions,
+            tiers: super::copies::tiers_of(&ask.tiers, now, |id| self.snapshots.get(id)),
             keys,
             ..EvidenceSeen::nothing()
         }

@@ -17,6 +17,7 @@ use crate::playbook::credentials::profile_value;
 use crate::playbook::seen::{
     Instance, Interface, Key, Lock, Protections, SecurityGroup, ShutdownBehavior, Snapshot, SnapshotState, Surroundings,
 };
+use crate::playbook::tiers::{Tier, Tiering};
 
 /// One account in one Region.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
@@ -102,6 +103,8 @@ pub struct Exhibit {
     pub call: u32,
     /// Its lock.
     pub lock: Option<Lock>,
+    /// How a move of it to another tier went, where there was one.
+    pub tier: Option<Tier>,
     /// Accounts that may use it; `all` for the public.
     pub permissions: BTreeSet<String>,
 }
@@ -241,6 +244,19 @@ impl World {
             exhibit.snapshot.state = SnapshotState::Error;
             exhibit.snapshot.state_message = Some(message.to_owned());
             exhibit.lock = None;
+        }
+    }
+
+    /// AWS has moved to the archive tier what was on its way there: nobody can use it any more (EBS guide, archive snapshots).
+    pub fn complete_archivals(&mut self) {
+        let copies = self.copies.values_mut().flat_map(BTreeMap::values_mut);
+        let going = |exhibit: &&mut Exhibit| exhibit.tier.as_ref().is_some_and(|t| t.tiering == Tiering::Archiving);
+        for exhibit in self.snapshots.values_mut().chain(copies).filter(going) {
+            exhibit.snapshot.archived = true;
+            exhibit.permissions.clear();
+            if let Some(tier) = &mut exhibit.tier {
+                (tier.archived, tier.tiering, tier.progress) = (true, Tiering::Other, 100);
+            }
         }
     }
 

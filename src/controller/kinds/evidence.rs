@@ -9,7 +9,7 @@ use super::super::cluster::meta_time;
 use super::super::context::Context;
 use super::super::kind::{Kind, Site, Told};
 use super::evidence_bytes::{Bytes, bytes, verified};
-use super::evidence_copies::{copies, counted};
+use super::evidence_copies::{archived, copies, counted};
 use crate::api::conditions::{Condition, Reason};
 use crate::api::evidence_snapshot::{self as api, EvidenceSnapshotStatus, EvidenceSnapshotSummary, SnapshotStatus};
 use crate::api::ids::{SnapshotId, VolumeId};
@@ -140,6 +140,7 @@ impl Kind for EvidenceSnapshot {
                 _ => count(shared, "Shared"),
             },
             verified: verified(&told, &snapshots, &copies),
+            archived: archived(&told, &snapshots, &copies),
             ready: told.ready(),
         };
         let status = EvidenceSnapshotStatus {
@@ -151,7 +152,7 @@ impl Kind for EvidenceSnapshot {
             copies,
             evidence_safe_at: told.record.preserved_at.map(meta_time),
             // Once the chain says that it stands, lifting it is no more than a wish.
-            legal_hold: Some(told.spec.legal_hold || told.record.legal_hold.is_some()),
+            legal_hold: Some(told.spec.legal_hold || told.record.keeping.legal_hold.is_some()),
             record: told.chain(),
         };
         serde_json::to_value(status).unwrap_or_default()
@@ -165,11 +166,10 @@ impl Kind for EvidenceSnapshot {
         record.opened.is_none() || !Self::in_use(ctx, object, record)
     }
 
-    /// What is under hold or retention stays; lifting a hold needs an approval that this version does not take yet. The
-    /// object alone goes: its snapshots and its records stay.
+    /// What is under hold or retention stays. The object alone goes: its snapshots and its records stay.
     fn in_use<C: Cloud>(_ctx: &Context<C>, object: &Self::Object, record: &Record) -> bool {
         let retained = object.spec.retain_until.as_ref().is_some_and(|until| until.0 > now());
-        object.spec.legal_hold || record.legal_hold.is_some() || retained
+        object.spec.legal_hold || record.keeping.legal_hold.is_some() || retained
     }
 }
 
@@ -185,6 +185,7 @@ fn without(volume_id: VolumeId, reason: Reason, why: &str) -> SnapshotStatus {
         encrypted: None,
         kms_key_arn: None,
         locked_until: None,
+        archived: false,
         shared_with: Vec::new(),
         digest_percent: None,
         digest: None,
@@ -216,6 +217,7 @@ fn snapshot(told: &Told<'_, EvidenceSnapshot>, volume: &VolumeId, id: &SnapshotI
         encrypted: seen.map(|snapshot| snapshot.key.is_some()),
         kms_key_arn: seen.and_then(|snapshot| snapshot.key.clone()),
         locked_until: told.record.locked.get(id).copied().flatten().map(meta_time),
+        archived: told.record.keeping.archived.contains(id),
         digest_percent,
         digest,
         shared_with: told.record.shared.get(id).into_iter().flatten().take(16).cloned().collect(),

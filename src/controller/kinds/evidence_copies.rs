@@ -4,6 +4,7 @@ use super::super::cluster::meta_time;
 use super::super::kind::Told;
 use super::evidence_bytes::{Bytes, bytes};
 use crate::api::copies::CopyStatus;
+use crate::api::evidence_snapshot::SnapshotStatus;
 use crate::api::ids::{SnapshotId, VolumeId};
 use crate::playbook::EvidenceSnapshot;
 use crate::playbook::copies::Destination;
@@ -32,6 +33,20 @@ pub(super) fn counted(told: &Told<'_, EvidenceSnapshot>, copies: &[CopyStatus]) 
         0 => String::new(),
         all => format!("{stand}/{all}"),
     }
+}
+
+/// In the archive tier, of the set and its copies, once that is declared.
+pub(super) fn archived(
+    told: &Told<'_, EvidenceSnapshot>,
+    snapshots: &[SnapshotStatus],
+    copies: &[CopyStatus],
+) -> String {
+    if told.spec.archive_after_days.is_none() && told.record.keeping.archived.is_empty() {
+        return String::new();
+    }
+    let taken = snapshots.iter().filter(|snapshot| snapshot.snapshot_id.is_some()).map(|snapshot| snapshot.archived);
+    let all: Vec<bool> = taken.chain(copies.iter().map(|copy| copy.archived)).collect();
+    format!("{}/{}", all.iter().filter(|archived| **archived).count(), all.len())
 }
 
 fn copy(
@@ -65,6 +80,7 @@ fn copy(
         progress_percent: progress,
         kms_key_arn: seen.and_then(|snapshot| snapshot.key.clone()),
         locked_until: told.record.locked.get(id).copied().flatten().map(meta_time),
+        archived: told.record.keeping.archived.contains(id),
         digest_percent,
         digest,
         message: contradicted

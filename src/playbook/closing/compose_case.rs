@@ -97,6 +97,7 @@ pub fn declared(view: &View<'_, ForensicCase>) -> Vec<(String, ChildKind)> {
                     share: evidence.share.clone(),
                     verify: evidence.verify,
                     copies: evidence.copies.clone(),
+                    archive_after_days: evidence.archive_after_days,
                     retain_until: evidence.retain_until.clone(),
                     legal_hold: evidence.legal_hold,
                     case_ref: case_ref.clone(),
@@ -284,6 +285,7 @@ fn stands(child: &Child, wish: &ChildKind) -> bool {
                 && has.verify == wants.verify
                 && has.copies == wants.copies
                 && has.lock == wants.lock
+                && has.archive_after_days == wants.archive_after_days
                 && has.retain_until == wants.retain_until
                 && has.legal_hold == wants.legal_hold
         }

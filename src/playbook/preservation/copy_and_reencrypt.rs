@@ -11,6 +11,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::copy_requests::{Requests, is_gone};
 use super::copy_sources::{Held, Wish, copy, source, target};
+use super::lock_ends::{Of, alarmed};
 use super::lock_snapshots::{Due, due, suffices, wish};
 use super::share_snapshots::grant_name;
 use crate::api::conditions::Reason;
@@ -294,11 +295,35 @@ impl Copying {
         } else {
             State::done(safe)
         };
+        let state = alarmed(view, Of::Copies, state);
         let waits = !matches!(state, State::Done(_));
         let turn = Turn::new(state).then(self.stage).noting(self.facts).with_parts(self.parts);
         let turn = self.outcomes.into_iter().fold(turn, Turn::adopting);
         if waits { turn.again_in(view.limits.poll_seconds) } else { turn }
     }
+}
+
+/// What is kept up of copies that were made where the account of the source can't be used at all: they lie elsewhere, and are
+/// watched and locked as before.
+pub fn keep(view: &View<'_, EvidenceSnapshot>) -> Option<Turn<EvidenceSnapshot>> {
+    let (_, set) = view.record.set.as_ref()?;
+    let mut all = Copying::default();
+    for (at, kept) in &view.record.copies {
+        let Some(seen) = view.seen.copies.get(at) else { continue };
+        for (volume, of) in set {
+            if let Some(copy) = kept.made.get(of).filter(|copy| !is_failed(view.record, copy)) {
+                all.watch(view, at, seen, volume, copy);
+            }
+        }
+        for copy in &kept.surplus {
+            all.lock(view, at, seen, copy);
+        }
+    }
+    if all.stage.is_empty() && all.facts.is_empty() {
+        return None;
+    }
+    let state = State::working(Reason::InProgress, "keeps up what stands elsewhere");
+    Some(Turn::new(state).then(all.stage).noting(all.facts).again_in(view.limits.poll_seconds))
 }
 
 /// The same state, with what is safe whatever AWS does not answer.

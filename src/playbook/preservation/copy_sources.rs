@@ -44,6 +44,15 @@ pub(super) fn source<'a>(
     if view.record.settled.get(of).is_none_or(|state| state != "completed") || !view.record.locked.contains_key(of) {
         return waits(Reason::Waiting, format!("waits until {of} is complete and locked"));
     }
+    if view.seen.snapshots.value().into_iter().flatten().any(|snapshot| snapshot.id == *of && snapshot.archived) {
+        return Err(Held::Blocked(Refusal::new(
+            Reason::Archived,
+            format!(
+                "{of} is in the archive tier and can't be copied: restore it with aws ec2 restore-snapshot-tier --snapshot-id {of} \
+                 --permanent-restore, which takes up to 72 hours"
+            ),
+        )));
+    }
     if wish.transfer {
         return Ok((of, true));
     }

@@ -14,6 +14,7 @@ use crate::api::ids::SnapshotId;
 use crate::playbook::containment::isolate::unread;
 use crate::playbook::effect::Effect;
 use crate::playbook::plan::PlanLine;
+use crate::playbook::preservation::lock_ends::{Of, alarmed};
 use crate::playbook::preservation::snapshot_volumes::is_gone;
 use crate::playbook::record::Fact;
 use crate::playbook::seen::Lock;
@@ -62,21 +63,32 @@ pub(super) enum Due {
 /// The date that is due for one snapshot, given what AWS shows.
 pub(super) fn due(view: &View<'_, EvidenceSnapshot>, id: &SnapshotId, lock: Option<&Lock>, wish: Time) -> Due {
     let (now, period) = (view.now.as_second(), i64::from(view.account.lock_days) * DAY);
-    let retained = view.spec.retain_until.as_ref().is_some_and(|until| until.0 > view.now);
-    let held = view.spec.legal_hold || view.record.legal_hold.is_some() || retained;
     let was_locked = view.record.locked.contains_key(id);
     let stands = lock.map(|lock| lock.until.unwrap_or(wish));
-    let ends = stands.map_or(wish, |stands| stands.max(wish)).as_second();
+    let ends = stands.map_or(wish, |stands| stands.max(wish));
     // Whole days: a date that moves with the clock would be another change at each try.
     let renewed = || Time::from_second((now + period).div_euclid(DAY) * DAY + DAY).unwrap_or(wish);
     if wish.as_second() <= now && !was_locked && stands.is_none() {
         return if view.spec.lock.is_some() { Due::Past } else { Due::Until(renewed()) };
     }
-    let length = (wish.as_second() - view.subject.created.as_second()).max(0);
-    if held && ends - now < RENEWED.min(length / 10) {
+    if is_ending(view, wish, ends) {
         return Due::Until(renewed());
     }
-    if ends <= now { Due::Over(wish) } else { Due::Until(wish) }
+    if ends.as_second() <= now { Due::Over(wish) } else { Due::Until(wish) }
+}
+
+/// Whether a lock that ends then has to be renewed now: something holds the set, and little is left of the lock.
+pub(super) fn is_ending(view: &View<'_, EvidenceSnapshot>, wish: Time, ends: Time) -> bool {
+    let retained = view.spec.retain_until.as_ref().is_some_and(|until| until.0 > view.now);
+    let held = view.spec.legal_hold || view.record.keeping.legal_hold.is_some() || retained;
+    let length = (wish.as_second() - view.subject.created.as_second()).max(0);
+    held && ends.as_second() - view.now.as_second() < RENEWED.min(length / 10)
+}
+
+/// A retention that was over on the day that it was declared asks for nothing, and whoever declared it meant something.
+fn past_retention(view: &View<'_, EvidenceSnapshot>) -> Option<Time> {
+    let until = view.spec.retain_until.as_ref()?.0;
+    (until <= view.now && view.record.keeping.retained < Some(until)).then_some(until)
 }
 
 fn next(view: &View<'_, EvidenceSnapshot>) -> Turn<EvidenceSnapshot> {
@@ -91,7 +103,10 @@ fn next(view: &View<'_, EvidenceSnapshot>) -> Turn<EvidenceSnapshot> {
     }
     let locks = match &view.seen.locks {
         crate::playbook::seen::Read::Found { value, .. } => value,
-        read => return unread(read),
+        read => {
+            let turn = unread(read);
+            return Turn { state: alarmed(view, Of::Set, turn.state), ..turn };
+        }
     };
     let (mut facts, mut stage, mut parts) = (Vec::new(), Vec::new(), Vec::new());
     let (mut gone, mut past, mut over) = (Vec::new(), false, false);
@@ -154,6 +169,14 @@ fn next(view: &View<'_, EvidenceSnapshot>) -> Turn<EvidenceSnapshot> {
         )
     } else if open > 0 {
         State::working(Reason::InProgress, format!("{open} snapshots still to lock"))
+    } else if let Some(until) = past_retention(view) {
+        State::blocked(
+            Reason::InvalidRequest,
+            format!(
+                "spec.retainUntil is {until}, which is in the past, and a retention must end in the future: set spec.retainUntil to a \
+                 later date. The snapshots are locked until {wish} all the same"
+            ),
+        )
     } else if over {
         State::skipped(
             Reason::DeadlinePassed,
@@ -162,7 +185,7 @@ fn next(view: &View<'_, EvidenceSnapshot>) -> Turn<EvidenceSnapshot> {
     } else {
         State::done(format!("{} until {until}", mode.as_str()))
     };
-    Turn::new(state).then(stage).noting(facts).with_parts(parts)
+    Turn::new(alarmed(view, Of::Set, state)).then(stage).noting(facts).with_parts(parts)
 }
 
 /// A compliance lock is at least as strong as a governance one; a later date as an earlier one. A pending

@@ -149,7 +149,7 @@ fn a_lock_is_renewed_before_it_ends_while_something_holds_the_set() {
     for (day, hold, retained, stands, none) in table {
         for (lock, expected) in [(true, stands), (false, none)] {
             let mut bench = locked_for_a_month();
-            (bench.spec.legal_hold, bench.record.legal_hold) = (hold, hold.then(|| at(0)));
+            (bench.spec.legal_hold, bench.record.keeping.legal_hold) = (hold, hold.then(|| at(0)));
             bench.spec.retain_until = retained.map(|day: i64| MetaTime(at(day * DAY)));
             bench.now = at(day * DAY);
             let id = bench.world.snapshots.keys().next().unwrap().clone();
@@ -183,7 +183,7 @@ fn a_renewed_lock_rests_and_is_written_down() {
         bench.now = sample::later(bench.now, 60);
     }
     assert!(bench.entries.len() < entries + 4, "the date does not move with the clock");
-    assert_eq!((bench.verdict().stalled, bench.verdict().reason), (true, Reason::PermissionMissing));
+    assert_eq!((bench.verdict().stalled, bench.verdict().reason), (true, Reason::LockEnding));
     bench.refusals.clear();
     bench.settle();
     let id = bench.world.snapshots.keys().next().unwrap().clone();
@@ -214,6 +214,28 @@ fn a_declared_date_that_is_over_is_said_and_never_sent() {
         bench.settle();
         assert!(bench.verdict().ready, "{:?}", bench.verdict());
     }
+}
+
+#[test]
+fn a_retention_that_was_over_when_it_was_declared_is_said_and_one_that_has_run_out_is_not() {
+    let mut bench = taken();
+    bench.world.complete_snapshots();
+    bench.spec.retain_until = Some(MetaTime(at(-DAY)));
+    bench.settle();
+    let verdict = bench.verdict();
+    assert_eq!((verdict.stalled, verdict.reason), (true, Reason::InvalidRequest));
+    assert!(verdict.message.contains(&format!("spec.retainUntil is {}", at(-DAY))), "{}", verdict.message);
+    assert!(bench.world.snapshots.values().all(|exhibit| exhibit.lock.is_some()), "locked all the same");
+    bench.spec.retain_until = Some(MetaTime(at(DAY)));
+    bench.settle();
+    assert_eq!(bench.record.keeping.retained, Some(at(DAY)));
+    assert!(bench.verdict().ready, "{:?}", bench.verdict());
+    bench.now = at(2 * DAY);
+    bench.settle();
+    assert!(bench.verdict().ready, "it was kept as long as was asked: {:?}", bench.verdict());
+    // From one day in the past to another.
+    bench.spec.retain_until = Some(MetaTime(at(DAY + 60)));
+    assert!(bench.verdict().stalled);
 }
 
 #[test]

@@ -1,8 +1,11 @@
 //! Evidence that stays what it was.
 
+pub mod archive_snapshots;
 pub mod copy_and_reencrypt;
 mod copy_requests;
 mod copy_sources;
+pub mod lift_hold;
+pub mod lock_ends;
 pub mod lock_snapshots;
 pub mod share_snapshots;
 pub mod snapshot_volumes;

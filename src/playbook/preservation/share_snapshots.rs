@@ -53,6 +53,8 @@ struct Sharing {
     parts: Vec<Part>,
     /// Snapshots on which something is still to be done or to be read.
     open: usize,
+    /// Snapshots in the archive tier, where nobody can use them.
+    archived: usize,
     /// Snapshots that can't be shared as they are, and why.
     never: Vec<(Reason, String)>,
     /// What AWS did not answer. It hides nothing of the others.
@@ -74,6 +76,8 @@ fn next(view: &View<'_, EvidenceSnapshot>) -> Turn<EvidenceSnapshot> {
     for id in set.values().filter(|id| !failed(id)) {
         // Not shown in this look, or seen locked in this very look and not written down yet.
         match seen.iter().find(|s| s.id == *id && view.record.locked.contains_key(id)) {
+            // AWS has taken everybody off, and takes nobody on.
+            Some(snapshot) if snapshot.archived => all.archived += 1,
             Some(_) if !refused.is_empty() => all.keep(view, id),
             Some(snapshot) => all.share(view, snapshot, &wish),
             None => all.open += 1,
@@ -234,6 +238,15 @@ impl Sharing {
                 format!(
                     "{}. A copy under a key of the forensic account is needed; what can be shared is shared",
                     told.join("; ")
+                ),
+            );
+        }
+        if self.archived > 0 && !wish.is_empty() {
+            return State::skipped(
+                Reason::Archived,
+                format!(
+                    "{} snapshots are in the archive tier, where nobody can use them until they are restored",
+                    self.archived
                 ),
             );
         }

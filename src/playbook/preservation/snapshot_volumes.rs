@@ -347,8 +347,6 @@ fn preserved(view: &View<'_, EvidenceSnapshot>) -> Turn<EvidenceSnapshot> {
         return Turn::new(State::working(Reason::InProgress, "writes down that the set is locked")).again_in(0);
     }
     let all = set.len() + missing(view.record).len();
-    let stands = "the legal hold stays: lifting one is not built in this version";
-    let remark = (view.record.legal_hold.is_some() && !view.spec.legal_hold).then(|| stands.to_owned());
     Turn::new(if good == all {
         State::done(format!("{good} of {good} snapshots complete and locked"))
     } else if good == 0 {
@@ -360,7 +358,6 @@ fn preserved(view: &View<'_, EvidenceSnapshot>) -> Turn<EvidenceSnapshot> {
         let lost = lost(view).join(", ");
         State::skipped(Reason::PartialFailure, format!("{good} of {all} snapshots complete and locked; without {lost}"))
     })
-    .remarking(remark)
 }
 
 #[cfg(test)]

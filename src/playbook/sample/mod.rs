@@ -225,6 +225,7 @@ pub fn evidence_spec() -> EvidenceSnapshotSpec {
         share: Vec::new(),
         verify: Verify::Digest,
         copies: Vec::new(),
+        archive_after_days: None,
         retain_until: None,
         legal_hold: true,
         case_ref: None,

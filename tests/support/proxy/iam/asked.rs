@@ -41,7 +41,7 @@ pub(super) fn of(call: &Call, tags: &Tags) -> Vec<Ask> {
 /// Ids of resources whose tags decide.
 pub(in super::super) fn tagged(call: &Call) -> Vec<String> {
     let ids = match call.operation.as_str() {
-        "LockSnapshot" | "ModifySnapshotAttribute" => values(call, "SnapshotId"),
+        "LockSnapshot" | "ModifySnapshotAttribute" | "ModifySnapshotTier" => values(call, "SnapshotId"),
         name if name.starts_with("AuthorizeSecurityGroup") => values(call, "GroupId"),
         path => snapshot_of(path).into_iter().collect(),
     };
@@ -64,6 +64,7 @@ impl Of<'_> {
             | "DescribeTrunkInterfaceAssociations"
             | "DescribeSecurityGroups"
             | "DescribeSnapshots"
+            | "DescribeSnapshotTierStatus"
             | "DescribeLockedSnapshots" => vec![self.plain(operation)],
             "DescribeInstanceAttribute" | "GetConsoleOutput" | "GetConsoleScreenshot" => {
                 self.each(operation, "instance", &instances)
@@ -117,6 +118,14 @@ impl Of<'_> {
                 all
             }
             "LockSnapshot" => self.with_tags(self.each(operation, "snapshot", &values(call, "SnapshotId"))),
+            // EBS uses the key of what is encrypted (EBS guide, required IAM permissions for archiving). The call does not tell,
+            // so that it is asked for each time.
+            "ModifySnapshotTier" => {
+                let mut all = self.with_tags(self.each(operation, "snapshot", &values(call, "SnapshotId")));
+                let key = format!("arn:aws:kms:{}:{}:key/00000000", call.region, call.account().unwrap_or_default());
+                all.extend(self.on_behalf(&["CreateGrant", "Decrypt", "DescribeKey"], &key));
+                all
+            }
             "ModifySnapshotAttribute" => {
                 let side = if call.parameter("OperationType") == Some("add") { "Add" } else { "Remove" };
                 let mut all = self.with_tags(self.each(operation, "snapshot", &values(call, "SnapshotId")));
@@ -241,17 +250,19 @@ impl Of<'_> {
             "ReEncryptFrom",
             "ReEncryptTo",
         ];
+        values(self.call, "KmsKeyId").into_iter().flat_map(|key| self.on_behalf(&actions, key)).collect()
+    }
+
+    /// What EBS does with a key in the name of the caller.
+    fn on_behalf(&self, actions: &[&str], key: &str) -> Vec<Ask> {
         let via = format!("ec2.{}.amazonaws.com", self.call.region);
-        let of = |key: &str| {
-            actions.map(|action| {
-                let (action, resource) = (format!("kms:{action}"), key.to_owned());
-                let mut ask = Ask { action, resource, keys: BTreeMap::new() };
-                add(std::slice::from_mut(&mut ask), "kms:ViaService", &[&via]);
-                add(std::slice::from_mut(&mut ask), "kms:GrantIsForAWSResource", &["true"]);
-                ask
-            })
+        let ask = |action: &&str| {
+            let mut ask = Ask { action: format!("kms:{action}"), resource: key.to_owned(), keys: BTreeMap::new() };
+            add(std::slice::from_mut(&mut ask), "kms:ViaService", &[&via]);
+            add(std::slice::from_mut(&mut ask), "kms:GrantIsForAWSResource", &["true"]);
+            ask
         };
-        values(self.call, "KmsKeyId").into_iter().flat_map(of).collect()
+        actions.iter().map(ask).collect()
     }
 
     /// An action that knows no resource.

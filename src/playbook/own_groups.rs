@@ -1,0 +1,32 @@
+//! Groups of ours, as the chain knows them.
+
+use std::collections::BTreeSet;
+
+use super::attribute::{Attribute, Value};
+use super::effect::{Effect, GroupRole};
+use super::record::{Applied, OperationId, OutcomeKind, Record, group_key};
+use crate::api::ids::{SecurityGroupId, VpcId};
+
+impl Record {
+    /// The intent that made a group.
+    pub fn made(&self, group: &SecurityGroupId) -> Option<&OperationId> {
+        let is_it = |effect: &Effect| match effect {
+            Effect::CreateSecurityGroup { vpc, role, .. } => self.group(vpc, *role) == Some(group),
+            _ => false,
+        };
+        let stood = |outcome| matches!(outcome, Some(OutcomeKind::Done | OutcomeKind::Adopted));
+        self.operations.iter().find(|(_, made)| stood(made.outcome) && is_it(&made.effect)).map(|(id, _)| id)
+    }
+
+    /// The intent that closed an interface with a group.
+    pub fn closed_with(&self, group: &SecurityGroupId) -> Option<&OperationId> {
+        let alone = Value::Set(BTreeSet::from([group.to_string()]));
+        let closes = |(of, set): &(&Attribute, &Applied)| matches!(of, Attribute::Groups(_)) && set.value == alone;
+        self.applied.iter().find(closes).map(|(_, set)| &set.operation)
+    }
+
+    /// A group of ours that the chain says was made or adopted.
+    pub fn group(&self, vpc: &VpcId, role: GroupRole) -> Option<&SecurityGroupId> {
+        self.groups.get(&group_key(vpc, role))
+    }
+}
