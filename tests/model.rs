@@ -79,6 +79,9 @@ const TAKEN: &[Mark] = &[
     Mark::RestedReady,
 ];
 const SHARED: &[Mark] = &[Mark::ByAws, Mark::Granted, Mark::Shared, Mark::Digested];
+/// The key's policy, in which somebody writes, too.
+const LENT: &[Mark] =
+    &[Mark::Lent, Mark::TakenBack, Mark::Foreign, Mark::Drift, Mark::Copied, Mark::RestedReady, Mark::RestedStalled];
 /// Its copy, which may not be asked for twice either.
 const COPIED: &[Mark] = &[
     Mark::ByAws,
@@ -141,6 +144,7 @@ scenes! {
     kept_by_two of EvidenceSnapshot: 192_490, reaches FAULTS, REPLICAS, TAKEN, SHARED;
     #[ignore = "some seconds: make model"]
     copied of EvidenceSnapshot: 22_507, reaches FAULTS, COPIED;
+    lent of EvidenceSnapshot: 1_865, reaches LENT;
 }
 
 macro_rules! bugs {
@@ -163,6 +167,7 @@ bugs! {
     a_part_taken_for_the_set: AdoptPartial in one_set of EvidenceSnapshot, found by S3;
     a_lock_that_ends_earlier: ShorterLock in kept of EvidenceSnapshot, found by S1;
     a_share_before_the_lock: ShareBeforeLock in kept of EvidenceSnapshot, found by S5;
+    a_policy_that_is_not_seen_any_more: PolicyUnseen in lent of EvidenceSnapshot, found by L1;
     a_lock_left_for_later: LockLater in kept of EvidenceSnapshot, found by S5;
     a_copy_asked_for_again_at_once: CopyAtOnce in copied of EvidenceSnapshot, found by S4;
     a_copy_before_the_lock: CopyBeforeLock in copied of EvidenceSnapshot, found by S5;

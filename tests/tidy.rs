@@ -113,7 +113,7 @@ const VERBS: &str = "accept add allocate apply associate attach authorize cancel
 /// All that AWS is ever asked to change.
 const CHANGES: &str = "create_security_group authorize_security_group_ingress authorize_security_group_egress \
     revoke_security_group_ingress revoke_security_group_egress modify_network_interface_attribute \
-    modify_instance_attribute create_snapshots lock_snapshot modify_snapshot_attribute modify_snapshot_tier create_grant copy_snapshot revoke_grant enter_standby \
+    modify_instance_attribute create_snapshots lock_snapshot modify_snapshot_attribute modify_snapshot_tier create_grant copy_snapshot revoke_grant put_key_policy enter_standby \
     exit_standby detach_instances attach_instances update_auto_scaling_group record_lifecycle_action_heartbeat \
     deregister_targets register_targets deregister_instances_from_load_balancer register_instances_with_load_balancer \
     put_role_policy delete_role_policy modify_instance_metadata_options associate_iam_instance_profile \

@@ -145,10 +145,9 @@ pub struct EvidenceSpec {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub lock: Option<LockSpec>,
 
-    /// How another account gets to use the key of an encrypted snapshot: `Grant`. Immutable. Default: `Grant`.
+    /// How another account gets to use the key of an encrypted snapshot: `Grant`, or `KeyPolicy`. Immutable. Default: `Grant`.
     #[schemars(extend("x-kubernetes-validations" = rules::all(&[
         rules::immutable_string("spec.evidence.keyAccess", "access that was given is not given a second way"),
-        rules::key_access_built("spec.evidence.keyAccess"),
     ])))]
     pub key_access: KeyAccess,
 

@@ -247,13 +247,6 @@ pub fn mode_never_weaker(field: &str) -> Rule {
         .reason(kube::core::Reason::FieldValueForbidden)
 }
 
-/// Ways of key access that a later version brings.
-#[must_use]
-pub fn key_access_built(field: &str) -> Rule {
-    Rule::new("self != 'KeyPolicy'")
-        .message(format!("{field} 'KeyPolicy' comes in a later version: this one knows Grant").as_str())
-}
-
 /// A key is used in its own Region alone.
 #[must_use]
 pub fn key_in_region(field: &str) -> Rule {

@@ -133,7 +133,7 @@ impl AskEvidence {
             permissions: known.iter().chain(transferred(spec, account, record)).filter(is_locked).cloned().collect(),
             tiers: to_archive(spec, record, known.iter()),
             locks: known,
-            keys: record.set.is_some(),
+            keys: record.set.as_ref().map(|_| spec.key_access),
         }
     }
 }

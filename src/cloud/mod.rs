@@ -12,6 +12,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::future::Future;
 
 use crate::api::aws_account::Partition;
+use crate::api::evidence_snapshot::KeyAccess;
 use crate::api::ids::{
     AccountId, Digest, InstanceId, InterfaceId, KeyArn, LoadBalancerName, RegionName, RoleArn, RoleName,
     SecurityGroupId, SnapshotId, TargetGroupArn,
@@ -135,8 +136,9 @@ pub struct AskEvidence {
     pub permissions: BTreeSet<SnapshotId>,
     /// Snapshots whose tier to read.
     pub tiers: BTreeSet<SnapshotId>,
-    /// Whether to describe the keys of the snapshots that are found, with their grants.
-    pub keys: bool,
+    /// How others get to use the keys of the snapshots that are found: with grants or policy these are described. None where
+    /// keys are not asked for.
+    pub keys: Option<KeyAccess>,
 }
 
 /// Snapshots to digest, each with the part of a digest from which it goes on. It takes hours, so that no look waits for it.
@@ -258,6 +260,7 @@ pub const READ_ACTIONS: &[(&str, &[&str])] = &[
             "ec2:DescribeSnapshotTierStatus",
             "ec2:DescribeLockedSnapshots",
             "kms:DescribeKey",
+            "kms:GetKeyPolicy",
             "kms:ListGrants",
         ],
     ),

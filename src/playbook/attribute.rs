@@ -12,7 +12,7 @@ use serde::{Deserialize, Serialize};
 use super::record::{Fact, Record};
 use super::role_policy::InlinePolicy;
 use super::seen::ShutdownBehavior;
-use crate::api::ids::{InterfaceId, LoadBalancerName, RoleName, TargetGroupArn, VolumeId};
+use crate::api::ids::{InterfaceId, KeyArn, LoadBalancerName, RoleName, TargetGroupArn, VolumeId};
 
 /// One thing with one writer.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -52,6 +52,8 @@ pub enum Attribute {
     MetadataOptions,
     /// The instance profile.
     InstanceProfile,
+    /// What of ours stands in the policy of a key.
+    KeyPolicy(KeyArn),
 }
 
 impl Attribute {
@@ -65,7 +67,8 @@ impl Attribute {
 
     /// Whether it is of an Auto Scaling group, or of the place in one.
     pub const fn is_of_auto_scaling(&self) -> bool {
-        !(self.is_protection() || self.is_registration() || self.is_credential() || matches!(self, Self::Groups(_)))
+        let other = self.is_protection() || self.is_registration() || self.is_credential();
+        !(other || matches!(self, Self::Groups(_) | Self::KeyPolicy(_)))
     }
 
     /// Whether it is a registration with a load balancer.
@@ -99,6 +102,7 @@ impl fmt::Display for Attribute {
             Self::MetadataService => f.write_str("metadataService"),
             Self::MetadataOptions => f.write_str("metadataOptions"),
             Self::InstanceProfile => f.write_str("instanceProfile"),
+            Self::KeyPolicy(key) => write!(f, "keyPolicy/{key}"),
         }
     }
 }
@@ -136,6 +140,7 @@ impl TryFrom<String> for Attribute {
                 let role = RoleName::parse(role).map_err(|_| unknown())?;
                 Ok(Self::Sessions(InlinePolicy { role, name: name.to_owned() }))
             }
+            Some(("keyPolicy", arn)) => KeyArn::parse(arn).map(Self::KeyPolicy).map_err(|_| unknown()),
             None if text == "metadataService" => Ok(Self::MetadataService),
             None if text == "metadataOptions" => Ok(Self::MetadataOptions),
             None if text == "instanceProfile" => Ok(Self::InstanceProfile),

@@ -1,11 +1,13 @@
 //! Changes that make, lock and finish copies. Each says where it is made: most of them not where the object works.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use serde::{Deserialize, Serialize};
 
 use super::Time;
+use super::attribute::{Attribute, Value};
 use super::copies::Destination;
+use super::key_policy::Ours;
 use crate::api::aws_account::LockMode;
 use crate::api::ids::{AccountId, KeyArn, RegionName, SnapshotId};
 
@@ -61,6 +63,16 @@ pub enum CopyChange {
         /// The account that it served.
         grantee: AccountId,
     },
+    /// KMS `PutKeyPolicy`: of the statements of one object, those of these accounts stand in the policy, and no others. It is
+    /// read first, and what others have in it stays.
+    PutKeyPolicy {
+        /// The key.
+        key: KeyArn,
+        /// What the `Sid`s of the object begin with.
+        sid: String,
+        /// The accounts that may use the key from then on.
+        accounts: BTreeSet<AccountId>,
+    },
 }
 
 /// A copy that came into being.
@@ -83,6 +95,7 @@ impl CopyChange {
             Self::LockCopy { .. } => "LockSnapshot",
             Self::ArchiveCopy { .. } => "ModifySnapshotTier",
             Self::RevokeGrant { .. } => "RevokeGrant",
+            Self::PutKeyPolicy { .. } => "PutKeyPolicy",
         }
     }
 
@@ -105,6 +118,7 @@ impl CopyChange {
                 &["ec2:ModifySnapshotTier", "kms:CreateGrant", "kms:Decrypt", "kms:DescribeKey"]
             }
             Self::RevokeGrant { .. } => &["kms:RevokeGrant"],
+            Self::PutKeyPolicy { .. } => &["kms:GetKeyPolicy", "kms:PutKeyPolicy"],
         }
     }
 
@@ -119,7 +133,17 @@ impl CopyChange {
             Self::CopySnapshot { destination, .. }
             | Self::LockCopy { destination, .. }
             | Self::ArchiveCopy { destination, .. } => Some(destination),
-            Self::RevokeGrant { .. } => None,
+            Self::RevokeGrant { .. } | Self::PutKeyPolicy { .. } => None,
+        }
+    }
+
+    /// The attribute that it sets, and to which value, where it sets one.
+    pub fn sets(&self) -> Option<(Attribute, Value)> {
+        match self {
+            Self::PutKeyPolicy { key, sid, accounts } => {
+                Some((Attribute::KeyPolicy(key.clone()), Ours { key, sid }.value(accounts)))
+            }
+            _ => None,
         }
     }
 }

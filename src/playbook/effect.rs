@@ -15,6 +15,7 @@ use super::copies::Destination;
 use super::copy_change::{Copy, CopyChange};
 use super::credential_change::CredentialChange;
 use super::group_change::GroupChange;
+use super::key_policy::Written;
 use super::record::Record;
 use super::seen::{Rule, ShutdownBehavior};
 use crate::api::aws_account::LockMode;
@@ -251,6 +252,8 @@ pub enum Created {
         /// The account that it serves.
         grantee: AccountId,
     },
+    /// A key policy with our statements.
+    KeyPolicy(Written),
 }
 
 impl Effect {
@@ -386,6 +389,7 @@ impl Effect {
                 Some((Attribute::ClassicRegistration(load_balancer.clone()), Value::Flag(true)))
             }
             Self::AutoScaling(change) => change.sets(),
+            Self::Copying(change) => change.sets(),
             Self::Credentials(change) => Some(change.sets()),
             _ => None,
         }

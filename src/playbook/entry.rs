@@ -11,7 +11,7 @@ use super::effect::{Created, Effect};
 use super::exhibit::{Contradiction, Exhibit, PartOfDigest};
 use super::seen::{Instance, Interface, Surroundings};
 use crate::api::approval::Action;
-use crate::api::ids::{AccountId, Digest, SecurityGroupId, SnapshotId, VolumeId};
+use crate::api::ids::{AccountId, Digest, KeyArn, SecurityGroupId, SnapshotId, VolumeId};
 
 /// Names one intent: a hash over the object, the record and the entry. It is in the tag of what is created.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -259,6 +259,15 @@ pub enum Fact {
         snapshot: SnapshotId,
         /// Account ids; `all` for the public.
         strangers: BTreeSet<String>,
+    },
+    /// Somebody changed what others have in the policy of a key since we wrote it: theirs stays.
+    KeyPolicyChanged {
+        /// The key.
+        key: KeyArn,
+        /// Digest of what others had in it.
+        left: Digest,
+        /// Digest of what they have in it now.
+        found: Digest,
     },
     /// What could not be done and is settled as such.
     GaveUp {

@@ -26,6 +26,7 @@ pub mod exhibit;
 pub mod group_change;
 pub mod image;
 pub mod keeping;
+pub mod key_policy;
 pub mod ledger;
 pub mod plan;
 pub mod preparation;

@@ -16,6 +16,7 @@ use super::effect::{Created, Effect, GroupRole};
 pub use super::entry::{Decision, Entry, Fact, LeftOut, OperationId, OutcomeKind, PublishedPlan};
 use super::exhibit::Exhibits;
 use super::keeping::Keeping;
+use super::key_policy;
 use crate::api::approval::Action;
 use crate::api::ids::{AccountId, Digest, InterfaceId, KeyArn, SecurityGroupId, SnapshotId, VolumeId, VpcId};
 
@@ -100,6 +101,8 @@ pub struct Record {
     pub shared: BTreeMap<SnapshotId, BTreeSet<AccountId>>,
     /// Grants made, by key, and for whom.
     pub grants: BTreeMap<KeyArn, BTreeSet<AccountId>>,
+    /// Policies of keys that we wrote.
+    pub key_policies: BTreeMap<KeyArn, key_policy::Kept>,
     /// Copies, by where they lie.
     pub copies: BTreeMap<Destination, Kept>,
     /// What the set does not cover, by volume, and why.
@@ -220,6 +223,7 @@ impl Record {
                     snapshots.insert(volume.clone(), id.clone());
                 }
                 Created::Copy(copy) => self.take_copy(copy),
+                Created::KeyPolicy(written) => self.wrote_key_policy(written),
             }
         }
         if matches!(result, OutcomeKind::Done | OutcomeKind::Adopted) && !snapshots.is_empty() && self.set.is_none() {
@@ -345,6 +349,7 @@ impl Record {
             Fact::GaveUp { step, part, reason } => {
                 self.given_up.insert(format!("{step}/{part}"), reason.clone());
             }
+            Fact::KeyPolicyChanged { key, found, .. } => self.note_key_policy(key, found, at),
             Fact::EvidencePreserved => {
                 self.preserved_at.get_or_insert(at);
             }

@@ -6,6 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use super::Time;
 use super::credentials::MetadataOptions;
+pub use super::key_policy::{Key, KeyManager};
 use crate::api::ids::{
     AccountId, InstanceId, InterfaceId, KeyArn, SecurityGroupId, SnapshotId, SubnetId, VolumeId, VpcId,
 };
@@ -363,28 +364,6 @@ pub struct Snapshot {
     /// Whether it is in the archive tier: then nobody can read, copy or share it.
     #[serde(default)]
     pub archived: bool,
-}
-
-/// Who manages a KMS key.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum KeyManager {
-    /// AWS: snapshots under such a key can't be shared.
-    Aws,
-    /// The account.
-    Customer,
-}
-
-/// What we know of a KMS key.
-#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase")]
-pub struct Key {
-    /// Who manages it.
-    pub manager: KeyManager,
-    /// Whether it is enabled.
-    pub enabled: bool,
-    /// The grants on it: their ids, by name.
-    pub grants: BTreeMap<String, String>,
 }
 
 /// What a host is to the controller: cut off from what it runs on, it could neither hold nor give back anything.

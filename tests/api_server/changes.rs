@@ -142,7 +142,7 @@ async fn evidence() {
                 Err(&["spec.source is immutable"]),
             ),
             (json!({"moment": "AfterIsolation"}), Err(&["spec.moment is immutable", "'AtOnce'", "'AfterIsolation'"])),
-            (json!({"keyAccess": "KeyPolicy"}), Err(&["spec.keyAccess"])),
+            (json!({"keyAccess": "KeyPolicy"}), Err(&["spec.keyAccess is immutable", "'Grant'", "'KeyPolicy'"])),
             (json!({"lock": {"until": "2027-11-24T00:00:00Z"}}), Ok(())),
             (
                 json!({"lock": {"until": "2027-11-23T00:00:00Z"}}),

@@ -181,11 +181,7 @@ async fn evidence() {
                 &["spec.source.instance.excludeVolumeIds", "Too many", "41", "40"],
             ),
             ("/spec/moment", Some(json!("Later")), &["spec.moment", "\"Later\"", "\"AtOnce\", \"AfterIsolation\""]),
-            (
-                "/spec/keyAccess",
-                Some(json!("KeyPolicy")),
-                &["spec.keyAccess", "'KeyPolicy'", "comes in a later version"],
-            ),
+            ("/spec/keyAccess", Some(json!("Both")), &["spec.keyAccess", "\"Both\"", "\"Grant\", \"KeyPolicy\""]),
             (
                 "/spec/share",
                 Some(json!([{"accountRef": "a"}, {"accountRef": "a"}])),
@@ -290,7 +286,7 @@ async fn cases() {
                 Some(json!({"moments": ["AtOnce", "AtOnce"]})),
                 &["spec.evidence.moments[1]", "Duplicate value"],
             ),
-            ("/spec/evidence", Some(json!({"keyAccess": "KeyPolicy"})), &["spec.evidence.keyAccess", "later version"]),
+            ("/spec/evidence", Some(json!({"keyAccess": "Both"})), &["spec.evidence.keyAccess", "\"Both\""]),
             ("/spec/evidence", Some(json!({"bucket": "x"})), &["unknown field \"spec.evidence.bucket\""]),
             ("/metadata/name", Some(json!("c".repeat(41))), &["metadata.name", "too long", "at most 40"]),
         ],

@@ -3,6 +3,7 @@
 use crate::scene::{Scene, id, product, witness};
 use crate::support::world::{Host, Network, groups_of, run_instance};
 use sequester::api::aws_account::LockMode;
+use sequester::api::evidence_snapshot::KeyAccess;
 use sequester::api::ids::{AccountId, InstanceId, SecurityGroupId, SnapshotId, VolumeId};
 use sequester::cloud::error::{CloudError, ErrorClass};
 use sequester::cloud::{AskEvidence, AskQuarantine, Cloud};
@@ -206,7 +207,7 @@ async fn evidence() {
         locks: made.values().cloned().collect(),
         permissions: made.values().cloned().collect(),
         tiers: BTreeSet::new(),
-        keys: true,
+        keys: Some(KeyAccess::Grant),
     };
     let seen = scene.aws.observe_evidence(&scene.place, &ask).await;
     assert_eq!(seen.snapshots.value().map(Vec::len), Some(2));

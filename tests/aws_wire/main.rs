@@ -16,6 +16,7 @@ mod failures;
 mod groups;
 mod identity;
 mod image;
+mod keys;
 mod reads;
 mod scene;
 mod size;

@@ -6,6 +6,7 @@ use crate::support::proxy::{Fault, When};
 use crate::support::world::{Host, Network, groups_of, run_instance};
 use sequester::api::aws_account::LockMode;
 use sequester::api::conditions::Reason;
+use sequester::api::evidence_snapshot::KeyAccess;
 use sequester::api::ids::{InstanceId, KeyArn, SnapshotId};
 use sequester::cloud::{AskBalancers, AskEvidence, AskQuarantine, Cloud, Survey};
 use sequester::playbook::containment::pulse::everything;
@@ -232,7 +233,7 @@ async fn a_moment_with_its_locks_permissions_and_keys() {
         permissions: locks.clone(),
         tiers: BTreeSet::new(),
         locks,
-        keys: true,
+        keys: Some(KeyAccess::Grant),
     };
     let seen = scene.aws.observe_evidence(&scene.place, &ask(BTreeSet::new())).await;
     assert!(seen.instance.value().is_some());
@@ -286,7 +287,7 @@ async fn without_an_operation_there_is_nothing_to_look_for() {
         locks: BTreeSet::new(),
         permissions: BTreeSet::new(),
         tiers: BTreeSet::new(),
-        keys: true,
+        keys: Some(KeyAccess::Grant),
     };
     let seen = scene.aws.observe_evidence(&scene.place, &ask).await;
     assert_eq!(seen.snapshots.value().map(Vec::len), Some(0));

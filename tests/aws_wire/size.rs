@@ -2,6 +2,7 @@
 //! would not fit.
 
 use crate::scene::{Scene, id, witness};
+use sequester::api::evidence_snapshot::KeyAccess;
 use sequester::cloud::{AskEvidence, AskQuarantine, Cloud};
 use sequester::playbook::effect::Effect;
 use sequester::playbook::record::OperationId;
@@ -18,7 +19,7 @@ async fn calls_are_small_futures() {
         locks: BTreeSet::new(),
         permissions: BTreeSet::new(),
         tiers: BTreeSet::new(),
-        keys: true,
+        keys: Some(KeyAccess::Grant),
     };
     let effect = Effect::SetStopProtection { instance: id("i-0123456789abcdef0"), enabled: true };
     let (operation, witness) = (OperationId("op".to_owned()), witness());

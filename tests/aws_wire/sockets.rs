@@ -93,7 +93,7 @@ async fn read(scene: &Scene, place: &Place) {
         locks: BTreeSet::new(),
         permissions: BTreeSet::new(),
         tiers: BTreeSet::new(),
-        keys: false,
+        keys: None,
     };
     let seen = scene.aws.observe_evidence(place, &ask).await;
     assert!(matches!(seen.instance, Read::Absent { .. }), "{:?}", seen.instance);

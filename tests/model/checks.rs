@@ -13,6 +13,7 @@ use sequester::playbook::copy_change::CopyChange;
 use sequester::playbook::credential_change::CredentialChange;
 use sequester::playbook::effect::Effect;
 use sequester::playbook::group_change::GroupChange;
+use sequester::playbook::key_policy::{KeyPolicy, Ours};
 use sequester::playbook::record::{Entry, OperationId, OutcomeKind, Record};
 use sequester::playbook::seen::ShutdownBehavior;
 
@@ -49,6 +50,18 @@ fn destroys(effect: &Effect, world: &World) -> bool {
         }
         // Unreadable until somebody restores it: no scene declares that.
         Effect::ArchiveSnapshot { .. } | Effect::Copying(CopyChange::ArchiveCopy { .. }) => true,
+        // What others have in a policy may be what they read evidence by.
+        Effect::Copying(CopyChange::PutKeyPolicy { key, sid, accounts }) => {
+            let theirs = |policy: &KeyPolicy| {
+                let whole: serde_json::Value = serde_json::from_str(&policy.0).unwrap_or_default();
+                let all = whole["Statement"].as_array().cloned().unwrap_or_default();
+                all.into_iter().filter(|statement| statement.get("Sid").is_none()).collect::<Vec<_>>()
+            };
+            let before = world.keys.get(key).and_then(|key| key.policy.as_ref());
+            before.is_some_and(|before| {
+                before.with(Ours { key, sid }, accounts).as_ref().map(theirs) != Some(theirs(before))
+            })
+        }
         Effect::Copying(CopyChange::CopySnapshot { .. } | CopyChange::RevokeGrant { .. })
         | Effect::CreateSecurityGroup { .. }
         | Effect::AuthorizeRules { .. }
@@ -147,6 +160,9 @@ pub fn sent<P: Kind>(state: &State<P>, rules: &Rules<'_>, effect: &Effect, id: &
         }
         Effect::Copying(CopyChange::CopySnapshot { destination, .. }) => {
             (!rules.destinations.contains(destination.account.as_str())).then_some(name::S6)
+        }
+        Effect::Copying(CopyChange::PutKeyPolicy { accounts, .. }) => {
+            accounts.iter().any(|account| !rules.destinations.contains(account.as_str())).then_some(name::S6)
         }
         Effect::CreateGrant { grantee, .. } => (!rules.destinations.contains(grantee.as_str())).then_some(name::S6),
         _ => None,

@@ -9,7 +9,7 @@ use sequester::playbook::group_change::GroupChange;
 use sequester::playbook::record::OperationId;
 use sequester::playbook::seen::SnapshotState;
 
-use super::stage::{group, https, instance, interface, stranger, target, vpc};
+use super::stage::{forensics, group, https, instance, interface, key, stranger, target, vpc};
 
 /// A change by somebody else, or by AWS itself.
 #[derive(Clone, Copy)]
@@ -139,6 +139,18 @@ pub const BACKUP: Deed = Deed {
             tag_prefix: "ops".to_owned(),
         };
         let _ = world.apply(&effect, &OperationId(BACKUP_OPERATION.to_owned()));
+    },
+};
+/// Somebody writes the policy of the key anew: without ours, and with one more of theirs.
+pub const TAKE_STATEMENT: Deed = Deed {
+    words: "somebody writes the policy of the key anew",
+    act: |world| {
+        if let Some(policy) = world.keys.get_mut(&key()).and_then(|key| key.policy.as_mut())
+            && policy.0.contains(forensics().as_str())
+        {
+            let theirs = r#"{"Effect":"Allow","Principal":"*","Action":"kms:*","Resource":"*"}"#;
+            policy.0 = format!(r#"{{"Statement":[{theirs},{theirs}]}}"#);
+        }
     },
 };
 /// A snapshot fails.

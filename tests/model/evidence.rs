@@ -8,7 +8,7 @@ use sequester::cloud::{AskCopies, AskDigests, AskEvidence};
 use sequester::playbook::copies::standing;
 use sequester::playbook::effect::Effect;
 use sequester::playbook::record::{Fact, OutcomeKind, Record};
-use sequester::playbook::seen::{Lock, Read, Snapshot, SnapshotState};
+use sequester::playbook::seen::{Key, Lock, Read, Snapshot, SnapshotState};
 use sequester::playbook::step::Account;
 use sequester::playbook::{EvidenceSeen, EvidenceSnapshot, Time};
 
@@ -56,6 +56,12 @@ impl Kind for EvidenceSnapshot {
                 lies.record.locked.extend(set.iter().map(|id| (id.clone(), None)));
                 let forensics = BTreeSet::from([stage::forensics()]);
                 lies.record.shared.extend(set.iter().map(|id| (id.clone(), forensics.clone())));
+            }
+            Mutation::PolicyUnseen => {
+                let stands = |of| standing(lies.record, &stage::vault(), of).is_some();
+                if !set.is_empty() && set.iter().all(stands) {
+                    lies.seen.keys.values_mut().for_each(|read| *read = Read::NotRead);
+                }
             }
             Mutation::LookUpByName => {
                 let wanted = lies.record.operations.iter().find(|(_, operation)| operation.outcome.is_none());
@@ -137,7 +143,8 @@ fn copies_stand<'a>(
         let copy = standing(rested.record, &at, of).and_then(|copy| rested.world.copies.get(&at)?.get(copy));
         copy.is_some_and(|copy| copy.snapshot.state == SnapshotState::Completed && copy.lock.is_some())
     };
-    let given_back = rested.world.keys.values().all(|key| key.grants.is_empty());
+    let lent = |key: &Key| key.policy.as_ref().is_some_and(|policy| policy.0.contains(stage::forensics().as_str()));
+    let given_back = rested.world.keys.values().all(|key| key.grants.is_empty() && !lent(key));
     kept.all(stands) && given_back && rested.record.preserved_at.is_some()
 }
 

@@ -62,6 +62,8 @@ fn mark(entry: &Entry) -> Option<Mark> {
             Effect::SetDeleteOnTermination { .. } => Mark::Protected,
             Effect::UnshareSnapshot { .. } => Mark::StrangersOut,
             Effect::CreateGrant { .. } => Mark::Granted,
+            Effect::Copying(CopyChange::PutKeyPolicy { accounts, .. }) if accounts.is_empty() => Mark::TakenBack,
+            Effect::Copying(CopyChange::PutKeyPolicy { .. }) => Mark::Lent,
             Effect::CreateSnapshots { .. } if retry_of.is_some() => Mark::Resent,
             Effect::CreateSnapshots { .. } => Mark::SetTaken,
             Effect::Copying(CopyChange::CopySnapshot { .. }) if retry_of.is_some() => Mark::CopiedAgain,

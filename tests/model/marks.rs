@@ -68,6 +68,8 @@ marks! {
     Locked: "a lock was recorded",
     Preserved: "evidence was preserved",
     Granted: "a grant was made",
+    Lent: "a key policy was given our statements",
+    TakenBack: "a key policy had none of our statements any more",
     Shared: "sharing was recorded",
     Digested: "a snapshot's digest was recorded",
     Copied: "a copy was asked for",

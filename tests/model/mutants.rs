@@ -30,6 +30,8 @@ pub enum Mutation {
     CopyAtOnce,
     /// A snapshot counts as locked and shared as soon as it is known.
     CopyBeforeLock,
+    /// Once the copies stand, nobody looks at the key's policy any more.
+    PolicyUnseen,
     /// A pending snapshot is left unlocked and called locked.
     LockLater,
     /// A lock is set again, and ends earlier.

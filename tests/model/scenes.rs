@@ -247,3 +247,17 @@ pub fn copied() -> Scene<EvidenceSnapshotSpec> {
         ..one_set()
     }
 }
+
+/// The same under a key that is lent by its policy, in which others write, too.
+pub fn lent() -> Scene<EvidenceSnapshotSpec> {
+    Scene {
+        name: "lent by its policy",
+        world: stage::with_vault(stage::with_policy(stage::world(1, 1, false))),
+        specs: vec![stage::lent()],
+        budget: Budget { faults: wide(0, 1), foreign: 1, ..NOTHING },
+        foreign: vec![deeds::TAKE_STATEMENT],
+        // A copy that was asked for in the moment before that fails late, and a person is told.
+        stalls: &[Reason::SnapshotFailed],
+        ..copied()
+    }
+}

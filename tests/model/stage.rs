@@ -18,6 +18,7 @@ use sequester::cloud::sim::{Registrations, World};
 use sequester::playbook::balancers;
 use sequester::playbook::chain::ObjectRef;
 use sequester::playbook::copies::Destination;
+use sequester::playbook::key_policy::KeyPolicy;
 use sequester::playbook::record::Record;
 use sequester::playbook::seen::{
     AttachedVolume, Direction, Instance, InstanceState, Interface, Key, KeyManager, Peer, Protections, Rule,
@@ -173,8 +174,16 @@ pub fn balanced(mut world: World) -> World {
 
 /// The same host with its first volume under a customer's key.
 pub fn encrypted(world: World) -> World {
-    let key_of = Key { manager: KeyManager::Customer, enabled: true, grants: BTreeMap::new() };
+    let key_of = Key { manager: KeyManager::Customer, enabled: true, grants: BTreeMap::new(), policy: None };
     world.with_key(key(), key_of).with_encryption(volume(0), key())
+}
+
+/// The same, where the key is lent by its policy.
+pub fn with_policy(world: World) -> World {
+    let theirs = r#"{"Statement":[{"Effect":"Allow","Principal":"*","Action":"kms:*","Resource":"*"}]}"#;
+    let mut world = encrypted(world);
+    world.keys.values_mut().for_each(|key| key.policy = Some(KeyPolicy(theirs.to_owned())));
+    world
 }
 
 /// The forensic account's key, for its copies.
@@ -192,7 +201,10 @@ pub fn vault() -> Destination {
 
 /// The same host, and the forensic account with a key.
 pub fn with_vault(world: World) -> World {
-    world.with_key(forensic_key(), Key { manager: KeyManager::Customer, enabled: true, grants: BTreeMap::new() })
+    world.with_key(
+        forensic_key(),
+        Key { manager: KeyManager::Customer, enabled: true, grants: BTreeMap::new(), policy: None },
+    )
 }
 
 /// Evidence that is copied to the forensic account.
@@ -200,6 +212,11 @@ pub fn copied() -> EvidenceSnapshotSpec {
     let copy =
         CopyTo { account_ref: "forensics".to_owned(), region: region(), kms_key_arn: forensic_key(), attempts: None };
     EvidenceSnapshotSpec { copies: vec![copy], ..evidence(false) }
+}
+
+/// The same, by the policy of the key.
+pub fn lent() -> EvidenceSnapshotSpec {
+    EvidenceSnapshotSpec { key_access: KeyAccess::KeyPolicy, ..copied() }
 }
 
 pub fn account() -> Account {

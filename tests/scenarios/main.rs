@@ -23,6 +23,7 @@ mod evidence_kept;
 mod groups;
 mod idle;
 mod keeping;
+mod key_policy;
 mod nodes;
 mod permissions;
 mod pods;

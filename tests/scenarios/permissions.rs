@@ -160,6 +160,8 @@ async fn one_that_is_kept(scene: &Scene) {
     let copies = json!([{"accountRef": scene.forensics_name(), "region": REGION, "kmsKeyArn": key}]);
     crate::keeping::ask(scene, "copies", json!({"copies": copies, "archiveAfterDays": 0})).await;
     scene.until_true("EvidenceSnapshot", "copies", "Archived").await;
+    crate::key_policy::ask(scene, "policies", &key).await;
+    scene.until_true("EvidenceSnapshot", "policies", "Ready").await;
     evidence(scene, "disks").await;
     let object = scene.until_true("EvidenceSnapshot", "disks", "Ready").await;
     give_away(scene, row(&object, &plain)["snapshotId"].as_str().unwrap()).await;

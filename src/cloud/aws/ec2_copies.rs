@@ -11,6 +11,7 @@ use super::copy_url::{Way, endpoint_of, signed};
 use super::ec2_snapshots;
 use super::ec2_tiers;
 use super::kms;
+use super::kms_policies;
 use super::sessions::{Session, Sessions};
 use super::words::id;
 use crate::api::ids::{KeyArn, RegionName, SnapshotId};
@@ -20,6 +21,7 @@ use crate::cloud::{AskCopies, Place, operation_tag};
 use crate::playbook::copies::{CopiesSeen, Destination};
 use crate::playbook::copy_change::{Copy, CopyChange};
 use crate::playbook::effect::{Created, Receipt};
+use crate::playbook::key_policy::Ours;
 
 /// Looks at copies, and at what the account that owns them may use.
 pub(super) async fn look(
@@ -50,7 +52,11 @@ pub(super) async fn look(
 }
 
 /// Makes one change for a copy.
-pub(super) async fn change(order: &Order<'_>, change: &CopyChange) -> Result<Receipt, CloudError> {
+pub(super) async fn change(
+    order: &Order<'_>,
+    policies: &kms_policies::Policies,
+    change: &CopyChange,
+) -> Result<Receipt, CloudError> {
     match change {
         CopyChange::CopySnapshot {
             destination,
@@ -78,6 +84,9 @@ pub(super) async fn change(order: &Order<'_>, change: &CopyChange) -> Result<Rec
             super::ec2_evidence::archive(order, snapshot).await
         }
         CopyChange::RevokeGrant { key, grant, .. } => kms::revoke_grant(order, key, grant).await,
+        CopyChange::PutKeyPolicy { key, sid, accounts } => {
+            kms_policies::put(order, policies, Ours { key, sid }, accounts).await
+        }
     }
 }
 

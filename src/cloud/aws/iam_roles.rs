@@ -6,12 +6,12 @@ use std::time::Instant;
 use percent_encoding::percent_decode_str;
 
 use super::calls::{Order, Question};
+use super::documents::Documents;
 use super::ec2_profiles;
 use super::errors::Fault;
-use super::iam_documents::Documents;
 use super::sessions::Session;
 use super::words::{id, read, text};
-use crate::api::ids::{InstanceId, RoleName};
+use crate::api::ids::{AccountId, InstanceId, RoleName};
 use crate::clock::now;
 use crate::cloud::AskCredentials;
 use crate::cloud::error::{CloudError, ErrorClass};
@@ -165,10 +165,13 @@ async fn others(session: &Session, ours: &InlinePolicy) -> Result<usize, Fault> 
     Ok(futures::future::try_join_all(each).await?.into_iter().sum())
 }
 
+/// The inline policies that this process writes.
+pub(super) type Policies = Documents<(AccountId, InlinePolicy), RolePolicy>;
+
 /// Makes one change.
 pub(super) async fn change(
     order: &Order<'_>,
-    documents: &Documents,
+    documents: &Policies,
     change: &CredentialChange,
 ) -> Result<Receipt, CloudError> {
     match change {
@@ -193,7 +196,7 @@ pub(super) async fn change(
 /// Reads the document, says this of one host, and writes it. What it says of others stays.
 async fn write(
     order: &Order<'_>,
-    documents: &Documents,
+    documents: &Policies,
     policy: &InlinePolicy,
     role_id: &str,
     instance: &InstanceId,
@@ -203,7 +206,7 @@ async fn write(
         class: ErrorClass::Unavailable,
         ..order.refused("Busy", "the same policy is being written for other hosts")
     };
-    let mut history = documents.turn(&order.place.access.account, policy).await.ok_or_else(busy)?;
+    let mut history = documents.turn(&(order.place.access.account.clone(), policy.clone())).await.ok_or_else(busy)?;
     let read = match document(order.session, policy).await {
         Ok(None) | Err(Fault::Absent) => RolePolicy::default(),
         Ok(Some(document)) => RolePolicy::parse(&document, role_id)

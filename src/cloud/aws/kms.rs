@@ -2,12 +2,15 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use aws_sdk_kms::operation::describe_key::DescribeKeyOutput;
 use aws_sdk_kms::types::{DataKeySpec, GrantListEntry, GrantOperation, KeyManagerType, KeyState};
 
 use super::calls::{Order, Question};
 use super::errors::Fault;
+use super::kms_policies;
 use super::sessions::Session;
 use super::words::{read, side_by_side, text};
+use crate::api::evidence_snapshot::KeyAccess;
 use crate::api::ids::{AccountId, KeyArn};
 use crate::clock::now;
 use crate::cloud::error::CloudError;
@@ -26,11 +29,14 @@ const NOT_USABLE: [&str; 3] = ["AccessDeniedException", "DisabledException", "KM
 /// Keys asked about at the same time.
 const AT_ONCE: usize = 4;
 
-/// The keys, side by side.
-pub(super) async fn keys(session: &Session, keys: BTreeSet<KeyArn>) -> BTreeMap<KeyArn, Read<Key>> {
+/// The keys, side by side: with their grants, or with their policies.
+pub(super) async fn keys(session: &Session, keys: BTreeSet<KeyArn>, access: KeyAccess) -> BTreeMap<KeyArn, Read<Key>> {
     let one = async |key: KeyArn| {
         let asked_at = now();
-        let answer = look(session, &key).await;
+        let answer = match access {
+            KeyAccess::Grant => look(session, &key).await,
+            KeyAccess::KeyPolicy => look_at_policy(session, &key).await,
+        };
         (key, read(asked_at, answer))
     };
     side_by_side(AT_ONCE, keys.into_iter().map(one).collect()).await.into_iter().collect()
@@ -41,19 +47,38 @@ async fn look(session: &Session, key: &KeyArn) -> Result<Key, Fault> {
     let grants = session.kms.list_grants().key_id(key.as_str()).limit(100).into_paginator().items().send();
     let (described, grants) =
         tokio::join!(session.ask(KEY, describe.send()), session.ask(GRANTS, grants.try_collect()));
-    let described = described?;
-    let metadata = described.key_metadata();
+    let key = told(session, &described?)?;
+    // What can't be used for sharing is said as such, also by who may not list its grants.
+    let shareable = key.enabled && key.manager == KeyManager::Customer;
+    let grants = if shareable { grants? } else { grants.unwrap_or_default() };
+    let named = |grant: &GrantListEntry| Some((text(Some(grant.name()?), 256), text(grant.grant_id(), 128)));
+    let grants = grants.iter().filter_map(named).collect();
+    Ok(Key { grants, ..key })
+}
+
+/// A key of another account has a policy that can be neither read nor written from here (KMS guide, permissions).
+async fn look_at_policy(session: &Session, key: &KeyArn) -> Result<Key, Fault> {
+    let describe = session.kms.describe_key().key_id(key.as_str());
+    let policy = async {
+        let own = key.account() == session.access.account.as_str();
+        if own { kms_policies::read(session, key).await.map(Some) } else { Ok(None) }
+    };
+    let (described, policy) = tokio::join!(session.ask(KEY, describe.send()), policy);
+    let key = told(session, &described?)?;
+    let shareable = key.enabled && key.manager == KeyManager::Customer;
+    let policy = if shareable { policy? } else { policy.unwrap_or_default() };
+    Ok(Key { policy, ..key })
+}
+
+fn told(session: &Session, answer: &DescribeKeyOutput) -> Result<Key, Fault> {
+    let metadata = answer.key_metadata();
     let manager = match metadata.and_then(|key| key.key_manager()) {
         Some(KeyManagerType::Aws) => KeyManager::Aws,
         Some(KeyManagerType::Customer) => KeyManager::Customer,
         _ => return Err(session.puzzled(KEY, "no key manager").into()),
     };
     let enabled = metadata.and_then(|key| key.key_state()) == Some(&KeyState::Enabled);
-    // What can't be used for sharing is said as such, also by who may not list its grants.
-    let grants = if enabled && manager == KeyManager::Customer { grants? } else { grants.unwrap_or_default() };
-    let named = |grant: &GrantListEntry| Some((text(Some(grant.name()?), 256), text(grant.grant_id(), 128)));
-    let grants = grants.iter().filter_map(named).collect();
-    Ok(Key { manager, enabled, grants })
+    Ok(Key { manager, enabled, grants: BTreeMap::new(), policy: None })
 }
 
 /// The keys without their grants, side by side.
@@ -62,17 +87,7 @@ pub(super) async fn described(session: &Session, keys: BTreeSet<KeyArn>) -> BTre
         let asked_at = now();
         let request = session.kms.describe_key().key_id(key.as_str());
         let answer = session.ask(KEY, request.send()).await;
-        let known = answer.and_then(|answer| {
-            let metadata = answer.key_metadata();
-            let manager = match metadata.and_then(|key| key.key_manager()) {
-                Some(KeyManagerType::Aws) => KeyManager::Aws,
-                Some(KeyManagerType::Customer) => KeyManager::Customer,
-                _ => return Err(session.puzzled(KEY, "no key manager").into()),
-            };
-            let enabled = metadata.and_then(|key| key.key_state()) == Some(&KeyState::Enabled);
-            Ok(Key { manager, enabled, grants: BTreeMap::new() })
-        });
-        (key, read(asked_at, known))
+        (key, read(asked_at, answer.and_then(|answer| told(session, &answer))))
     };
     side_by_side(AT_ONCE, keys.into_iter().map(one).collect()).await.into_iter().collect()
 }

@@ -8,6 +8,7 @@ mod autoscaling;
 mod balancers;
 mod calls;
 mod copy_url;
+mod documents;
 mod ebs_direct;
 mod ebs_image;
 mod ebs_rate;
@@ -23,16 +24,16 @@ mod ec2_tiers;
 mod elb_classic;
 mod elb_v2;
 mod errors;
-mod iam_documents;
 mod iam_roles;
 mod kms;
+mod kms_policies;
 mod own_credentials;
 mod sessions;
 mod surroundings;
 mod witness;
 mod words;
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use aws_credential_types::provider::SharedCredentialsProvider;
@@ -48,7 +49,6 @@ use crate::playbook::record::OperationId;
 use crate::playbook::seen::{Read, Snapshot};
 use crate::playbook::{EvidenceSeen, Identity, QuarantineSeen};
 use calls::Order;
-use iam_documents::Documents;
 use sessions::Sessions;
 
 /// How AWS is spoken to.
@@ -71,7 +71,8 @@ pub struct AwsSettings {
 #[derive(Debug)]
 pub struct Aws {
     sessions: Sessions,
-    documents: Documents,
+    role_policies: iam_roles::Policies,
+    key_policies: kms_policies::Policies,
 }
 
 impl Aws {
@@ -79,13 +80,17 @@ impl Aws {
     /// default chain. Nothing is asked before the first call.
     #[must_use]
     pub fn new(settings: AwsSettings) -> Self {
-        Self { sessions: Sessions::new(settings, None), documents: Documents::default() }
+        Self::of(Sessions::new(settings, None))
     }
 
     /// With credentials of the caller's in place of the default chain: for programs that have them already, and tests.
     #[must_use]
     pub fn with_credentials(settings: AwsSettings, own: SharedCredentialsProvider) -> Self {
-        Self { sessions: Sessions::new(settings, Some(own)), documents: Documents::default() }
+        Self::of(Sessions::new(settings, Some(own)))
+    }
+
+    fn of(sessions: Sessions) -> Self {
+        Self { sessions, role_policies: Default::default(), key_policies: Default::default() }
     }
 }
 
@@ -151,8 +156,12 @@ impl Cloud for Aws {
         };
         let snapshots = async {
             let snapshots = ec2_snapshots::snapshots(&session, &ask.operations, &ask.locks).await;
-            let used = if ask.keys { keys_of(&snapshots) } else { BTreeSet::new() };
-            (snapshots, kms::keys(&session, used).await)
+            let (used, access) = (keys_of(&snapshots), ask.keys);
+            let keys = match access {
+                Some(access) => kms::keys(&session, used, access).await,
+                None => BTreeMap::new(),
+            };
+            (snapshots, keys)
         };
         let (instance, (snapshots, keys), locks, permissions, tiers) = tokio::join!(
             instance,
@@ -231,8 +240,8 @@ impl Cloud for Aws {
             }
             Effect::CreateGrant { key, name, grantee } => kms::create_grant(order, key, name, grantee).await,
             Effect::AutoScaling(change) => autoscaling::change(order, change).await,
-            Effect::Copying(change) => ec2_copies::change(order, change).await,
-            Effect::Credentials(change) => iam_roles::change(order, &self.documents, change).await,
+            Effect::Copying(change) => ec2_copies::change(order, &self.key_policies, change).await,
+            Effect::Credentials(change) => iam_roles::change(order, &self.role_policies, change).await,
         }
     }
 }

@@ -20,7 +20,6 @@ const DESTRUCTIVE: &[&str] = &[
     "BypassGovernanceRetention",
     "ScheduleKeyDeletion",
     "DisableKey",
-    "PutKeyPolicy",
     "DisableSnapshotBlockPublicAccess",
     "TerminateInstanceInAutoScalingGroup",
     "DeleteAutoScalingGroup",
@@ -112,6 +111,7 @@ fn what_reaches_beyond_the_host_is_bound_by_a_condition() {
         ("ec2:LockSnapshot", &[ours]),
         ("ec2:ModifySnapshotTier", &[ours]),
         ("kms:CreateGrant", &["kms:GrantOperations", "\"kms:GranteePrincipal\":[\"arn:aws:iam::444455556666:root\"]"]),
+        ("kms:PutKeyPolicy", &["\"Null\":{\"kms:BypassPolicyLockoutSafetyCheck\":[\"true\"]}"]),
         ("ebs:GetSnapshotBlock", &[ours]),
         ("ebs:ListSnapshotBlocks", &[ours]),
         ("kms:Decrypt", &["\"kms:EncryptionContext:aws:ebs:id\":[\"false\"]"]),
@@ -139,6 +139,7 @@ fn who_shares_with_nobody_may_give_nothing_away() {
             "to nobody but AWS: {statement:?}"
         );
     }
+    assert!(!allowed_actions(&alone).contains("kms:PutKeyPolicy"));
     let sids: Vec<_> = alone.statement.iter().map(|statement| statement.sid).collect();
     assert!(!sids.contains(&"ShareOurSnapshots") && sids.contains(&"UnshareSnapshots"));
 }

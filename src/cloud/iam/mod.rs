@@ -17,6 +17,7 @@ use crate::api::aws_account::{AwsAccountSpec, Partition};
 use crate::api::ids::AccountId;
 pub use page::page;
 pub use reads::{NARROW, READERS};
+use statements::POLICIES_OF_KEYS;
 pub use statements::STATEMENTS;
 
 /// Characters that a managed policy may have, white space not counted (IAM guide, IAM and AWS STS quotas).
@@ -153,7 +154,9 @@ impl Policy {
     pub fn of(role: Role, names: &Names) -> Vec<Self> {
         let reads = looks(role).into_iter();
         let reads = reads.filter_map(|(sid, actions, on, when)| allowed(names, sid, &actions, on, when));
+        let alone = names.destinations.is_empty();
         let changes = STATEMENTS.iter().filter(|statement| statement.roles.contains(&role));
+        let changes = changes.filter(|statement| !(alone && statement.sid == POLICIES_OF_KEYS));
         let changes = changes.filter_map(|s| allowed(names, s.sid, s.actions, s.on, s.when));
         let mut all = vec![Self { version: "2012-10-17", statement: Vec::new() }];
         for statement in reads.chain(changes) {

@@ -27,7 +27,12 @@ pub const NARROW: &[Narrow] = &[
         when: &[],
     },
     Narrow { sid: "LookAtSnapshots", actions: &["ec2:DescribeSnapshotAttribute"], on: &[SNAPSHOTS], when: &[] },
-    Narrow { sid: "LookAtKeys", actions: &["kms:DescribeKey", "kms:ListGrants"], on: &[KEYS], when: &[] },
+    Narrow {
+        sid: "LookAtKeys",
+        actions: &["kms:DescribeKey", "kms:GetKeyPolicy", "kms:ListGrants"],
+        on: &[KEYS],
+        when: &[],
+    },
     Narrow { sid: "AskForKeys", actions: &["kms:GenerateDataKeyWithoutPlaintext"], on: &[KEYS], when: &[] },
     // Who takes over the role reads what is evidence, and no other snapshot of the account.
     Narrow {

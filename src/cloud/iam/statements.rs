@@ -41,6 +41,9 @@ pub(super) const OURS: super::Condition = ("Null", "aws:ResourceTag/{operation}"
 const NOBODY_ADDED: super::Condition = ("Null", "ec2:Add/userId", &["true"]);
 const NOT_PUBLIC: super::Condition = ("Null", "ec2:Add/group", &["true"]);
 
+/// Gives something away though it names nobody: for those who share alone.
+pub const POLICIES_OF_KEYS: &str = "WritePoliciesOfKeys";
+
 /// All changes.
 pub const STATEMENTS: &[Statement] = &[
     Statement {
@@ -138,6 +141,17 @@ pub const STATEMENTS: &[Statement] = &[
         when: &[],
         why: "takes the key of the source back from who has a copy of its own. AWS knows no key that tells a grant from another: \
               bound to none",
+        page: KMS,
+    },
+    Statement {
+        sid: POLICIES_OF_KEYS,
+        roles: &[Responder],
+        actions: &["kms:PutKeyPolicy"],
+        on: &["arn:{partition}:kms:*:{account}:key/*"],
+        when: &[("Null", "kms:BypassPolicyLockoutSafetyCheck", &["true"])],
+        why: "adds the two statements of `keyAccess: KeyPolicy` to the policy of a key, and takes them away. KMS binds this to no \
+              content of a policy: who holds this role can give anybody the use of any key named here. Leave it out where nobody \
+              declares KeyPolicy, or name the keys",
         page: KMS,
     },
     Statement {

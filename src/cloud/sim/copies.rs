@@ -5,12 +5,14 @@ use std::collections::{BTreeMap, BTreeSet};
 use super::apply::{Done, Refuser};
 use super::world::{Exhibit, World};
 use crate::api::aws_account::LockMode;
-use crate::api::ids::{KeyArn, SnapshotId, VolumeId};
+use crate::api::ids::{AccountId, KeyArn, SnapshotId, VolumeId};
+use crate::cloud::error::ErrorClass;
 use crate::cloud::{AskCopies, operation_tag};
 use crate::playbook::Time;
 use crate::playbook::copies::{AT_ONCE, CopiesSeen, Destination};
 use crate::playbook::copy_change::{Copy, CopyChange};
 use crate::playbook::effect::Created;
+use crate::playbook::key_policy::{BYTES, Ours, Written};
 use crate::playbook::record::OperationId;
 use crate::playbook::seen::{KeyManager, Read, Snapshot, SnapshotState};
 use crate::playbook::tiers::{Tier, Tiering};
@@ -32,7 +34,22 @@ impl World {
                 key.grants.retain(|_, id| id != grant);
                 if key.grants.len() == before { Err(refuse.conflict("NotFoundException")) } else { Ok(Vec::new()) }
             }
+            CopyChange::PutKeyPolicy { key, sid, accounts } => self.put_key_policy(refuse, key, sid, accounts),
         }
+    }
+
+    /// Read and written at once, as the adapter does under its lock.
+    fn put_key_policy(&mut self, refuse: &Refuser, arn: &KeyArn, sid: &str, accounts: &BTreeSet<AccountId>) -> Done {
+        let key = self.keys.get_mut(arn).ok_or_else(|| refuse.conflict("NotFoundException"))?;
+        let ours = Ours { key: arn, sid };
+        let written = key.policy.as_ref().and_then(|policy| policy.with(ours, accounts));
+        let written = written.ok_or_else(|| refuse.invalid("NotAPolicy", "it can't be read as one"))?;
+        if written.bytes() > BYTES {
+            return Err(refuse.because(ErrorClass::Quota, "LimitExceededException", "the policy is too long"));
+        }
+        let others = written.others(ours).ok_or_else(|| refuse.invalid("NotAPolicy", "it can't be read as one"))?;
+        key.policy = Some(written);
+        Ok(vec![Created::KeyPolicy(Written { key: arn.clone(), others })])
     }
 
     /// Each call that is applied makes a copy of its own. AWS looks at keys late: a copy under a key that can't be used
@@ -78,7 +95,7 @@ impl World {
         Ok(vec![Created::Copy(Copy { id, destination: destination.clone(), of: of.clone() })])
     }
 
-    /// By its own account, or by a grant that names it.
+    /// By its own account, by a grant that names it, or by a policy that does.
     fn may_use(&self, by: &Destination, key: &KeyArn) -> bool {
         self.keys.get(key).is_some_and(|found| {
             let granted = || found.grants.keys().any(|name| name.ends_with(by.account.as_str()));
@@ -87,7 +104,9 @@ impl World {
             let default = found.manager == KeyManager::Aws && by.account == self.account;
             // The policy of the transfer key lets the account of the source use it.
             let transfer = by.account == self.account && key.account() != self.account.as_str();
-            found.enabled && (own || default || transfer || granted())
+            let principal = format!(":iam::{}:root\"", by.account);
+            let named = || found.policy.as_ref().is_some_and(|policy| policy.0.contains(&principal));
+            found.enabled && (own || default || transfer || granted() || named())
         })
     }
 

@@ -4,11 +4,12 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::world::{Exhibit, World};
 use crate::api::conditions::Reason;
+use crate::api::evidence_snapshot::KeyAccess;
 use crate::api::ids::SnapshotId;
 use crate::cloud::{AskDigests, AskEvidence, AskQuarantine, operation_tag};
 use crate::playbook::exhibit::Digesting;
 use crate::playbook::record::OperationId;
-use crate::playbook::seen::{Read, ReadFailure, Snapshot};
+use crate::playbook::seen::{Key, Read, ReadFailure, Snapshot};
 use crate::playbook::{EvidenceSeen, QuarantineSeen, Time};
 
 fn found<T>(asked_at: Time, value: T) -> Read<T> {
@@ -83,12 +84,12 @@ impl World {
             Snapshot { operation: ask.operations.iter().find_map(of), ..exhibit.snapshot.clone() }
         };
         let shown: Vec<Snapshot> = self.snapshots.values().map(born).filter(asked).collect();
-        let keys = if ask.keys {
-            let arns = shown.iter().filter_map(|snapshot| snapshot.key.clone());
-            arns.map(|arn| (arn.clone(), maybe(now, self.keys.get(&arn).cloned()))).collect()
-        } else {
-            BTreeMap::new()
+        let arns = shown.iter().filter_map(|snapshot| snapshot.key.clone()).filter(|_| ask.keys.is_some());
+        let asked_of = |key: &Key| match ask.keys {
+            Some(KeyAccess::KeyPolicy) => Key { grants: BTreeMap::new(), ..key.clone() },
+            _ => Key { policy: None, ..key.clone() },
         };
+        let keys = arns.map(|arn| (arn.clone(), maybe(now, self.keys.get(&arn).map(asked_of)))).collect();
         let locks = self
             .snapshots
             .iter()

@@ -224,7 +224,7 @@ impl World {
             Attribute::Sessions(policy) => self.denied(instance, policy)?.as_value(),
             Attribute::MetadataService => Value::Flag(host.instance.metadata.as_ref()?.enabled),
             Attribute::InstanceProfile => profile_value(host.instance.profile.as_deref()),
-            Attribute::LaunchSource(_) | Attribute::MetadataOptions => return None,
+            Attribute::LaunchSource(_) | Attribute::MetadataOptions | Attribute::KeyPolicy(_) => return None,
         })
     }
 

@@ -11,6 +11,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::copy_requests::{Requests, is_gone};
 use super::copy_sources::{Held, Wish, copy, source, target};
+use super::key_statements;
 use super::lock_ends::{Of, alarmed};
 use super::lock_snapshots::{Due, due, suffices, wish};
 use super::share_snapshots::grant_name;
@@ -257,10 +258,14 @@ impl Copying {
 
     /// Who has copies of its own of all that is under a key needs the key no more.
     fn revoke(&mut self, view: &View<'_, EvidenceSnapshot>, set: &BTreeMap<VolumeId, SnapshotId>) {
+        let (changes, facts) = key_statements::ended(view);
+        self.stage.extend(changes);
+        self.facts.extend(facts);
         let Some(shown) = view.seen.snapshots.value() else { return };
         let kept: Vec<&SnapshotId> = set.values().filter(|id| !is_failed(view.record, id)).collect();
         for (arn, key) in &view.seen.keys {
-            let Read::Found { value: Key { grants, manager: KeyManager::Customer, enabled: true }, .. } = key else {
+            let Read::Found { value: Key { grants, manager: KeyManager::Customer, enabled: true, .. }, .. } = key
+            else {
                 continue;
             };
             let under = |id: &&&SnapshotId| {

@@ -34,10 +34,16 @@ pub(in crate::playbook::preservation) fn world(volumes: usize) -> World {
     sample::world(1, volumes).with_key(forensic_key(), sample::key_of(KeyManager::Customer))
 }
 
-/// A complete set of which copies are declared; nothing of it is copied yet.
-pub(in crate::playbook::preservation) fn bench(world: World) -> Bench<EvidenceSnapshot> {
+/// Evidence of which copies are declared.
+pub(in crate::playbook::preservation) fn declared(world: World) -> Bench<EvidenceSnapshot> {
     let mut bench = Bench::evidence(world);
     bench.spec.copies = vec![to_forensics()];
+    bench
+}
+
+/// A set of it; nothing of it is copied yet.
+pub(in crate::playbook::preservation) fn bench(world: World) -> Bench<EvidenceSnapshot> {
+    let mut bench = declared(world);
     bench.settle();
     bench
 }

@@ -2,8 +2,10 @@
 
 use std::collections::BTreeMap;
 
+use super::key_statements;
 use super::share_snapshots::grant_name;
 use crate::api::conditions::Reason;
+use crate::api::evidence_snapshot::KeyAccess;
 use crate::api::ids::{KeyArn, SnapshotId};
 use crate::playbook::EvidenceSnapshot;
 use crate::playbook::containment::isolate::{failed, unread};
@@ -88,9 +90,7 @@ pub(super) fn source<'a>(
             )))
         }
         Some(Read::Failed(failure)) => Err(Held::Unread(failed::<EvidenceSnapshot>(failure).state)),
-        Some(Read::Found { value, .. })
-            if !value.grants.contains_key(&grant_name(view, &at.account)) || !shared(of) =>
-        {
+        Some(Read::Found { value, .. }) if !is_given(view, key, value, at) || !shared(of) => {
             waits(Reason::Waiting, format!("waits until {of} and its key are shared"))
         }
         Some(Read::Found { .. }) => match seen.usable.get(key) {
@@ -100,12 +100,20 @@ pub(super) fn source<'a>(
             _ => waits(
                 Reason::KeyAccessPending,
                 format!(
-                    "account {} may not use {key} yet: its grant has to take effect, and its role must be allowed to use the key; asked again",
+                    "account {} may not use {key} yet: what lets it has to take effect, and its role must be allowed to use the key; asked again",
                     at.account
                 ),
             ),
         },
         Some(Read::NotRead) | None => waits(Reason::NotObserved, format!("waits for a look at {key}")),
+    }
+}
+
+/// Whether the account of the copy was let use the key of the source.
+fn is_given(view: &View<'_, EvidenceSnapshot>, key: &KeyArn, seen: &Key, at: &Destination) -> bool {
+    match view.spec.key_access {
+        KeyAccess::Grant => seen.grants.contains_key(&grant_name(view, &at.account)),
+        KeyAccess::KeyPolicy => key_statements::stand(view, key, seen, &at.account),
     }
 }
 

@@ -4,6 +4,7 @@ pub mod archive_snapshots;
 pub mod copy_and_reencrypt;
 mod copy_requests;
 mod copy_sources;
+mod key_statements;
 pub mod lift_hold;
 pub mod lock_ends;
 pub mod lock_snapshots;

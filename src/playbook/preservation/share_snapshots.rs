@@ -1,12 +1,15 @@
 //! Rows D10 and D12: share privately with the declared accounts, and with nobody else.
 //!
-//! A snapshot under a customer key needs a grant on the key first, named so that a repeat is the same grant.
+//! A snapshot under a customer key needs a grant on the key first, named so that a repeat is the same grant; or, where that
+//! is declared, two statements in the key's policy (see `key_statements.rs`).
 //! One under the default aws/ebs key can't be shared at all (ModifySnapshotAttribute reference): that is said,
 //! and a re-encrypting copy is the way. Nothing is shared before it is locked, and the public can't be named.
 
 use std::collections::BTreeSet;
 
+use super::key_statements::{self, Statements};
 use crate::api::conditions::Reason;
+use crate::api::evidence_snapshot::KeyAccess;
 use crate::api::ids::{AccountId, KeyArn, SnapshotId};
 use crate::playbook::EvidenceSnapshot;
 use crate::playbook::attribute::Value;
@@ -16,7 +19,7 @@ use crate::playbook::effect::Effect;
 use crate::playbook::plan::PlanLine;
 use crate::playbook::record::Fact;
 use crate::playbook::seen::{Key, KeyManager, Read, ReadFailure, Snapshot};
-use crate::playbook::step::{Part, State, Step, Turn, View};
+use crate::playbook::step::{Part, Refusal, State, Step, Turn, View};
 
 /// The step. Wanted also where nobody is declared: then nobody may use them.
 pub const STEP: Step<EvidenceSnapshot> = Step {
@@ -35,6 +38,10 @@ enum Access<'a> {
     Plain,
     /// Under a customer key, on which these accounts still need a grant.
     Customer { key: &'a KeyArn, lacking: BTreeSet<AccountId> },
+    /// Under a customer key, whose policy is to let them use it.
+    Policy { found: Statements, lacking: BTreeSet<AccountId> },
+    /// A person must act before anybody can be let use its key.
+    Blocked(Refusal),
     /// It can't be.
     Never(Reason, String),
     /// Not known yet.
@@ -57,6 +64,8 @@ struct Sharing {
     archived: usize,
     /// Snapshots that can't be shared as they are, and why.
     never: Vec<(Reason, String)>,
+    /// What a person must mend.
+    blocked: Vec<Refusal>,
     /// What AWS did not answer. It hides nothing of the others.
     unread: Vec<State>,
 }
@@ -89,6 +98,12 @@ fn next(view: &View<'_, EvidenceSnapshot>) -> Turn<EvidenceSnapshot> {
             all.compare(view, id, &BTreeSet::new(), &BTreeSet::new());
         }
     }
+    // What copies need ends with them.
+    if refused.is_empty() && !(super::copy_and_reencrypt::STEP.wanted)(view) {
+        let (changes, facts) = key_statements::ended(view);
+        all.shares.extend(changes);
+        all.facts.extend(facts);
+    }
     let state = all.state(&wish, &refused);
     let first = all.grants.into_iter().chain(all.shares).collect();
     Turn::new(state).then(first).then(all.granted).noting(all.facts).with_parts(all.parts)
@@ -110,6 +125,24 @@ impl Sharing {
                     }
                 }
                 self.compare_behind(view, id, wish, wish, &lacking);
+            }
+            Access::Policy { found, lacking } => {
+                if found.lacking {
+                    self.grants.extend(found.change.filter(|change| !self.grants.contains(change)));
+                }
+                let known = &self.facts;
+                let new: Vec<Fact> =
+                    found.facts.into_iter().filter(|fact| !found.ended && !known.contains(fact)).collect();
+                self.facts.extend(new);
+                self.compare_behind(view, id, wish, wish, &lacking);
+            }
+            // Who could not read it anyhow is not added; strangers go all the same.
+            Access::Blocked(refusal) => {
+                self.parts.push(part(id, "NotShared", refusal.message.clone()));
+                if !self.blocked.contains(&refusal) {
+                    self.blocked.push(refusal);
+                }
+                self.compare(view, id, &nobody, wish);
             }
             Access::Never(Reason::DefaultKey, _) if transfer_to(view).is_some() => {
                 self.compare(view, id, &nobody, wish);
@@ -225,6 +258,10 @@ impl Sharing {
                 ),
             );
         }
+        if !self.blocked.is_empty() {
+            let told: Vec<&str> = self.blocked.iter().map(|refusal| refusal.message.as_str()).collect();
+            return State::blocked(self.blocked[0].reason, told.join("; "));
+        }
         if let Some(position) = stuck.or_else(|| (!self.unread.is_empty()).then_some(0)) {
             return self.unread.swap_remove(position);
         }
@@ -262,14 +299,17 @@ fn list(accounts: &BTreeSet<AccountId>) -> String {
     accounts.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ")
 }
 
-/// By the prefix that the set was taken with: a grant is found by its name, and the account's prefix may change.
-pub(super) fn grant_name(view: &View<'_, EvidenceSnapshot>, grantee: &AccountId) -> String {
+/// The prefix that the set was taken with: what is ours is found by its name, and the account's prefix may change.
+pub(super) fn tag_prefix<'a>(view: &View<'a, EvidenceSnapshot>) -> &'a str {
     let made = view.record.set.as_ref().and_then(|(id, _)| view.record.operations.get(id));
-    let prefix = match made.map(|operation| &operation.effect) {
+    match made.map(|operation| &operation.effect) {
         Some(Effect::CreateSnapshots { tag_prefix, .. }) => tag_prefix,
         _ => &view.account.tag_prefix,
-    };
-    format!("{prefix}-{}-{grantee}", view.subject.uid)
+    }
+}
+
+pub(super) fn grant_name(view: &View<'_, EvidenceSnapshot>, grantee: &AccountId) -> String {
+    format!("{}-{}-{grantee}", tag_prefix(view), view.subject.uid)
 }
 
 fn give_up(view: &View<'_, EvidenceSnapshot>, id: &SnapshotId, reason: &str) -> Option<Fact> {
@@ -289,6 +329,17 @@ fn access<'a>(view: &'a View<'_, EvidenceSnapshot>, snapshot: &'a Snapshot, wish
         ),
         Some(Read::Found { value: Key { enabled: false, .. }, .. }) => {
             Access::Never(Reason::KeyAccessPending, format!("its key {key} is disabled or about to be deleted"))
+        }
+        Some(Read::Found { value, .. }) if view.spec.key_access == KeyAccess::KeyPolicy => {
+            match key_statements::look(view, key, value) {
+                Ok(Some(found)) => {
+                    let needing = wish.iter().filter(|account| needs_key(view, account, &snapshot.id));
+                    let lacking = needing.filter(|account| !found.standing.contains(*account)).cloned().collect();
+                    Access::Policy { found, lacking }
+                }
+                Ok(None) => Access::Unread(None),
+                Err(refusal) => Access::Blocked(refusal),
+            }
         }
         Some(Read::Found { value, .. }) => Access::Customer {
             key,

@@ -8,6 +8,7 @@ use super::Time;
 use super::approval::Candidate;
 use super::chain::{ObjectRef, sha256};
 use super::effect::Effect;
+use super::key_policy::KeyPolicy;
 use super::record::Record;
 use super::role_policy::InlinePolicy;
 use super::seen::{
@@ -76,8 +77,21 @@ pub fn key(n: usize) -> KeyArn {
 }
 
 pub fn key_of(manager: KeyManager) -> Key {
-    Key { manager, enabled: true, grants: BTreeMap::new() }
+    Key { manager, enabled: true, grants: BTreeMap::new(), policy: Some(KeyPolicy(POLICY.to_owned())) }
 }
+
+/// As KMS shows the policy of a key that only its own account uses.
+pub const POLICY: &str = r#"{
+  "Version" : "2012-10-17",
+  "Id" : "key-default-1",
+  "Statement" : [ {
+    "Sid" : "Enable IAM User Permissions",
+    "Effect" : "Allow",
+    "Principal" : { "AWS" : "arn:aws:iam::111122223333:root" },
+    "Action" : "kms:*",
+    "Resource" : "*"
+  } ]
+}"#;
 
 /// The id of [`role`].
 pub const ROLE_ID: &str = "AROAEXAMPLE0123456789";

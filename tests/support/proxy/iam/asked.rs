@@ -27,7 +27,9 @@ pub(super) fn of(call: &Call, tags: &Tags) -> Vec<Ask> {
         (
             "kms",
             operation @ ("DescribeKey"
+            | "GetKeyPolicy"
             | "ListGrants"
+            | "PutKeyPolicy"
             | "CreateGrant"
             | "RevokeGrant"
             | "GenerateDataKeyWithoutPlaintext"),
@@ -236,6 +238,7 @@ impl Of<'_> {
         let all = std::slice::from_mut(&mut ask);
         add(all, "kms:GrantOperations", &values(self.call, "Operations."));
         add(all, "kms:GranteePrincipal", &values(self.call, "GranteePrincipal"));
+        add(all, "kms:BypassPolicyLockoutSafetyCheck", &values(self.call, "BypassPolicyLockoutSafetyCheck"));
         ask
     }
 
