@@ -122,7 +122,7 @@ const CHANGES: &str = "create_security_group authorize_security_group_ingress au
 const MEMBERS: &str = "delete_on_termination disable_api_termination disable_api_stop lock_state lock_expires_on \
     create_volume_permissions restore_expiry_time";
 const DEADLY: &str = "DeleteSnapshot UnlockSnapshot DeregisterImage DeleteVolume ScheduleKeyDeletion DisableKey \
-    PublicAccess DeleteObject DeleteTags TerminateInstances ResetSnapshotAttribute";
+    EnableSnapshotBlock DisableSnapshotBlock PublicAccessBlock DeleteObject DeleteTags TerminateInstances ResetSnapshotAttribute";
 
 /// S1: nothing on the list destroys, unlocks or shortens, and nothing is called that is not on it.
 #[test]

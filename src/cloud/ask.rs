@@ -133,6 +133,7 @@ impl AskEvidence {
             permissions: known.iter().chain(transferred(spec, account, record)).filter(is_locked).cloned().collect(),
             tiers: to_archive(spec, record, known.iter()),
             locks: known,
+            public_sharing: record.set.is_some() && record.public_sharing.is_none(),
             keys: record.set.as_ref().map(|_| spec.key_access),
         }
     }

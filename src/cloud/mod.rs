@@ -136,6 +136,8 @@ pub struct AskEvidence {
     pub permissions: BTreeSet<SnapshotId>,
     /// Snapshots whose tier to read.
     pub tiers: BTreeSet<SnapshotId>,
+    /// Whether to ask if the account lets snapshots be shared with the public.
+    pub public_sharing: bool,
     /// How others get to use the keys of the snapshots that are found: with grants or policy these are described. None where
     /// keys are not asked for.
     pub keys: Option<KeyAccess>,
@@ -259,6 +261,7 @@ pub const READ_ACTIONS: &[(&str, &[&str])] = &[
             "ec2:DescribeSnapshotAttribute",
             "ec2:DescribeSnapshotTierStatus",
             "ec2:DescribeLockedSnapshots",
+            "ec2:GetSnapshotBlockPublicAccessState",
             "kms:DescribeKey",
             "kms:GetKeyPolicy",
             "kms:ListGrants",

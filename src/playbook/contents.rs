@@ -36,6 +36,16 @@ pub const ROWS: &[Row] = &[
         observed_on_aws: None,
     },
     Row {
+        number: "D10",
+        says: "share snapshots privately with account ids; public is not for evidence",
+        does: "shared with exactly the declared accounts, each allowed by the AwsAccount, after the lock; strangers and the public lose \
+               what they were given, and are recorded; the public can't be named; whether the account blocks public sharing is told",
+        kind: "EvidenceSnapshot",
+        step: "preservation/share_snapshots",
+        condition: "Shared",
+        observed_on_aws: None,
+    },
+    Row {
         number: "D11",
         says: "use an unencrypted shared snapshot: make a volume of it, or copy it to another Region",
         does: "copied by the forensic account into itself, in any Region that the AwsAccount allows, re-encrypted under a key of that \
@@ -44,6 +54,17 @@ pub const ROWS: &[Row] = &[
         kind: "EvidenceSnapshot",
         step: "preservation/copy_and_reencrypt",
         condition: "Copied",
+        observed_on_aws: None,
+    },
+    Row {
+        number: "D12",
+        says: "encrypted snapshots: two statements in the key's policy, then share; the other side copies under its own key",
+        does: "a named grant, or the two statements (`keyAccess`), tried from the other account until it has its effect; both taken \
+               back when the copies stand, the policy as it was but for what others changed; under the default aws/ebs key a copy \
+               under the transfer key first; a policy without room, a key that can't be used and a missing permission are named",
+        kind: "EvidenceSnapshot",
+        step: "preservation/share_snapshots`, `preservation/copy_and_reencrypt",
+        condition: "Shared",
         observed_on_aws: None,
     },
     Row {

@@ -253,6 +253,11 @@ pub enum Fact {
         /// Who may.
         accounts: BTreeSet<AccountId>,
     },
+    /// Whether the account of the host lets snapshots be shared with the public, when its own were shared.
+    PublicSharing {
+        /// `block-all-sharing`, `block-new-sharing` or `unblocked`.
+        state: String,
+    },
     /// Accounts that could use a snapshot without being declared.
     StrangersFound {
         /// The snapshot.

@@ -34,6 +34,8 @@ pub struct EvidenceSeen {
     pub locks: Read<BTreeMap<SnapshotId, Lock>>,
     /// Who may use them; `all` for the public.
     pub permissions: BTreeMap<SnapshotId, Read<BTreeSet<String>>>,
+    /// Whether the account lets snapshots be shared with the public, as EC2 names it.
+    pub public_sharing: Read<String>,
     /// The keys that they are encrypted under.
     pub keys: BTreeMap<KeyArn, Read<Key>>,
     /// In which tier they are, of those that are to be archived.
@@ -54,6 +56,7 @@ impl EvidenceSeen {
             snapshots: Read::NotRead,
             locks: Read::NotRead,
             permissions: BTreeMap::new(),
+            public_sharing: Read::NotRead,
             keys: BTreeMap::new(),
             tiers: BTreeMap::new(),
             digests: BTreeMap::new(),

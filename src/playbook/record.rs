@@ -99,6 +99,8 @@ pub struct Record {
     pub locked: BTreeMap<SnapshotId, Option<Time>>,
     /// Shared snapshots and with whom.
     pub shared: BTreeMap<SnapshotId, BTreeSet<AccountId>>,
+    /// Whether the account lets snapshots be shared with the public.
+    pub public_sharing: Option<String>,
     /// Grants made, by key, and for whom.
     pub grants: BTreeMap<KeyArn, BTreeSet<AccountId>>,
     /// Policies of keys that we wrote.
@@ -349,6 +351,7 @@ impl Record {
             Fact::GaveUp { step, part, reason } => {
                 self.given_up.insert(format!("{step}/{part}"), reason.clone());
             }
+            Fact::PublicSharing { state } => self.public_sharing = Some(state.clone()),
             Fact::KeyPolicyChanged { key, found, .. } => self.note_key_policy(key, found, at),
             Fact::EvidencePreserved => {
                 self.preserved_at.get_or_insert(at);

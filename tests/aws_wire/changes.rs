@@ -207,6 +207,7 @@ async fn evidence() {
         locks: made.values().cloned().collect(),
         permissions: made.values().cloned().collect(),
         tiers: BTreeSet::new(),
+        public_sharing: true,
         keys: Some(KeyAccess::Grant),
     };
     let seen = scene.aws.observe_evidence(&scene.place, &ask).await;

@@ -51,6 +51,7 @@ async fn look(scene: &Scene, key: &KeyArn) -> Read<Key> {
         locks: BTreeSet::from([snapshot]),
         permissions: BTreeSet::new(),
         tiers: BTreeSet::new(),
+        public_sharing: false,
         keys: Some(KeyAccess::KeyPolicy),
     };
     scene.aws.observe_evidence(&scene.place, &ask).await.keys.remove(key).unwrap()

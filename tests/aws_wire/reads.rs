@@ -233,10 +233,12 @@ async fn a_moment_with_its_locks_permissions_and_keys() {
         permissions: locks.clone(),
         tiers: BTreeSet::new(),
         locks,
+        public_sharing: true,
         keys: Some(KeyAccess::Grant),
     };
     let seen = scene.aws.observe_evidence(&scene.place, &ask(BTreeSet::new())).await;
     assert!(seen.instance.value().is_some());
+    assert_eq!(seen.public_sharing.value().map(String::as_str), Some("unblocked"));
     assert_eq!(seen.locks, Read::NotRead);
     assert!(seen.permissions.is_empty());
     let snapshots = seen.snapshots.value().unwrap();
@@ -260,7 +262,10 @@ async fn a_moment_with_its_locks_permissions_and_keys() {
     let plain = snapshots.iter().find(|snapshot| snapshot.key.is_none()).unwrap().id.clone();
     ok(scene.admin.ec2("ModifySnapshotAttribute", &[&[("SnapshotId", plain.as_str())], &public[1..]].concat()).await);
     all.insert(id("snap-0123456789abcdef0"));
+    let block = [("State", "block-all-sharing")];
+    ok(scene.admin.ec2("EnableSnapshotBlockPublicAccess", &block).await);
     let seen = scene.aws.observe_evidence(&scene.place, &ask(all)).await;
+    assert_eq!(seen.public_sharing.value().map(String::as_str), Some("block-all-sharing"));
     let locks = seen.locks.value().unwrap_or_else(|| panic!("{:?}", seen.locks));
     assert_eq!(locks.iter().map(|(id, lock)| (id, lock.mode)).collect::<Vec<_>>(), [(&locked, LockMode::Governance)]);
     assert!(locks[&locked].until.is_some());
@@ -287,6 +292,7 @@ async fn without_an_operation_there_is_nothing_to_look_for() {
         locks: BTreeSet::new(),
         permissions: BTreeSet::new(),
         tiers: BTreeSet::new(),
+        public_sharing: false,
         keys: Some(KeyAccess::Grant),
     };
     let seen = scene.aws.observe_evidence(&scene.place, &ask).await;

@@ -19,6 +19,7 @@ async fn calls_are_small_futures() {
         locks: BTreeSet::new(),
         permissions: BTreeSet::new(),
         tiers: BTreeSet::new(),
+        public_sharing: true,
         keys: Some(KeyAccess::Grant),
     };
     let effect = Effect::SetStopProtection { instance: id("i-0123456789abcdef0"), enabled: true };

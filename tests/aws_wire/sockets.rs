@@ -93,6 +93,7 @@ async fn read(scene: &Scene, place: &Place) {
         locks: BTreeSet::new(),
         permissions: BTreeSet::new(),
         tiers: BTreeSet::new(),
+        public_sharing: false,
         keys: None,
     };
     let seen = scene.aws.observe_evidence(place, &ask).await;

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use aws_sdk_ec2::types::{
     CreateVolumePermission, Filter, LockState, LockedSnapshotsInfo, PermissionGroup, SnapshotAttributeName,
-    SnapshotState as State, StorageTier,
+    SnapshotBlockPublicAccessState, SnapshotState as State, StorageTier,
 };
 
 use super::calls::Question;
@@ -20,6 +20,7 @@ use crate::playbook::seen::{Lock, Read, Snapshot, SnapshotState};
 
 const SNAPSHOTS: Question = ("DescribeSnapshots", "ec2:DescribeSnapshots");
 const LOCKS: Question = ("DescribeLockedSnapshots", "ec2:DescribeLockedSnapshots");
+const PUBLIC: Question = ("GetSnapshotBlockPublicAccessState", "ec2:GetSnapshotBlockPublicAccessState");
 const PERMISSIONS: Question = ("DescribeSnapshotAttribute", "ec2:DescribeSnapshotAttribute");
 
 /// A filter takes 200 values at most (EC2 reference, `Filter`).
@@ -155,6 +156,16 @@ fn standing(found: &LockedSnapshotsInfo) -> Option<Lock> {
         _ => return None,
     };
     Some(Lock { mode, until: time(found.lock_expires_on()) })
+}
+
+/// Whether the account lets snapshots be shared with the public in the session's Region.
+pub(super) async fn public_sharing(session: &Session, asked: bool) -> Read<String> {
+    if !asked {
+        return Read::NotRead;
+    }
+    let asked_at = now();
+    let answer = session.ask(PUBLIC, session.ec2.get_snapshot_block_public_access_state().send()).await;
+    read(asked_at, answer.map(|answer| text(answer.state().map(SnapshotBlockPublicAccessState::as_str), 64)))
 }
 
 /// Who may create volumes from these snapshots.

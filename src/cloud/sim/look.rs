@@ -114,6 +114,7 @@ impl World {
             locks: if ask.locks.is_empty() { Read::NotRead } else { found(now, locks) },
             permissions,
             tiers: super::copies::tiers_of(&ask.tiers, now, |id| self.snapshots.get(id)),
+            public_sharing: if ask.public_sharing { found(now, self.public_sharing.to_owned()) } else { Read::NotRead },
             keys,
             ..EvidenceSeen::nothing()
         }

@@ -51,6 +51,8 @@ pub struct World {
     pub profiles: BTreeMap<String, RoleName>,
     /// Keys, each with the names of its grants.
     pub keys: BTreeMap<KeyArn, Key>,
+    /// Whether the account lets snapshots be shared with the public.
+    pub public_sharing: &'static str,
     /// Snapshots whose blocks are not what their checksums say.
     pub corrupt: BTreeSet<SnapshotId>,
     /// Snapshots that EBS direct does not know, as those that are archived.
@@ -127,6 +129,7 @@ impl World {
             roles: BTreeMap::new(),
             profiles: BTreeMap::new(),
             keys: BTreeMap::new(),
+            public_sharing: "unblocked",
             corrupt: BTreeSet::new(),
             unreadable: BTreeSet::new(),
             image_bytes: None,

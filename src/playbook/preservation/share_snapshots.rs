@@ -104,7 +104,15 @@ fn next(view: &View<'_, EvidenceSnapshot>) -> Turn<EvidenceSnapshot> {
         all.shares.extend(changes);
         all.facts.extend(facts);
     }
-    let state = all.state(&wish, &refused);
+    let public = view.seen.public_sharing.value().filter(|_| view.record.public_sharing.is_none());
+    all.facts.extend(public.map(|state| Fact::PublicSharing { state: state.clone() }));
+    let state = match all.state(&wish, &refused) {
+        State::Done(message) => State::done(format!("{message}. {}", public_sharing(view))),
+        State::Skipped(refusal) => {
+            State::skipped(refusal.reason, format!("{}. {}", refusal.message, public_sharing(view)))
+        }
+        state => state,
+    };
     let first = all.grants.into_iter().chain(all.shares).collect();
     Turn::new(state).then(first).then(all.granted).noting(all.facts).with_parts(all.parts)
 }
@@ -288,6 +296,30 @@ impl Sharing {
             );
         }
         State::done(if wish.is_empty() { "shared with nobody".to_owned() } else { format!("with {}", list(wish)) })
+    }
+}
+
+/// What the account says of sharing with the public. It keeps nothing of ours from being private, and tells how far a
+/// mistake, or an intruder, could go.
+fn public_sharing(view: &View<'_, EvidenceSnapshot>) -> String {
+    let region = &view.spec.source.instance.region;
+    match view.record.public_sharing.as_ref().or(view.seen.public_sharing.value()).map(String::as_str) {
+        Some("block-all-sharing") => format!("The account blocks all public sharing of snapshots in {region}"),
+        Some("block-new-sharing") => {
+            format!(
+                "The account blocks new public sharing of snapshots in {region}; what was public before is so still"
+            )
+        }
+        Some("unblocked") => format!(
+            "The account does not block public sharing of snapshots in {region}: turn on block public access for snapshots there"
+        ),
+        Some(other) => format!("The account calls public sharing of snapshots in {region} {other}"),
+        None => match view.seen.public_sharing.failure() {
+            Some(failure) => {
+                format!("Whether the account blocks public sharing of snapshots could not be read: {}", failure.message)
+            }
+            None => "Whether the account blocks public sharing of snapshots was not asked yet".to_owned(),
+        },
     }
 }
 

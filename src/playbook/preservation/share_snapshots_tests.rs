@@ -203,7 +203,8 @@ fn a_key_that_cannot_be_used_or_read_is_a_reason() {
 fn where_nobody_is_declared_nobody_may_use_it() {
     let mut bench = Bench::evidence(sample::world(1, 2));
     finish(&mut bench);
-    assert_eq!(bench.state("Shared"), Some(State::done("shared with nobody")));
+    let Some(State::Done(said)) = bench.state("Shared") else { panic!("{:?}", bench.state("Shared")) };
+    assert!(said.starts_with("shared with nobody. "), "{said}");
     assert!(bench.record.shared.values().all(BTreeSet::is_empty) && bench.record.shared.len() == 2);
     assert!(!bench.turn(), "and it rests");
     for exhibit in bench.world.snapshots.values_mut() {
@@ -318,4 +319,41 @@ fn what_is_wrong_with_a_key_is_said_of_that_key() {
     let default = format!("{} can't be shared as it is: it is encrypted under the default aws/ebs key", of(0));
     let disabled = format!("{} can't be shared as it is: its key {} is disabled", of(1), key(1));
     assert!(refusal.message.contains(&default) && refusal.message.contains(&disabled), "{}", refusal.message);
+}
+
+/// Whatever the account says of the public, ours are private: it is told once, and asked no more.
+#[test]
+fn how_far_an_account_lets_the_public_is_told_and_keeps_nothing_waiting() {
+    for (state, says) in [
+        ("block-all-sharing", "blocks all public sharing of snapshots in eu-west-1"),
+        ("block-new-sharing", "what was public before is so still"),
+        ("unblocked", "does not block public sharing of snapshots in eu-west-1: turn on block public access"),
+        ("block-on-mondays", "calls public sharing of snapshots in eu-west-1 block-on-mondays"),
+    ] {
+        let mut world = sample::world(1, 1);
+        world.public_sharing = state;
+        let mut bench = shared(world);
+        finish(&mut bench);
+        let Some(State::Done(said)) = bench.state("Shared") else { panic!("{state}") };
+        assert!(said.starts_with("with 444455556666. ") && said.contains(says), "{said}");
+        let told = |bench: &Bench<EvidenceSnapshot>| {
+            bench.facts().filter(|fact| matches!(fact, Fact::PublicSharing { state: said } if said == state)).count()
+        };
+        assert_eq!(told(&bench), 1);
+        bench.world.public_sharing = "other";
+        bench.settle();
+        assert_eq!(bench.seen().public_sharing, Read::NotRead);
+        assert!(bench.verdict().ready && told(&bench) == 1);
+    }
+    let mut bench = shared(sample::world(1, 1));
+    bench.lens = |seen| {
+        let message = "GetSnapshotBlockPublicAccessState is denied".to_owned();
+        let failure = crate::playbook::seen::ReadFailure { reason: Reason::PermissionMissing, message };
+        seen.public_sharing = Read::Failed(failure);
+    };
+    finish(&mut bench);
+    let Some(State::Done(said)) = bench.state("Shared") else { panic!("it blocks nothing") };
+    assert!(said.contains("could not be read: GetSnapshotBlockPublicAccessState is denied"), "{said}");
+    assert_eq!((permissions(&bench, 0), bench.verdict().ready), (vec!["444455556666".to_owned()], true));
+    assert!(!bench.turn(), "and it rests");
 }

@@ -67,7 +67,8 @@ impl Of<'_> {
             | "DescribeSecurityGroups"
             | "DescribeSnapshots"
             | "DescribeSnapshotTierStatus"
-            | "DescribeLockedSnapshots" => vec![self.plain(operation)],
+            | "DescribeLockedSnapshots"
+            | "GetSnapshotBlockPublicAccessState" => vec![self.plain(operation)],
             "DescribeInstanceAttribute" | "GetConsoleOutput" | "GetConsoleScreenshot" => {
                 self.each(operation, "instance", &instances)
             }
