@@ -198,6 +198,12 @@ pub struct QuarantineStatus {
     #[schemars(length(max = 128))]
     pub parts: Vec<PartStatus>,
 
+    /// Paths that can still carry traffic of the instance once it is isolated: one line each, with why, and the field of the
+    /// spec or the AWS call that closes it. From what was seen of it; whether anything flows there is not known. At most 48.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(length(max = 48), inner(length(max = 512)))]
+    pub survivors: Vec<String>,
+
     /// Since when the instance was known to be compromised and not contained: when this object was created. RFC 3339.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(schema_with = "rules::time")]

@@ -39,8 +39,20 @@ impl AskQuarantine {
             held: if spec.level == Level::Released { held(record) } else { BTreeSet::new() },
             balancers: AskBalancers::about(spec, account, record),
             credentials: AskCredentials::about(spec, account, record),
+            ways: ways(spec, account, record),
         }
     }
+}
+
+/// Looks for which one answer about the ways around a closed host serves: what it takes four more calls for seldom changes.
+const LOOKS: u32 = 5;
+
+/// The ways around a host that is closed. The pulse comes first, and with it the description of what is around the host.
+fn ways(spec: &QuarantineSpec, account: &Account, record: &Record) -> Option<u32> {
+    // Who asks for a release has not got it yet: what is held stays enforced.
+    let releasing = spec.level == Level::Released && record.decisions.contains_key(&Action::Release);
+    let closed = record.contained_at.is_some() && record.surroundings && !record.released;
+    (closed && !releasing).then(|| account.recheck_seconds.saturating_mul(LOOKS))
 }
 
 /// Interfaces that were closed and are not given back yet. One that was detached meanwhile keeps its groups (EC2 guide,

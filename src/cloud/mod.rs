@@ -76,6 +76,9 @@ pub struct AskQuarantine {
     pub balancers: Option<AskBalancers>,
     /// Its role to look at; none where nothing about it is wanted.
     pub credentials: Option<AskCredentials>,
+    /// What may carry its traffic though it is closed: seconds for which an answer may be used again; none where nothing
+    /// about it is wanted.
+    pub ways: Option<u32>,
 }
 
 /// What to look at of the credentials of a host.
@@ -248,6 +251,15 @@ pub const READ_ACTIONS: &[(&str, &[&str])] = &[
             "iam:GetRole",
             "iam:GetRolePolicy",
             "iam:ListRolePolicies",
+        ],
+    ),
+    (
+        "ways",
+        &[
+            "ec2:DescribeRouteTables",
+            "ec2:DescribeVolumes",
+            "ec2:DescribeVpcEndpoints",
+            "ec2:GetSerialConsoleAccessStatus",
         ],
     ),
     (

@@ -37,6 +37,7 @@ mod room;
 pub mod seen;
 pub mod step;
 pub mod tiers;
+pub mod ways;
 
 mod case;
 mod evidence;
@@ -77,6 +78,8 @@ pub const QUARANTINE: &[Step<Quarantine>] = &[
     containment::isolate::STEP,
     // Its sessions denied, wherever they are used. Goes out beside the isolation, and nothing waits for it.
     containment::cut_credentials::STEP,
+    // A report: what may carry its traffic all the same. Changes nothing.
+    containment::cut_flows::STEP,
 ];
 
 /// One moment of one host's volumes: rows D4, D9 to D12 and D17.

@@ -11,6 +11,7 @@ use super::ledger::ended;
 use super::record::{Entry, Fact, OperationId, OutcomeKind, group_key};
 use super::seen::{Instance, InstanceState, Interface, NodeRole, Protections, Read, SecurityGroup, Surroundings};
 use super::step::{Holder, Procedure, Refusal, State, Step, StepResult, View};
+use super::ways::Ways;
 use crate::api::conditions::Reason;
 use crate::api::ids::{SecurityGroupId, VpcId};
 use crate::api::quarantine::{Level, QuarantineSpec};
@@ -42,6 +43,8 @@ pub struct QuarantineSeen {
     pub balancers: Read<Balancers>,
     /// Its role, and what is denied to its sessions.
     pub credentials: Read<Credentials>,
+    /// What may carry traffic of it though it is closed; asked for once it is.
+    pub ways: Read<Ways>,
     /// Hosts of the same case that are not closed yet: the pulse comes after all of them.
     pub siblings_open: usize,
     /// Whether both halves of a pulse end within what is left of the lease.
@@ -70,6 +73,7 @@ impl QuarantineSeen {
             held: Read::NotRead,
             balancers: Read::NotRead,
             credentials: Read::NotRead,
+            ways: Read::NotRead,
             siblings_open: 0,
             pulse_fits: true,
             node: NodeRole::None,

@@ -227,6 +227,8 @@ pub enum State {
     Done(String),
     /// Settled without being done: waived, given up, not applicable.
     Skipped(Refusal),
+    /// All is done that is declared, and whether it worked nobody can see.
+    Unknown(Refusal),
     /// On its way.
     Working(Refusal),
     /// A person must approve.
@@ -256,9 +258,14 @@ impl State {
         Self::Skipped(Refusal::new(reason, message))
     }
 
+    /// Nobody can see whether it worked.
+    pub fn unknown(reason: Reason, message: impl Into<String>) -> Self {
+        Self::Unknown(Refusal::new(reason, message))
+    }
+
     /// Later steps need not wait for it.
     pub const fn is_settled(&self) -> bool {
-        matches!(self, Self::Done(_) | Self::Skipped(_))
+        matches!(self, Self::Done(_) | Self::Skipped(_) | Self::Unknown(_))
     }
 }
 

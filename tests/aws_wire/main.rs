@@ -21,3 +21,4 @@ mod scene;
 mod size;
 mod sockets;
 mod tiers;
+mod ways;

@@ -20,6 +20,7 @@ mod ec2_network;
 mod ec2_profiles;
 mod ec2_snapshots;
 mod ec2_tiers;
+mod ec2_ways;
 mod elb_classic;
 mod elb_v2;
 mod errors;
@@ -126,6 +127,7 @@ impl Cloud for Aws {
             ec2_network::by_id(&session, &ask.held),
             surroundings::look(&session, &ask.instance, ask.balancers.as_ref(), ask.surroundings),
         );
+        let ways = ec2_ways::look(&session, ask.ways, &instance, &interfaces).await;
         QuarantineSeen {
             instance,
             interfaces,
@@ -137,6 +139,7 @@ impl Cloud for Aws {
             held,
             balancers,
             credentials,
+            ways,
             ..QuarantineSeen::nothing()
         }
     }

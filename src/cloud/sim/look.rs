@@ -56,6 +56,7 @@ impl World {
                 .credentials
                 .as_ref()
                 .map_or(Read::NotRead, |wanted| found(now, self.see_credentials(&ask.instance, wanted))),
+            ways: ask.ways.map_or(Read::NotRead, |_| found(now, self.ways.clone())),
             ..QuarantineSeen::nothing()
         }
     }

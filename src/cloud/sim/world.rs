@@ -18,6 +18,7 @@ use crate::playbook::seen::{
     Instance, Interface, Key, Lock, Protections, SecurityGroup, ShutdownBehavior, Snapshot, SnapshotState, Surroundings,
 };
 use crate::playbook::tiers::{Tier, Tiering};
+use crate::playbook::ways::Ways;
 
 /// One account in one Region.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
@@ -38,6 +39,8 @@ pub struct World {
     pub snapshots: BTreeMap<SnapshotId, Exhibit>,
     /// Copies, in other accounts and Regions or in this one.
     pub copies: BTreeMap<Destination, BTreeMap<SnapshotId, Exhibit>>,
+    /// Ways around the closed groups of every host.
+    pub ways: Ways,
     /// Target groups.
     pub target_groups: BTreeMap<TargetGroupArn, Registrations>,
     /// Classic load balancers, each with its instances.
@@ -121,6 +124,12 @@ impl World {
             volumes: BTreeMap::new(),
             snapshots: BTreeMap::new(),
             copies: BTreeMap::new(),
+            ways: Ways {
+                tracking: BTreeSet::new(),
+                endpoints: BTreeMap::new(),
+                shared_volumes: BTreeMap::new(),
+                serial_console: false,
+            },
             target_groups: BTreeMap::new(),
             classic_load_balancers: BTreeMap::new(),
             fleets: BTreeMap::new(),

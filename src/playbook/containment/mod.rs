@@ -3,6 +3,7 @@
 mod balancers_left;
 mod beginning;
 pub mod cut_credentials;
+pub mod cut_flows;
 pub mod deregister_from_load_balancers;
 pub mod detach_from_asg;
 pub mod isolate;
@@ -13,3 +14,4 @@ pub mod pulse;
 mod return_to_service;
 mod sessions_left;
 pub mod stop_replacement;
+mod survivors;

@@ -201,7 +201,7 @@ fn swap(
 }
 
 /// Tracked flows can exist on an interface whose former groups did not let everything through both ways.
-fn helps(view: &View<'_, Quarantine>, interface: &Interface, former: &[SecurityGroup]) -> bool {
+pub(super) fn helps(view: &View<'_, Quarantine>, interface: &Interface, former: &[SecurityGroup]) -> bool {
     let Some(Value::Set(ids)) = view.record.baseline.get(&Attribute::Groups(interface.id.clone())) else {
         return false;
     };

@@ -63,6 +63,10 @@ impl Of<'_> {
             | "DescribeIamInstanceProfileAssociations"
             | "DescribeTrunkInterfaceAssociations"
             | "DescribeSecurityGroups"
+            | "DescribeRouteTables"
+            | "DescribeVolumes"
+            | "DescribeVpcEndpoints"
+            | "GetSerialConsoleAccessStatus"
             | "DescribeSnapshots"
             | "DescribeSnapshotTierStatus"
             | "DescribeLockedSnapshots" => vec![self.plain(operation)],
