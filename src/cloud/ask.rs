@@ -7,7 +7,7 @@ use crate::api::approval::Action;
 use crate::api::credentials::{InstanceProfile, Sessions};
 use crate::api::evidence_snapshot::EvidenceSnapshotSpec;
 use crate::api::exhibits::Verify;
-use crate::api::ids::{InterfaceId, KeyArn, SecurityGroupId, SnapshotId};
+use crate::api::ids::{AllocationId, InterfaceId, KeyArn, SecurityGroupId, SnapshotId};
 use crate::api::quarantine::{Level, Pulse, QuarantineSpec};
 use crate::playbook::attribute::{Attribute, Value};
 use crate::playbook::auto_scaling::former_group;
@@ -39,6 +39,7 @@ impl AskQuarantine {
             held: if spec.level == Level::Released { held(record) } else { BTreeSet::new() },
             balancers: AskBalancers::about(spec, account, record),
             credentials: AskCredentials::about(spec, account, record),
+            addresses: if spec.level == Level::Released { addresses(record) } else { BTreeSet::new() },
             ways: ways(spec, account, record),
         }
     }
@@ -64,6 +65,15 @@ fn held(record: &Record) -> BTreeSet<InterfaceId> {
         _ => None,
     });
     interfaces.collect()
+}
+
+/// Elastic addresses that were taken and are not given back yet.
+fn addresses(record: &Record) -> BTreeSet<AllocationId> {
+    let taken = record.applied.keys().filter(|attribute| matches!(attribute, Attribute::ElasticAddress(..)));
+    let owed = taken.filter(|attribute| !record.given_back.contains_key(*attribute));
+    let values = owed.filter_map(|attribute| record.baseline.get(attribute));
+    let ids = values.filter_map(|value| if let Value::Set(ids) = value { Some(ids) } else { None }).flatten();
+    ids.filter_map(|id| AllocationId::parse(id).ok()).collect()
 }
 
 impl AskBalancers {

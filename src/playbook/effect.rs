@@ -15,6 +15,7 @@ use super::copies::Destination;
 use super::copy_change::{Copy, CopyChange};
 use super::credential_change::CredentialChange;
 use super::group_change::GroupChange;
+use super::network_change::NetworkChange;
 use super::record::Record;
 use super::seen::{Rule, ShutdownBehavior};
 use crate::api::aws_account::LockMode;
@@ -207,6 +208,9 @@ pub enum Effect {
     /// A change of the credentials that the host has, named as AWS names the call.
     #[serde(untagged)]
     Credentials(CredentialChange),
+    /// A change of an interface beside its groups.
+    #[serde(untagged)]
+    Network(NetworkChange),
 }
 
 /// What AWS answered to an effect that it accepted.
@@ -277,6 +281,7 @@ impl Effect {
             Self::AutoScaling(change) => change.operation(),
             Self::Copying(change) => change.operation(),
             Self::Credentials(change) => change.operation(),
+            Self::Network(change) => change.operation(),
         }
     }
 
@@ -306,6 +311,7 @@ impl Effect {
             Self::AutoScaling(change) => change.iam_actions(),
             Self::Copying(change) => change.iam_actions(),
             Self::Credentials(change) => change.iam_actions(),
+            Self::Network(change) => change.iam_actions(),
         }
     }
 
@@ -387,6 +393,7 @@ impl Effect {
             }
             Self::AutoScaling(change) => change.sets(),
             Self::Credentials(change) => Some(change.sets()),
+            Self::Network(change) => Some(change.sets()),
             _ => None,
         }
     }

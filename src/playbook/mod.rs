@@ -25,8 +25,10 @@ pub mod executor;
 pub mod exhibit;
 pub mod group_change;
 pub mod image;
+pub mod interface;
 pub mod keeping;
 pub mod ledger;
+pub mod network_change;
 pub mod plan;
 pub mod preparation;
 pub mod preservation;
@@ -36,6 +38,7 @@ pub mod role_policy;
 mod room;
 pub mod seen;
 pub mod step;
+pub mod step_result;
 pub mod tiers;
 pub mod ways;
 
@@ -78,7 +81,7 @@ pub const QUARANTINE: &[Step<Quarantine>] = &[
     containment::isolate::STEP,
     // Its sessions denied, wherever they are used. Goes out beside the isolation, and nothing waits for it.
     containment::cut_credentials::STEP,
-    // A report: what may carry its traffic all the same. Changes nothing.
+    // Public addresses, idle timeouts, and a report of what may carry its traffic all the same. Once it is closed.
     containment::cut_flows::STEP,
 ];
 

@@ -1,5 +1,7 @@
 //! The procedure that holds one host.
 
+use std::collections::BTreeMap;
+
 use serde_json::{Value as Json, json};
 
 use super::attribute::Attribute;
@@ -13,7 +15,7 @@ use super::seen::{Instance, InstanceState, Interface, NodeRole, Protections, Rea
 use super::step::{Holder, Procedure, Refusal, State, Step, StepResult, View};
 use super::ways::Ways;
 use crate::api::conditions::Reason;
-use crate::api::ids::{SecurityGroupId, VpcId};
+use crate::api::ids::{AllocationId, SecurityGroupId, VpcId};
 use crate::api::quarantine::{Level, QuarantineSpec};
 
 /// Holds one EC2 instance at a level.
@@ -43,6 +45,8 @@ pub struct QuarantineSeen {
     pub balancers: Read<Balancers>,
     /// Its role, and what is denied to its sessions.
     pub credentials: Read<Credentials>,
+    /// Elastic addresses that are to be given back: what each is associated with, none for one that is free; asked for then.
+    pub addresses: Read<BTreeMap<AllocationId, Option<String>>>,
     /// What may carry traffic of it though it is closed; asked for once it is.
     pub ways: Read<Ways>,
     /// Hosts of the same case that are not closed yet: the pulse comes after all of them.
@@ -73,6 +77,7 @@ impl QuarantineSeen {
             held: Read::NotRead,
             balancers: Read::NotRead,
             credentials: Read::NotRead,
+            addresses: Read::NotRead,
             ways: Read::NotRead,
             siblings_open: 0,
             pulse_fits: true,

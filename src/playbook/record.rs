@@ -16,6 +16,7 @@ use super::effect::{Created, Effect, GroupRole};
 pub use super::entry::{Decision, Entry, Fact, LeftOut, OperationId, OutcomeKind, PublishedPlan};
 use super::exhibit::Exhibits;
 use super::keeping::Keeping;
+use super::network_change::given_up;
 use crate::api::approval::Action;
 use crate::api::ids::{AccountId, Digest, InterfaceId, KeyArn, SecurityGroupId, SnapshotId, VolumeId, VpcId};
 
@@ -181,7 +182,7 @@ impl Record {
             self.applied.insert(attribute, Applied { value, operation: id.clone() });
         }
         // To detach a host, or to deny its sessions something, opens no gate before its isolation.
-        let beside = matches!(step, "Detached" | "Deregistered" | "CredentialsCut");
+        let beside = matches!(step, "Detached" | "Deregistered" | "CredentialsCut" | "FlowsCut");
         if let Some(action) = super::action_of(step).filter(|_| !beside) {
             self.in_force.insert(action);
         }
@@ -242,10 +243,7 @@ impl Record {
                     self.throttled.insert(interface.clone(), (times.saturating_add(1), at));
                 }
             }
-            (Effect::OpenForPulse { interface, .. }, OutcomeKind::Failed) => {
-                let part = format!("{}/{interface}", operation.step);
-                self.given_up.insert(part, error.unwrap_or("refused").to_owned());
-            }
+            (effect, OutcomeKind::Failed) => self.given_up.extend(given_up(effect, &operation.step, error)),
             _ => {}
         }
         if operation.effect.is_idempotent() {

@@ -8,6 +8,7 @@ use super::approval::Candidate;
 use super::effect::Effect;
 use super::plan::PlanLine;
 use super::record::{Entry, Fact, Record};
+pub use super::step_result::{Part, StepResult};
 use crate::api::approval::Action;
 use crate::api::aws_account::LockMode;
 use crate::api::conditions::Reason;
@@ -269,19 +270,6 @@ impl State {
     }
 }
 
-/// One volume, interface or copy within a step, for status.
-#[derive(Clone, Debug, PartialEq, Eq, Hash)]
-pub struct Part {
-    /// For example `interface`.
-    pub kind: &'static str,
-    /// Its id.
-    pub name: String,
-    /// One word.
-    pub state: String,
-    /// More, where there is more to say.
-    pub message: String,
-}
-
 /// What a step says at one look.
 #[derive(Clone, Debug)]
 pub struct Turn<P: Procedure> {
@@ -389,17 +377,4 @@ impl<P: Procedure> Turn<P> {
         self.prepares = true;
         self
     }
-}
-
-/// A step's name and what it said.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct StepResult {
-    /// Condition type.
-    pub name: &'static str,
-    /// Where it stands; none where the declaration does not ask for it.
-    pub state: Option<State>,
-    /// For status.
-    pub parts: Vec<Part>,
-    /// What a person should know of a step that is done all the same.
-    pub remark: Option<String>,
 }

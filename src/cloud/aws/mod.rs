@@ -11,6 +11,7 @@ mod copy_url;
 mod ebs_direct;
 mod ebs_image;
 mod ebs_rate;
+mod ec2_addresses;
 mod ec2_console;
 mod ec2_copies;
 mod ec2_evidence;
@@ -117,6 +118,7 @@ impl Cloud for Aws {
             groups,
             former_groups,
             held,
+            addresses,
             (interfaces, balancers, surroundings),
         ) = tokio::join!(
             instance,
@@ -125,6 +127,7 @@ impl Cloud for Aws {
             ec2_groups::by_name(&session, &ask.tag_prefix, &ask.group_names),
             ec2_groups::by_id(&session, &ask.tag_prefix, &ask.former_groups),
             ec2_network::by_id(&session, &ask.held),
+            ec2_addresses::by_id(&session, &ask.addresses),
             surroundings::look(&session, &ask.instance, ask.balancers.as_ref(), ask.surroundings),
         );
         let ways = ec2_ways::look(&session, ask.ways, &instance, &interfaces).await;
@@ -139,6 +142,7 @@ impl Cloud for Aws {
             held,
             balancers,
             credentials,
+            addresses,
             ways,
             ..QuarantineSeen::nothing()
         }
@@ -235,6 +239,7 @@ impl Cloud for Aws {
             Effect::CreateGrant { key, name, grantee } => kms::create_grant(order, key, name, grantee).await,
             Effect::AutoScaling(change) => autoscaling::change(order, change).await,
             Effect::Copying(change) => ec2_copies::change(order, change).await,
+            Effect::Network(change) => ec2_addresses::change(order, change).await,
             Effect::Credentials(change) => iam_roles::change(order, &self.documents, change).await,
         }
     }

@@ -86,6 +86,7 @@ impl World {
             Effect::AutoScaling(change) => self.change_fleet(&refuse, change),
             Effect::Copying(change) => self.change_copies(&refuse, change, operation),
             Effect::Credentials(change) => self.change_credentials(&refuse, change),
+            Effect::Network(change) => self.change_network(&refuse, change),
         }?;
         Ok(Receipt { request_id: None, server_date: None, created })
     }

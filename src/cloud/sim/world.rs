@@ -6,7 +6,7 @@ use super::balancers::Registrations;
 use super::fleets::Fleet;
 use super::roles::SimRole;
 use crate::api::ids::{
-    AccountId, InstanceId, InterfaceId, KeyArn, LoadBalancerName, RoleName, SecurityGroupId, SnapshotId,
+    AccountId, AllocationId, InstanceId, InterfaceId, KeyArn, LoadBalancerName, RoleName, SecurityGroupId, SnapshotId,
     TargetGroupArn, VolumeId, VpcId,
 };
 use crate::playbook::attribute::{Attribute, Value};
@@ -14,6 +14,7 @@ use crate::playbook::auto_scaling::{membership_value, size_value};
 use crate::playbook::balancers;
 use crate::playbook::copies::Destination;
 use crate::playbook::credentials::profile_value;
+use crate::playbook::interface::elastic_value;
 use crate::playbook::seen::{
     Instance, Interface, Key, Lock, Protections, SecurityGroup, ShutdownBehavior, Snapshot, SnapshotState, Surroundings,
 };
@@ -39,6 +40,8 @@ pub struct World {
     pub snapshots: BTreeMap<SnapshotId, Exhibit>,
     /// Copies, in other accounts and Regions or in this one.
     pub copies: BTreeMap<Destination, BTreeMap<SnapshotId, Exhibit>>,
+    /// Elastic addresses of the account, each with its address, whatever it is associated with.
+    pub elastic: BTreeMap<AllocationId, String>,
     /// Ways around the closed groups of every host.
     pub ways: Ways,
     /// Target groups.
@@ -124,6 +127,7 @@ impl World {
             volumes: BTreeMap::new(),
             snapshots: BTreeMap::new(),
             copies: BTreeMap::new(),
+            elastic: BTreeMap::new(),
             ways: Ways {
                 tracking: BTreeSet::new(),
                 endpoints: BTreeMap::new(),
@@ -233,6 +237,14 @@ impl World {
             Attribute::Sessions(policy) => self.denied(instance, policy)?.as_value(),
             Attribute::MetadataService => Value::Flag(host.instance.metadata.as_ref()?.enabled),
             Attribute::InstanceProfile => profile_value(host.instance.profile.as_deref()),
+            Attribute::ElasticAddress(interface, private_ip) => {
+                let held = self.interfaces.get(interface)?.interface.elastic.get(private_ip);
+                elastic_value(held.map(|held| &held.allocation))
+            }
+            Attribute::AutomaticAddress(interface) => {
+                Value::Flag(self.interfaces.get(interface)?.interface.automatic.is_some())
+            }
+            Attribute::IdleTimeouts(interface) => self.interfaces.get(interface)?.interface.idle_timeouts?.as_value(),
             Attribute::LaunchSource(_) | Attribute::MetadataOptions => return None,
         })
     }

@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use super::*;
 use crate::api::credentials::MetadataService;
 use crate::api::ids::{InstanceId, LoadBalancerName, TargetGroupArn};
-use crate::api::quarantine::Pulse;
+use crate::api::quarantine::{PublicAddress, Pulse};
 use crate::cloud::error::ErrorClass;
 use crate::playbook::QuarantineSeen;
 use crate::playbook::attribute::{Attribute, Value};
@@ -79,11 +79,13 @@ fn connections_that_were_tracked_are_told_where_no_pulse_ended_them() {
     bench.spec.isolation.pulse = Pulse::Auto;
     let reached = &mut bench.world.interfaces.get_mut(&sample::interface(1)).unwrap().interface;
     (reached.public_ips, reached.ipv6) = (vec!["198.51.100.7".to_owned()], vec!["2001:db8::7".to_owned()]);
+    reached.automatic = Some("198.51.100.7".to_owned());
+    bench.spec.isolation.public_address = PublicAddress::Leave;
     bench.settle();
     let found = told(&bench);
     assert!(!found.contains_key(&eni(0)), "it was pulsed: {found:?}");
     assert!(found[&eni(1)].starts_with("CreateNetworkAclEntry"), "no pulse while it has a public address: {found:?}");
-    assert!(found["198.51.100.7"].starts_with("DisassociateAddress"), "{found:?}");
+    assert_eq!(found["198.51.100.7"], "spec.isolation.publicAddress: Remove");
     assert_eq!(found["2001:db8::7"], "UnassignIpv6Addresses");
 
     // AWS refused the opening: that is no pulse.

@@ -9,6 +9,7 @@
 use std::collections::BTreeSet;
 
 use super::isolate::{create, not_ours};
+use super::public_addresses;
 use crate::api::ids::VpcId;
 use crate::api::quarantine::Pulse;
 use crate::playbook::Quarantine;
@@ -75,7 +76,13 @@ pub(super) fn after_closing(
     }
     said.extend(public.into_iter().map(|interface| {
         let addresses = [&interface.public_ips[..], &interface.ipv6[..]].concat().join(", ");
-        format!("no pulse on {}: it has the public address {addresses}", interface.id)
+        let yet = if public_addresses::takes(view, interface) { " yet" } else { "" };
+        format!("no pulse{yet} on {}: it has the public address {addresses}", interface.id)
+    }));
+    let (followed, due): (Vec<&Interface>, Vec<&Interface>) =
+        due.into_iter().partition(|interface| public_addresses::may_follow(view, interface, interfaces));
+    said.extend(followed.into_iter().map(|interface| {
+        format!("no pulse on {}: AWS may assign a public address in place of the elastic one", interface.id)
     }));
     if due.is_empty() {
         return turn.remarking(remark(&said));

@@ -5,10 +5,11 @@
 use super::node;
 use super::pulse;
 use crate::api::credentials::MetadataService;
-use crate::api::quarantine::Pulse;
+use crate::api::quarantine::{PublicAddress, Pulse};
 use crate::playbook::Quarantine;
 use crate::playbook::attribute::{Attribute, Value};
 use crate::playbook::balancers::TargetGroup;
+use crate::playbook::interface::IdleTimeouts;
 use crate::playbook::seen::{Instance, Interface};
 use crate::playbook::step::View;
 use crate::playbook::ways::Ways;
@@ -37,7 +38,7 @@ fn survivor(path: impl Into<String>, why: impl Into<String>, closed_by: impl Int
 /// All that apply to the host as it was seen, the likeliest first.
 pub(super) fn of(view: &View<'_, Quarantine>, instance: &Instance, interfaces: &[Interface]) -> Vec<Survivor> {
     let mut all: Vec<Survivor> = interfaces.iter().filter_map(|interface| tracked(view, interface)).collect();
-    all.extend(interfaces.iter().flat_map(from_outside));
+    all.extend(interfaces.iter().flat_map(|interface| from_outside(view, interface)));
     let ways = view.seen.ways.value();
     all.extend(ways.into_iter().flat_map(through));
     all.extend(balancers(view));
@@ -82,24 +83,26 @@ fn tracked(view: &View<'_, Quarantine>, interface: &Interface) -> Option<Survivo
         Pulse::Never if !open && !given_up => "spec.isolation.pulse: Auto",
         Pulse::Never | Pulse::Auto => SUBNET_ACL,
     };
-    Some(survivor(
-        interface.id.as_str(),
-        "connections that were tracked when its groups were changed go on until they idle out, for TCP after five days where the \
-         interface says nothing else: no pulse ended them",
-        closed_by,
-    ))
+    let idle = interface.idle_timeouts.unwrap_or(IdleTimeouts::DEFAULT);
+    let why = format!(
+        "connections that were tracked when its groups were changed go on until nothing goes on there for as long as AWS keeps \
+         them ({idle}): no pulse ended them"
+    );
+    Some(survivor(interface.id.as_str(), why, closed_by))
 }
 
 /// Addresses by which it was reached from outside.
-fn from_outside(interface: &Interface) -> impl Iterator<Item = Survivor> {
+fn from_outside<'a>(view: &'a View<'_, Quarantine>, interface: &'a Interface) -> impl Iterator<Item = Survivor> + 'a {
     let why = "a connection that came in by it before is tracked, and no pulse is made while it stands";
+    let elastic = |address: &String| interface.elastic.values().any(|held| held.public_ip == *address);
     let v4 = interface.public_ips.iter().map(move |address| {
-        survivor(
-            address,
-            format!("the public address of {}: {why}", interface.id),
-            "DisassociateAddress where it is elastic, ModifyNetworkInterfaceAttribute with AssociatePublicIpAddress false where \
-             it is not",
-        )
+        let ours = elastic(address) || interface.automatic.as_ref() == Some(address);
+        let closed_by = match view.spec.isolation.public_address {
+            PublicAddress::Remove if ours => "FlowsCut, which takes it",
+            PublicAddress::Leave if ours => "spec.isolation.publicAddress: Remove",
+            PublicAddress::Remove | PublicAddress::Leave => SUBNET_ACL,
+        };
+        survivor(address, format!("the public address of {}: {why}", interface.id), closed_by)
     });
     let v6 = interface.ipv6.iter().map(move |address| {
         survivor(address, format!("an IPv6 address of {}: {why}", interface.id), "UnassignIpv6Addresses")
