@@ -117,7 +117,7 @@ const CHANGES: &str = "create_security_group authorize_security_group_ingress au
     exit_standby detach_instances attach_instances update_auto_scaling_group record_lifecycle_action_heartbeat \
     deregister_targets register_targets deregister_instances_from_load_balancer register_instances_with_load_balancer \
     put_role_policy delete_role_policy modify_instance_metadata_options associate_iam_instance_profile \
-    disassociate_iam_instance_profile";
+    disassociate_iam_instance_profile associate_address disassociate_address";
 /// Members of answers that are called like changes.
 const MEMBERS: &str = "delete_on_termination disable_api_termination disable_api_stop lock_state lock_expires_on \
     create_volume_permissions restore_expiry_time";

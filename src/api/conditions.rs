@@ -183,6 +183,8 @@ reasons! {
     DestinationNotAllowed,
     /// A deadline passed and the work went on without it.
     DeadlinePassed,
+    /// Only flow logs show whether traffic still flows, and this version does not read them: what may carry it is listed.
+    FlowLogsNotRead,
 }
 
 impl Reason {

@@ -151,6 +151,12 @@ id!(
     |v| is_resource(v, "eni-")
 );
 id!(
+    /// An elastic IP address: `eipalloc-` and 8 or 17 hexadecimal digits in lower case.
+    AllocationId, "allocation id", 26, "^eipalloc-([0-9a-f]{8}|[0-9a-f]{17})$",
+    "an allocation id is eipalloc- followed by 8 or 17 hexadecimal digits in lower case",
+    |v| is_resource(v, "eipalloc-")
+);
+id!(
     /// A VPC: `vpc-` and 8 or 17 hexadecimal digits in lower case.
     VpcId, "VPC id", 21, "^vpc-([0-9a-f]{8}|[0-9a-f]{17})$",
     "a VPC id is vpc- followed by 8 or 17 hexadecimal digits in lower case",

@@ -63,6 +63,7 @@ fn resources() {
     table(VolumeId::parse, &[("vol-0123456789abcdef0", true), ("i-1a2b3c4d", false)]);
     table(SnapshotId::parse, &[("snap-0123456789abcdef0", true), ("snap-xyz", false)]);
     table(SecurityGroupId::parse, &[("sg-1a2b3c4d", true), ("sg1a2b3c4d", false)]);
+    table(AllocationId::parse, &[("eipalloc-0123456789abcdef0", true), ("eipalloc-", false), ("eip-12345678", false)]);
     table(InterfaceId::parse, &[("eni-0123456789abcdef0", true), ("eni-", false)]);
     table(VpcId::parse, &[("vpc-1a2b3c4d", true), ("vpc-1a2b3c4", false)]);
     table(SubnetId::parse, &[("subnet-0123456789abcdef0", true), ("subnet-0123456789abcdef01", false)]);

@@ -69,7 +69,7 @@ pub struct QuarantineSpec {
     pub auto_scaling: AutoScaling,
 
     /// How it is cut from the network and from its credentials. Immutable once `spec.level` is `Released`. Default:
-    /// `{pulse: Auto, metadataService: Disable, credentials: {sessions: RevokeInstance, profile: Leave}}`.
+    /// `{pulse: Auto, publicAddress: Remove, metadataService: Disable, credentials: {sessions: RevokeInstance, profile: Leave}}`.
     #[serde(default)]
     pub isolation: Isolation,
 
@@ -142,6 +142,12 @@ pub struct Isolation {
     #[serde(default)]
     pub pulse: Pulse,
 
+    /// Whether public IPv4 addresses are taken from its interfaces once they are closed. `Remove`: an elastic one, which a release
+    /// associates again if nobody took it meanwhile, and the one that AWS assigned by itself: that one can't be given back, a
+    /// release gets another one. What was taken stays taken until the release. `Leave`: left. Default: `Remove`.
+    #[serde(default)]
+    pub public_address: PublicAddress,
+
     /// Whether the metadata service, from which the instance gets new credentials, is switched off. Security groups don't
     /// filter it. `Disable`: off once memory is captured or given up, and on again at release where it was on. `Leave`: left.
     /// Default: `Disable`.
@@ -161,6 +167,16 @@ pub enum Pulse {
     Auto,
     /// Not at all.
     Never,
+}
+
+/// Whether public addresses are taken from a host that is closed.
+#[derive(Clone, Copy, Debug, Default, Deserialize, Eq, Hash, JsonSchema, Ord, PartialEq, PartialOrd, Serialize)]
+pub enum PublicAddress {
+    /// Taken; elastic ones are given back at release.
+    #[default]
+    Remove,
+    /// Left.
+    Leave,
 }
 
 /// A ForensicCase in the same namespace.
@@ -197,6 +213,12 @@ pub struct QuarantineStatus {
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(length(max = 128))]
     pub parts: Vec<PartStatus>,
+
+    /// Paths that can still carry traffic of the instance once it is isolated: one line each, with why, and the field of the
+    /// spec or the AWS call that closes it. From what was seen of it; whether anything flows there is not known. At most 48.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(length(max = 48), inner(length(max = 512)))]
+    pub survivors: Vec<String>,
 
     /// Since when the instance was known to be compromised and not contained: when this object was created. RFC 3339.
     #[serde(default, skip_serializing_if = "Option::is_none")]

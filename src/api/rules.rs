@@ -147,7 +147,7 @@ pub fn isolation_until_released(field: &str) -> Rule {
 
 /// An isolation in words of CEL.
 fn isolation(of: &str) -> String {
-    let words = ["pulse", "metadataService", "credentials.sessions", "credentials.profile"];
+    let words = ["pulse", "publicAddress", "metadataService", "credentials.sessions", "credentials.profile"];
     words.map(|word| format!("'{word} ' + {of}.{word}")).join(" + ', ' + ")
 }
 

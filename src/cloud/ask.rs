@@ -7,14 +7,15 @@ use crate::api::approval::Action;
 use crate::api::credentials::{InstanceProfile, Sessions};
 use crate::api::evidence_snapshot::EvidenceSnapshotSpec;
 use crate::api::exhibits::Verify;
-use crate::api::ids::{InterfaceId, KeyArn, SecurityGroupId, SnapshotId};
+use crate::api::ids::{AllocationId, InterfaceId, KeyArn, SecurityGroupId, SnapshotId};
 use crate::api::quarantine::{Level, Pulse, QuarantineSpec};
 use crate::playbook::attribute::{Attribute, Value};
 use crate::playbook::auto_scaling::former_group;
 use crate::playbook::copies::{Destination, Kept, destination, is_failed, standing};
 use crate::playbook::copy_change::CopyChange;
 use crate::playbook::credentials::denied_by;
-use crate::playbook::effect::{Effect, GroupRole};
+use crate::playbook::effect::Effect;
+use crate::playbook::own_groups::GroupRole;
 use crate::playbook::preservation::verify_blocks::whole;
 use crate::playbook::record::{OperationId, Record};
 use crate::playbook::role_policy::policy_name;
@@ -39,8 +40,21 @@ impl AskQuarantine {
             held: if spec.level == Level::Released { held(record) } else { BTreeSet::new() },
             balancers: AskBalancers::about(spec, account, record),
             credentials: AskCredentials::about(spec, account, record),
+            addresses: if spec.level == Level::Released { addresses(record) } else { BTreeSet::new() },
+            ways: ways(spec, account, record),
         }
     }
+}
+
+/// Looks for which one answer about the ways around a closed host serves: what it takes four more calls for seldom changes.
+const LOOKS: u32 = 5;
+
+/// The ways around a host that is closed. The pulse comes first, and with it the description of what is around the host.
+fn ways(spec: &QuarantineSpec, account: &Account, record: &Record) -> Option<u32> {
+    // Who asks for a release has not got it yet: what is held stays enforced.
+    let releasing = spec.level == Level::Released && record.decisions.contains_key(&Action::Release);
+    let closed = record.contained_at.is_some() && record.surroundings && !record.released;
+    (closed && !releasing).then(|| account.recheck_seconds.saturating_mul(LOOKS))
 }
 
 /// Interfaces that were closed and are not given back yet. One that was detached meanwhile keeps its groups (EC2 guide,
@@ -52,6 +66,15 @@ fn held(record: &Record) -> BTreeSet<InterfaceId> {
         _ => None,
     });
     interfaces.collect()
+}
+
+/// Elastic addresses that were taken and are not given back yet.
+fn addresses(record: &Record) -> BTreeSet<AllocationId> {
+    let taken = record.applied.keys().filter(|attribute| matches!(attribute, Attribute::ElasticAddress(..)));
+    let owed = taken.filter(|attribute| !record.given_back.contains_key(*attribute));
+    let values = owed.filter_map(|attribute| record.baseline.get(attribute));
+    let ids = values.filter_map(|value| if let Value::Set(ids) = value { Some(ids) } else { None }).flatten();
+    ids.filter_map(|id| AllocationId::parse(id).ok()).collect()
 }
 
 impl AskBalancers {

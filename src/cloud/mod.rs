@@ -14,7 +14,7 @@ use std::future::Future;
 use crate::api::aws_account::Partition;
 use crate::api::evidence_snapshot::KeyAccess;
 use crate::api::ids::{
-    AccountId, Digest, InstanceId, InterfaceId, KeyArn, LoadBalancerName, RegionName, RoleArn, RoleName,
+    AccountId, AllocationId, Digest, InstanceId, InterfaceId, KeyArn, LoadBalancerName, RegionName, RoleArn, RoleName,
     SecurityGroupId, SnapshotId, TargetGroupArn,
 };
 use crate::playbook::Time;
@@ -77,6 +77,11 @@ pub struct AskQuarantine {
     pub balancers: Option<AskBalancers>,
     /// Its role to look at; none where nothing about it is wanted.
     pub credentials: Option<AskCredentials>,
+    /// Elastic addresses to look for: those that are to be given back.
+    pub addresses: BTreeSet<AllocationId>,
+    /// What may carry its traffic though it is closed: seconds for which an answer may be used again; none where nothing
+    /// about it is wanted.
+    pub ways: Option<u32>,
 }
 
 /// What to look at of the credentials of a host.
@@ -252,6 +257,16 @@ pub const READ_ACTIONS: &[(&str, &[&str])] = &[
             "iam:GetRole",
             "iam:GetRolePolicy",
             "iam:ListRolePolicies",
+        ],
+    ),
+    ("addresses", &["ec2:DescribeAddresses"]),
+    (
+        "ways",
+        &[
+            "ec2:DescribeRouteTables",
+            "ec2:DescribeVolumes",
+            "ec2:DescribeVpcEndpoints",
+            "ec2:GetSerialConsoleAccessStatus",
         ],
     ),
     (

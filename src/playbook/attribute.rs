@@ -54,6 +54,12 @@ pub enum Attribute {
     InstanceProfile,
     /// What of ours stands in the policy of a key.
     KeyPolicy(KeyArn),
+    /// The elastic address that a private one of an interface has.
+    ElasticAddress(InterfaceId, String),
+    /// Whether an interface has a public address that AWS assigned by itself.
+    AutomaticAddress(InterfaceId),
+    /// When AWS forgets tracked connections of an interface.
+    IdleTimeouts(InterfaceId),
 }
 
 impl Attribute {
@@ -67,8 +73,19 @@ impl Attribute {
 
     /// Whether it is of an Auto Scaling group, or of the place in one.
     pub const fn is_of_auto_scaling(&self) -> bool {
-        let other = self.is_protection() || self.is_registration() || self.is_credential();
-        !(other || matches!(self, Self::Groups(_) | Self::KeyPolicy(_)))
+        let of_network = self.is_of_flows() || matches!(self, Self::Groups(_));
+        let other = self.is_protection() || self.is_registration() || self.is_credential() || of_network;
+        !(other || matches!(self, Self::KeyPolicy(_)))
+    }
+
+    /// Whether it is a public address of an interface.
+    pub const fn is_public_address(&self) -> bool {
+        matches!(self, Self::ElasticAddress(..) | Self::AutomaticAddress(_))
+    }
+
+    /// Whether it lets traffic through beside the groups, or keeps it going.
+    pub const fn is_of_flows(&self) -> bool {
+        self.is_public_address() || matches!(self, Self::IdleTimeouts(_))
     }
 
     /// Whether it is a registration with a load balancer.
@@ -103,6 +120,9 @@ impl fmt::Display for Attribute {
             Self::MetadataOptions => f.write_str("metadataOptions"),
             Self::InstanceProfile => f.write_str("instanceProfile"),
             Self::KeyPolicy(key) => write!(f, "keyPolicy/{key}"),
+            Self::ElasticAddress(interface, private_ip) => write!(f, "elasticAddress/{interface}/{private_ip}"),
+            Self::AutomaticAddress(interface) => write!(f, "automaticAddress/{interface}"),
+            Self::IdleTimeouts(interface) => write!(f, "idleTimeouts/{interface}"),
         }
     }
 }
@@ -135,6 +155,13 @@ impl TryFrom<String> for Attribute {
             Some(("minSize", group)) => Ok(Self::MinSize(group.to_owned())),
             Some(("desiredCapacity", group)) => Ok(Self::DesiredCapacity(group.to_owned())),
             Some(("launchSource", group)) => Ok(Self::LaunchSource(group.to_owned())),
+            Some(("elasticAddress", of)) => {
+                let (interface, private_ip) = of.split_once('/').ok_or_else(unknown)?;
+                let interface = InterfaceId::parse(interface).map_err(|_| unknown())?;
+                Ok(Self::ElasticAddress(interface, private_ip.to_owned()))
+            }
+            Some(("automaticAddress", id)) => InterfaceId::parse(id).map(Self::AutomaticAddress).map_err(|_| unknown()),
+            Some(("idleTimeouts", id)) => InterfaceId::parse(id).map(Self::IdleTimeouts).map_err(|_| unknown()),
             Some(("sessions", policy)) => {
                 let (role, name) = policy.split_once('/').ok_or_else(unknown)?;
                 let role = RoleName::parse(role).map_err(|_| unknown())?;

@@ -18,6 +18,7 @@ fn states<P: Procedure>(plan: &Plan<P>) -> Vec<(&'static str, &'static str)> {
         Some(State::Working(_)) => "working",
         Some(State::Awaiting(_)) => "awaiting",
         Some(State::Blocked(_)) => "blocked",
+        Some(State::Unknown(_)) => "unknown",
     };
     plan.steps.iter().map(|step| (step.name, word(&step.state))).collect()
 }
@@ -70,6 +71,7 @@ fn a_step_that_is_not_declared_says_nothing() {
         ("Deregistered", "-"),
         ("Isolated", "-"),
         ("CredentialsCut", "-"),
+        ("FlowsCut", "-"),
     ];
     assert_eq!(states(&bench.plan()), expected);
 }

@@ -16,6 +16,8 @@ use super::copy_change::{Copy, CopyChange};
 use super::credential_change::CredentialChange;
 use super::group_change::GroupChange;
 use super::key_policy::Written;
+use super::network_change::NetworkChange;
+use super::own_groups::GroupRole;
 use super::record::Record;
 use super::seen::{Rule, ShutdownBehavior};
 use crate::api::aws_account::LockMode;
@@ -27,16 +29,6 @@ use crate::api::ids::{
 /// Key of the tag that carries the operation id of what was created.
 pub fn operation_tag(prefix: &str) -> String {
     format!("{prefix}:operation")
-}
-
-/// The two groups we make in a VPC.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase")]
-pub enum GroupRole {
-    /// Without any rule.
-    Closed,
-    /// All traffic both ways: for the pulse alone.
-    Open,
 }
 
 /// One change in AWS. Named as AWS names the call, or the attribute that the call sets.
@@ -208,6 +200,9 @@ pub enum Effect {
     /// A change of the credentials that the host has, named as AWS names the call.
     #[serde(untagged)]
     Credentials(CredentialChange),
+    /// A change of an interface beside its groups.
+    #[serde(untagged)]
+    Network(NetworkChange),
 }
 
 /// What AWS answered to an effect that it accepted.
@@ -280,6 +275,7 @@ impl Effect {
             Self::AutoScaling(change) => change.operation(),
             Self::Copying(change) => change.operation(),
             Self::Credentials(change) => change.operation(),
+            Self::Network(change) => change.operation(),
         }
     }
 
@@ -309,6 +305,7 @@ impl Effect {
             Self::AutoScaling(change) => change.iam_actions(),
             Self::Copying(change) => change.iam_actions(),
             Self::Credentials(change) => change.iam_actions(),
+            Self::Network(change) => change.iam_actions(),
         }
     }
 
@@ -391,6 +388,7 @@ impl Effect {
             Self::AutoScaling(change) => change.sets(),
             Self::Copying(change) => change.sets(),
             Self::Credentials(change) => Some(change.sets()),
+            Self::Network(change) => Some(change.sets()),
             _ => None,
         }
     }

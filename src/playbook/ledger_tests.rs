@@ -204,7 +204,7 @@ fn a_name_that_is_taken_is_the_end_of_the_intent_only_where_nothing_was_sent_bef
     let made = Effect::CreateSecurityGroup {
         vpc: sample::vpc(0),
         name: "baseline-a".to_owned(),
-        role: crate::playbook::effect::GroupRole::Closed,
+        role: crate::playbook::own_groups::GroupRole::Closed,
         tag_prefix: "ops".to_owned(),
     };
     let id = OperationId("o".to_owned());

@@ -25,9 +25,11 @@ pub mod executor;
 pub mod exhibit;
 pub mod group_change;
 pub mod image;
+pub mod interface;
 pub mod keeping;
 pub mod key_policy;
 pub mod ledger;
+pub mod network_change;
 pub mod plan;
 pub mod preparation;
 pub mod preservation;
@@ -37,11 +39,13 @@ pub mod role_policy;
 mod room;
 pub mod seen;
 pub mod step;
+pub mod step_result;
 pub mod tiers;
+pub mod ways;
 
 mod case;
 mod evidence;
-mod own_groups;
+pub mod own_groups;
 mod quarantine;
 mod readiness;
 #[cfg(test)]
@@ -78,6 +82,8 @@ pub const QUARANTINE: &[Step<Quarantine>] = &[
     containment::isolate::STEP,
     // Its sessions denied, wherever they are used. Goes out beside the isolation, and nothing waits for it.
     containment::cut_credentials::STEP,
+    // Public addresses, idle timeouts, and a report of what may carry its traffic all the same. Once it is closed.
+    containment::cut_flows::STEP,
 ];
 
 /// One moment of one host's volumes: rows D4, D9 to D12 and D17.

@@ -2,10 +2,22 @@
 
 use std::collections::BTreeSet;
 
+use serde::{Deserialize, Serialize};
+
 use super::attribute::{Attribute, Value};
-use super::effect::{Effect, GroupRole};
+use super::effect::Effect;
 use super::record::{Applied, OperationId, OutcomeKind, Record, group_key};
 use crate::api::ids::{SecurityGroupId, VpcId};
+
+/// The two groups we make in a VPC.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub enum GroupRole {
+    /// Without any rule.
+    Closed,
+    /// All traffic both ways: for the pulse alone.
+    Open,
+}
 
 impl Record {
     /// The intent that made a group.

@@ -14,6 +14,11 @@ use crate::cloud::error::CloudError;
 /// Longest message of a condition, in bytes.
 const MESSAGE: usize = 1024;
 
+/// The values of a condition's status.
+const TRUE: &str = "True";
+const FALSE: &str = "False";
+const UNKNOWN: &str = "Unknown";
+
 /// What a decision is projected onto.
 #[derive(Debug)]
 pub struct Before<'a> {
@@ -89,7 +94,8 @@ pub fn verdict<P: Procedure>(plan: &Plan<P>, errors: &BTreeMap<&'static str, Clo
                 let said: Vec<String> = step.remark.iter().cloned().chain(refused).collect();
                 skipped.extend((!said.is_empty()).then(|| format!("{}: {}", step.name, said.join(": "))));
             }
-            Some(State::Blocked(_)) | None => {}
+            // Nothing that is declared is left undone; the step's own condition says what can't be known.
+            Some(State::Blocked(_) | State::Unknown(_)) | None => {}
         }
     }
     if plan.released {
@@ -161,35 +167,35 @@ pub fn conditions<P: Procedure>(
     before: &Before<'_>,
 ) -> Vec<Condition> {
     let whole = verdict(plan, errors);
-    let mut all = vec![set(before, READY, whole.ready, whole.reason, &whole.message)];
+    let mut all = vec![set(before, READY, if whole.ready { TRUE } else { FALSE }, whole.reason, &whole.message)];
     if let Some(refusal) = &plan.refused {
         // Nothing was looked at: what was said about the steps before still stands.
         all.extend(before.conditions.iter().filter(|c| P::TABLE.iter().any(|step| step.name == c.type_)).cloned());
         let _ = refusal;
     }
     for step in &plan.steps {
-        let (done, reason, message) = match told(step, errors) {
+        let (status, reason, message) = match told(step, errors) {
             None => continue,
-            Some(State::Done(message)) => (true, Reason::Succeeded, message),
+            Some(State::Done(message)) => (TRUE, Reason::Succeeded, message),
             Some(State::Awaiting(action)) => {
-                (false, Reason::AwaitingApproval, format!("waits for approval of {action}"))
+                (FALSE, Reason::AwaitingApproval, format!("waits for approval of {action}"))
             }
-            Some(State::Skipped(r) | State::Working(r) | State::Blocked(r)) => (false, r.reason, r.message),
+            Some(State::Skipped(r) | State::Working(r) | State::Blocked(r)) => (FALSE, r.reason, r.message),
+            Some(State::Unknown(r)) => (UNKNOWN, r.reason, r.message),
         };
-        all.push(set(before, step.name, done, reason, &message));
+        all.push(set(before, step.name, status, reason, &message));
     }
     let awaiting = whole.reason == Reason::AwaitingApproval;
     if whole.stalled {
-        all.push(set(before, STALLED, true, whole.reason, &whole.message));
+        all.push(set(before, STALLED, TRUE, whole.reason, &whole.message));
     } else if !whole.ready && !awaiting {
-        all.push(set(before, RECONCILING, true, whole.reason, &whole.message));
+        all.push(set(before, RECONCILING, TRUE, whole.reason, &whole.message));
     }
     all
 }
 
 /// One condition. The time of transition moves only when the status does.
-fn set(before: &Before<'_>, name: &str, status: bool, reason: Reason, message: &str) -> Condition {
-    let status = if status { "True" } else { "False" };
+fn set(before: &Before<'_>, name: &str, status: &str, reason: Reason, message: &str) -> Condition {
     let since = before
         .conditions
         .iter()

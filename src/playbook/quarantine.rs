@@ -1,18 +1,22 @@
 //! The procedure that holds one host.
 
+use std::collections::BTreeMap;
+
 use serde_json::{Value as Json, json};
 
 use super::attribute::Attribute;
 use super::auto_scaling::AutoScaling;
 use super::balancers::Balancers;
 use super::credentials::Credentials;
-use super::effect::{Created, Effect, GroupRole};
+use super::effect::{Created, Effect};
 use super::ledger::ended;
+use super::own_groups::GroupRole;
 use super::record::{Entry, Fact, OperationId, OutcomeKind, group_key};
 use super::seen::{Instance, InstanceState, Interface, NodeRole, Protections, Read, SecurityGroup, Surroundings};
 use super::step::{Holder, Procedure, Refusal, State, Step, StepResult, View};
+use super::ways::Ways;
 use crate::api::conditions::Reason;
-use crate::api::ids::{SecurityGroupId, VpcId};
+use crate::api::ids::{AllocationId, SecurityGroupId, VpcId};
 use crate::api::quarantine::{Level, QuarantineSpec};
 
 /// Holds one EC2 instance at a level.
@@ -42,6 +46,10 @@ pub struct QuarantineSeen {
     pub balancers: Read<Balancers>,
     /// Its role, and what is denied to its sessions.
     pub credentials: Read<Credentials>,
+    /// Elastic addresses that are to be given back: what each is associated with, none for one that is free; asked for then.
+    pub addresses: Read<BTreeMap<AllocationId, Option<String>>>,
+    /// What may carry traffic of it though it is closed; asked for once it is.
+    pub ways: Read<Ways>,
     /// Hosts of the same case that are not closed yet: the pulse comes after all of them.
     pub siblings_open: usize,
     /// Whether both halves of a pulse end within what is left of the lease.
@@ -70,6 +78,8 @@ impl QuarantineSeen {
             held: Read::NotRead,
             balancers: Read::NotRead,
             credentials: Read::NotRead,
+            addresses: Read::NotRead,
+            ways: Read::NotRead,
             siblings_open: 0,
             pulse_fits: true,
             node: NodeRole::None,

@@ -12,11 +12,13 @@ use super::attribute::{Attribute, Value};
 use super::copies::{Destination, Kept};
 pub use super::denial::Denial;
 pub use super::drift::Drift;
-use super::effect::{Created, Effect, GroupRole};
+use super::effect::{Created, Effect};
 pub use super::entry::{Decision, Entry, Fact, LeftOut, OperationId, OutcomeKind, PublishedPlan};
 use super::exhibit::Exhibits;
 use super::keeping::Keeping;
 use super::key_policy;
+use super::network_change::given_up;
+use super::own_groups::GroupRole;
 use crate::api::approval::Action;
 use crate::api::ids::{AccountId, Digest, InterfaceId, KeyArn, SecurityGroupId, SnapshotId, VolumeId, VpcId};
 
@@ -186,7 +188,7 @@ impl Record {
             self.applied.insert(attribute, Applied { value, operation: id.clone() });
         }
         // To detach a host, or to deny its sessions something, opens no gate before its isolation.
-        let beside = matches!(step, "Detached" | "Deregistered" | "CredentialsCut");
+        let beside = matches!(step, "Detached" | "Deregistered" | "CredentialsCut" | "FlowsCut");
         if let Some(action) = super::action_of(step).filter(|_| !beside) {
             self.in_force.insert(action);
         }
@@ -248,10 +250,7 @@ impl Record {
                     self.throttled.insert(interface.clone(), (times.saturating_add(1), at));
                 }
             }
-            (Effect::OpenForPulse { interface, .. }, OutcomeKind::Failed) => {
-                let part = format!("{}/{interface}", operation.step);
-                self.given_up.insert(part, error.unwrap_or("refused").to_owned());
-            }
+            (effect, OutcomeKind::Failed) => self.given_up.extend(given_up(effect, &operation.step, error)),
             _ => {}
         }
         if operation.effect.is_idempotent() {

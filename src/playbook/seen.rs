@@ -6,10 +6,9 @@ use serde::{Deserialize, Serialize};
 
 use super::Time;
 use super::credentials::MetadataOptions;
+pub use super::interface::Interface;
 pub use super::key_policy::{Key, KeyManager};
-use crate::api::ids::{
-    AccountId, InstanceId, InterfaceId, KeyArn, SecurityGroupId, SnapshotId, SubnetId, VolumeId, VpcId,
-};
+use crate::api::ids::{AccountId, InstanceId, KeyArn, SecurityGroupId, SnapshotId, SubnetId, VolumeId, VpcId};
 
 /// One question to AWS and its answer. `asked_at` is the time *before* the request left: a lagging
 /// answer can only be older than that, never younger.
@@ -108,39 +107,6 @@ pub struct AttachedVolume {
     pub root: bool,
     /// Whether terminating the instance deletes the volume.
     pub delete_on_termination: bool,
-}
-
-/// One network interface.
-#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase")]
-pub struct Interface {
-    /// The interface.
-    pub id: InterfaceId,
-    /// Its VPC: groups belong to one.
-    pub vpc: VpcId,
-    /// Its subnet.
-    pub subnet: Option<SubnetId>,
-    /// Position on the instance, of the trunk for a branch; 0 is the primary interface.
-    pub device_index: i32,
-    /// For a branch interface, on which the pods with security groups of their own sit: the trunk that carries it.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub trunk: Option<InterfaceId>,
-    /// Its security groups.
-    pub groups: BTreeSet<SecurityGroupId>,
-    /// Private IPv4 addresses, the primary one first.
-    pub private_ips: Vec<String>,
-    /// IPv6 addresses.
-    pub ipv6: Vec<String>,
-    /// Public IPv4 addresses: elastic or automatic.
-    pub public_ips: Vec<String>,
-}
-
-impl Interface {
-    /// Reachable from outside, as far as addresses tell: the pulse is never used on such a one. An IPv6
-    /// address counts, since every one that AWS assigns is globally unique.
-    pub fn has_public_address(&self) -> bool {
-        !self.public_ips.is_empty() || !self.ipv6.is_empty()
-    }
 }
 
 /// An instance: row D7 of the playbook, as far as one describe call tells.

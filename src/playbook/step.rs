@@ -8,6 +8,7 @@ use super::approval::Candidate;
 use super::effect::Effect;
 use super::plan::PlanLine;
 use super::record::{Entry, Fact, Record};
+pub use super::step_result::{Part, StepResult};
 use crate::api::approval::Action;
 use crate::api::aws_account::LockMode;
 use crate::api::conditions::Reason;
@@ -227,6 +228,8 @@ pub enum State {
     Done(String),
     /// Settled without being done: waived, given up, not applicable.
     Skipped(Refusal),
+    /// All is done that is declared, and whether it worked nobody can see.
+    Unknown(Refusal),
     /// On its way.
     Working(Refusal),
     /// A person must approve.
@@ -256,23 +259,15 @@ impl State {
         Self::Skipped(Refusal::new(reason, message))
     }
 
+    /// Nobody can see whether it worked.
+    pub fn unknown(reason: Reason, message: impl Into<String>) -> Self {
+        Self::Unknown(Refusal::new(reason, message))
+    }
+
     /// Later steps need not wait for it.
     pub const fn is_settled(&self) -> bool {
-        matches!(self, Self::Done(_) | Self::Skipped(_))
+        matches!(self, Self::Done(_) | Self::Skipped(_) | Self::Unknown(_))
     }
-}
-
-/// One volume, interface or copy within a step, for status.
-#[derive(Clone, Debug, PartialEq, Eq, Hash)]
-pub struct Part {
-    /// For example `interface`.
-    pub kind: &'static str,
-    /// Its id.
-    pub name: String,
-    /// One word.
-    pub state: String,
-    /// More, where there is more to say.
-    pub message: String,
 }
 
 /// What a step says at one look.
@@ -382,17 +377,4 @@ impl<P: Procedure> Turn<P> {
         self.prepares = true;
         self
     }
-}
-
-/// A step's name and what it said.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct StepResult {
-    /// Condition type.
-    pub name: &'static str,
-    /// Where it stands; none where the declaration does not ask for it.
-    pub state: Option<State>,
-    /// For status.
-    pub parts: Vec<Part>,
-    /// What a person should know of a step that is done all the same.
-    pub remark: Option<String>,
 }

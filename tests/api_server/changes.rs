@@ -85,6 +85,11 @@ async fn quarantines() {
             (json!({"caseRef": {"name": "other"}}), Err(&["spec.caseRef is immutable once set"])),
             (json!({"caseRef": null}), Err(&["spec.caseRef is immutable once set"])),
             (json!({"isolation": {"metadataService": "Leave"}}), Ok(())),
+            (json!({"isolation": {"publicAddress": "Leave"}}), Ok(())),
+            (
+                json!({"isolation": {"publicAddress": "Move"}}),
+                Err(&["spec.isolation.publicAddress", "Unsupported value"]),
+            ),
             (json!({"isolation": {"credentials": {"sessions": "RevokeRole", "profile": "Remove"}}}), Ok(())),
             (json!({"level": "Released", "isolation": {"pulse": "Auto"}}), Ok(())),
             (

@@ -8,7 +8,8 @@ use sequester::api::ids::{AccountId, InstanceId, SecurityGroupId, SnapshotId, Vo
 use sequester::cloud::error::{CloudError, ErrorClass};
 use sequester::cloud::{AskEvidence, AskQuarantine, Cloud};
 use sequester::playbook::containment::pulse::everything;
-use sequester::playbook::effect::{Created, Effect, GroupRole, Receipt};
+use sequester::playbook::effect::{Created, Effect, Receipt};
+use sequester::playbook::own_groups::GroupRole;
 use sequester::playbook::record::OperationId;
 use sequester::playbook::seen::ShutdownBehavior;
 use std::collections::{BTreeMap, BTreeSet};

@@ -6,6 +6,7 @@
 #[path = "../support/mod.rs"]
 mod support;
 
+mod addresses;
 mod balancers;
 mod blocks;
 mod changes;
@@ -22,3 +23,4 @@ mod scene;
 mod size;
 mod sockets;
 mod tiers;
+mod ways;

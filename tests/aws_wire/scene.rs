@@ -59,6 +59,8 @@ pub fn ask(instance: &str) -> AskQuarantine {
         held: BTreeSet::new(),
         balancers: None,
         credentials: None,
+        addresses: BTreeSet::new(),
+        ways: None,
     }
 }
 

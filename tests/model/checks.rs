@@ -81,7 +81,8 @@ fn destroys(effect: &Effect, world: &World) -> bool {
         | Effect::DeregisterInstance { .. }
         | Effect::RegisterInstance { .. }
         | Effect::AutoScaling(_)
-        | Effect::Credentials(_) => false,
+        | Effect::Credentials(_)
+        | Effect::Network(_) => false,
     }
 }
 

@@ -153,6 +153,9 @@ pub fn world(interfaces: u8, volumes: u8, bare: bool) -> World {
         private_ips: vec![format!("10.0.0.{n}")],
         ipv6: Vec::new(),
         public_ips: Vec::new(),
+        elastic: BTreeMap::new(),
+        automatic: None,
+        idle_timeouts: None,
     };
     let world =
         World::new(prod()).with_instance(host, protections).with_group(named(0, "web")).with_group(named(1, "theirs"));

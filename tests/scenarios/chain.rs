@@ -124,7 +124,7 @@ pub fn assert_witnessed(calls: &[Call], chains: &[Chain], kubernetes: Option<&Pr
 /// Whether an entry is the intent of a call: the same operation on the same thing.
 fn means(entry: &Value, call: &Call) -> bool {
     let effect = &entry["effect"];
-    let named = ["interface", "snapshot", "source", "targetGroup", "group", "vpc", "key", "association", "instance"]
+    let named = ["association", "interface", "snapshot", "source", "targetGroup", "group", "vpc", "key", "instance"]
         .into_iter()
         .find_map(|name| effect[name].as_str());
     // A policy of a role is about several hosts.
@@ -139,7 +139,9 @@ fn effect_operation(effect: &Value) -> Option<&str> {
     Some(match effect["operation"].as_str()? {
         "AuthorizeRules" => "AuthorizeSecurityGroup",
         "RevokeRules" => "RevokeSecurityGroup",
-        "ReplaceSecurityGroups" | "OpenForPulse" => "ModifyNetworkInterfaceAttribute",
+        "ReplaceSecurityGroups" | "OpenForPulse" | "AssociatePublicIpAddress" | "SetIdleTimeouts" => {
+            "ModifyNetworkInterfaceAttribute"
+        }
         "LockCopy" => "LockSnapshot",
         "ArchiveSnapshot" | "ArchiveCopy" => "ModifySnapshotTier",
         "ShareSnapshot" | "UnshareSnapshot" => "ModifySnapshotAttribute",

@@ -56,7 +56,9 @@ impl Point {
             "CreateSnapshots" | "CopySnapshot" => "DescribeSnapshots",
             "LockSnapshot" => "DescribeLockedSnapshots",
             "ModifySnapshotAttribute" => "DescribeSnapshotAttribute",
-            "ModifyNetworkInterfaceAttribute" => "DescribeNetworkInterfaces",
+            "ModifyNetworkInterfaceAttribute" | "DisassociateAddress" | "AssociateAddress" => {
+                "DescribeNetworkInterfaces"
+            }
             "ModifyInstanceAttribute" => "DescribeInstanceAttribute",
             "CreateGrant" | "RevokeGrant" => "ListGrants",
             "ModifyInstanceMetadataOptions" => "DescribeInstances",

@@ -20,6 +20,7 @@ mod deletion;
 mod enforcement;
 mod evidence;
 mod evidence_kept;
+mod flows;
 mod groups;
 mod idle;
 mod keeping;

@@ -110,6 +110,7 @@ async fn one_that_is_isolated(scene: &Scene) {
     register(aws, &targets, &format!("{host} 80")).await;
     classic_load_balancer(aws, &scene.network, "old", &[host]).await;
     crate::pods::branch(scene, &crate::pods::trunk(scene, host, "2").await).await;
+    crate::flows::elastic(scene, &scene.host.interfaces[0]).await;
 
     declare(scene, "web", host, "Isolated", json!({})).await;
     scene.until_settled("web").await;

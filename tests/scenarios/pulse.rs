@@ -18,7 +18,7 @@ async fn chain(scene: &Scene) -> Chain {
 fn sets(scene: &Scene, interface: &str) -> Vec<String> {
     let of = |call: &Call| call.operation == SET_GROUPS && call.parameter("NetworkInterfaceId") == Some(interface);
     let calls = scene.changes().into_iter().filter(of);
-    calls.map(|call| call.parameter("SecurityGroupId.1").unwrap_or_default().to_owned()).collect()
+    calls.filter_map(|call| call.parameter("SecurityGroupId.1").map(ToOwned::to_owned)).collect()
 }
 
 async fn group(scene: &Scene, name: &str) -> String {
@@ -54,7 +54,9 @@ async fn it_never_comes_to_an_interface_with_a_public_address() {
     let associate = [("AllocationId", tag(&allocated, "allocationId")), ("NetworkInterfaceId", public)];
     ok(scene.aws().ec2("AssociateAddress", &associate).await);
     let _controller = scene.controller("one").await;
-    let declared = scene.declare("web", "Isolated").await;
+    let mut spec = quarantine(&scene, &scene.host.instance, "Isolated");
+    spec["isolation"] = json!({"publicAddress": "Leave"});
+    let declared = scene.declare_as(Identity::Alice, "web", spec).await;
     scene.until_pulsed(&uid(&declared), 1).await;
     scene.until_outcomes(&[uid(&declared)]).await;
     let looks = scene.looks();
@@ -108,13 +110,14 @@ async fn killed_while_open(prefix: &str, when: When, mode: CrashMode) {
     scene.until_groups(CLOSED).await;
 }
 
-/// Closing each interface comes first, then opening each; the next is the first half of closing again.
+/// Closing each interface comes first, then the idle timeouts of each, then opening each; the next is the first half of closing
+/// again.
 #[tokio::test(flavor = "multi_thread")]
 async fn killed_between_its_halves() {
-    killed_while_open("halves", When::operation(SET_GROUPS).nth(5), CrashMode::BeforeApplied).await;
+    killed_while_open("halves", When::operation(SET_GROUPS).nth(7), CrashMode::BeforeApplied).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn killed_before_the_reply_to_the_opening() {
-    killed_while_open("opening", When::operation(SET_GROUPS).nth(3), CrashMode::AfterApplied).await;
+    killed_while_open("opening", When::operation(SET_GROUPS).nth(5), CrashMode::AfterApplied).await;
 }

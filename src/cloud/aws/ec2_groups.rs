@@ -13,7 +13,8 @@ use crate::api::ids::{SecurityGroupId, VpcId};
 use crate::clock::now;
 use crate::cloud::error::{CloudError, ErrorClass};
 use crate::cloud::operation_tag;
-use crate::playbook::effect::{Created, GroupRole, Receipt};
+use crate::playbook::effect::{Created, Receipt};
+use crate::playbook::own_groups::GroupRole;
 use crate::playbook::seen::{Direction, Peer, Read, Rule, SecurityGroup};
 
 const GROUPS: Question = ("DescribeSecurityGroups", "ec2:DescribeSecurityGroups");

@@ -7,6 +7,7 @@ use aws_sdk_ec2::types::{
 };
 
 use super::calls::{Order, Question};
+use super::ec2_addresses;
 use super::errors::Fault;
 use super::sessions::Session;
 use super::words::{id, read as answered, text};
@@ -119,6 +120,9 @@ fn ours(found: &NetworkInterface) -> Option<Interface> {
             .collect(),
         ipv6: ipv6.map(|ip| text(Some(ip), ADDRESS)).collect(),
         public_ips: outside.into_iter().collect(),
+        elastic: ec2_addresses::elastic(found),
+        automatic: ec2_addresses::automatic(found),
+        idle_timeouts: Some(ec2_addresses::idle_timeouts(found)),
     })
 }
 

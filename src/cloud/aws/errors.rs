@@ -65,6 +65,7 @@ const EXPIRED: &[&str] =
 const CONFLICT: &[&str] = &[
     "ConcurrentModification",
     "ConflictException",
+    "Resource.AlreadyAssociated",
     "DependencyViolation",
     "EntityTemporarilyUnmodifiable",
     "IncorrectInstanceState",

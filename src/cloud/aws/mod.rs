@@ -12,6 +12,7 @@ mod documents;
 mod ebs_direct;
 mod ebs_image;
 mod ebs_rate;
+mod ec2_addresses;
 mod ec2_console;
 mod ec2_copies;
 mod ec2_evidence;
@@ -21,6 +22,7 @@ mod ec2_network;
 mod ec2_profiles;
 mod ec2_snapshots;
 mod ec2_tiers;
+mod ec2_ways;
 mod elb_classic;
 mod elb_v2;
 mod errors;
@@ -121,6 +123,7 @@ impl Cloud for Aws {
             groups,
             former_groups,
             held,
+            addresses,
             (interfaces, balancers, surroundings),
         ) = tokio::join!(
             instance,
@@ -129,8 +132,10 @@ impl Cloud for Aws {
             ec2_groups::by_name(&session, &ask.tag_prefix, &ask.group_names),
             ec2_groups::by_id(&session, &ask.tag_prefix, &ask.former_groups),
             ec2_network::by_id(&session, &ask.held),
+            ec2_addresses::by_id(&session, &ask.addresses),
             surroundings::look(&session, &ask.instance, ask.balancers.as_ref(), ask.surroundings),
         );
+        let ways = ec2_ways::look(&session, ask.ways, &instance, &interfaces).await;
         QuarantineSeen {
             instance,
             interfaces,
@@ -142,6 +147,8 @@ impl Cloud for Aws {
             held,
             balancers,
             credentials,
+            addresses,
+            ways,
             ..QuarantineSeen::nothing()
         }
     }
@@ -242,6 +249,7 @@ impl Cloud for Aws {
             Effect::CreateGrant { key, name, grantee } => kms::create_grant(order, key, name, grantee).await,
             Effect::AutoScaling(change) => autoscaling::change(order, change).await,
             Effect::Copying(change) => ec2_copies::change(order, &self.key_policies, change).await,
+            Effect::Network(change) => ec2_addresses::change(order, change).await,
             Effect::Credentials(change) => iam_roles::change(order, &self.role_policies, change).await,
         }
     }

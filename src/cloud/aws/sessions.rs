@@ -37,6 +37,7 @@ use tokio::sync::OnceCell;
 use super::AwsSettings;
 use super::balancers::Surveys;
 use super::ebs_rate::Rates;
+use super::ec2_ways;
 use super::own_credentials::OwnCredentials;
 use crate::api::aws_account::Partition;
 use crate::cloud::Access;
@@ -110,6 +111,8 @@ pub(super) struct Session {
     pub(super) iam_once: aws_sdk_iam::Client,
     /// What was seen of all load balancers.
     pub(super) surveys: Surveys,
+    /// What was seen of the ways around closed hosts.
+    pub(super) ways: ec2_ways::Kept,
     /// Changes KMS: one attempt.
     pub(super) kms_once: aws_sdk_kms::Client,
     /// What it signs with.
@@ -255,6 +258,7 @@ impl Sessions {
             block_rates: Rates::default(),
             iam_once: aws_sdk_iam::Client::new(&once),
             surveys: Surveys::default(),
+            ways: ec2_ways::Kept::default(),
             kms_once: aws_sdk_kms::Client::new(&once),
             access: access.clone(),
             credentials: asking.credentials_provider(),

@@ -12,6 +12,8 @@ pub const READERS: &[(&str, &[Role])] = &[
     ("surroundings", &[Responder]),
     ("balancers", &[Responder]),
     ("credentials", &[Responder]),
+    ("addresses", &[Responder]),
+    ("ways", &[Responder]),
     ("evidence", &[Responder]),
     ("blocks", &[Responder, Forensics]),
     ("changed blocks", &[]),

@@ -19,6 +19,7 @@ const TAGGING: &str = "https://docs.aws.amazon.com/AWSEC2/latest/UserGuide/suppo
 pub(super) const INSTANCES: &str = "arn:{partition}:ec2:*:{account}:instance/*";
 const VOLUMES: &str = "arn:{partition}:ec2:*:{account}:volume/*";
 const INTERFACES: &str = "arn:{partition}:ec2:*:{account}:network-interface/*";
+const ELASTIC_ADDRESSES: &str = "arn:{partition}:ec2:*:{account}:elastic-ip/*";
 const GROUPS: &str = "arn:{partition}:ec2:*:{account}:security-group/*";
 /// No account: that is how AWS writes them.
 pub(super) const SNAPSHOTS: &str = "arn:{partition}:ec2:*::snapshot/*";
@@ -179,8 +180,17 @@ pub const STATEMENTS: &[Statement] = &[
         actions: &["ec2:ModifyNetworkInterfaceAttribute"],
         on: &[INTERFACES, GROUPS, INSTANCES, SUBNETS],
         when: &[],
-        why: "closes an interface, and gives its own groups back at release. AWS may check the instance and the subnet of the \
-              interface as well",
+        why: "closes an interface, takes its automatic public address and shortens its idle timeouts, and gives its own back at \
+              release. AWS may check the instance and the subnet of the interface as well",
+        page: EC2,
+    },
+    Statement {
+        sid: "TakeElasticAddresses",
+        roles: &[Responder],
+        actions: &["ec2:AssociateAddress", "ec2:DisassociateAddress"],
+        on: &[INTERFACES, ELASTIC_ADDRESSES, INSTANCES],
+        when: &[],
+        why: "takes elastic addresses from a host that is closed, and gives them back at release. AWS may check the instance as well",
         page: EC2,
     },
     Statement {

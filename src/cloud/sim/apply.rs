@@ -9,7 +9,8 @@ use crate::api::ids::{AccountId, InstanceId, InterfaceId, KeyArn, SecurityGroupI
 use crate::cloud::error::{CloudError, ErrorClass};
 use crate::cloud::operation_tag;
 use crate::playbook::Time;
-use crate::playbook::effect::{Created, Effect, GroupRole, Receipt};
+use crate::playbook::effect::{Created, Effect, Receipt};
+use crate::playbook::own_groups::GroupRole;
 use crate::playbook::record::OperationId;
 use crate::playbook::seen::{
     Direction, InstanceState, KeyManager, Lock, Peer, Rule, SecurityGroup, Snapshot, SnapshotState,
@@ -86,6 +87,7 @@ impl World {
             Effect::AutoScaling(change) => self.change_fleet(&refuse, change),
             Effect::Copying(change) => self.change_copies(&refuse, change, operation),
             Effect::Credentials(change) => self.change_credentials(&refuse, change),
+            Effect::Network(change) => self.change_network(&refuse, change),
         }?;
         Ok(Receipt { request_id: None, server_date: None, created })
     }

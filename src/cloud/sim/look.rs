@@ -57,6 +57,12 @@ impl World {
                 .credentials
                 .as_ref()
                 .map_or(Read::NotRead, |wanted| found(now, self.see_credentials(&ask.instance, wanted))),
+            addresses: if ask.addresses.is_empty() {
+                Read::NotRead
+            } else {
+                found(now, self.see_addresses(&ask.addresses))
+            },
+            ways: ask.ways.map_or(Read::NotRead, |_| found(now, self.ways.clone())),
             ..QuarantineSeen::nothing()
         }
     }

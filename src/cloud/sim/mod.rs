@@ -3,6 +3,7 @@
 //! [`World`] is what stands there and what a change does to it; [`SimCloud`] puts it behind the port. Nothing here asks
 //! for the time or waits: the clock is given, and what is late comes when the caller delivers it.
 
+mod addresses;
 mod apply;
 mod balancers;
 mod bytes;

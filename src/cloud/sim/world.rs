@@ -6,7 +6,7 @@ use super::balancers::Registrations;
 use super::fleets::Fleet;
 use super::roles::SimRole;
 use crate::api::ids::{
-    AccountId, InstanceId, InterfaceId, KeyArn, LoadBalancerName, RoleName, SecurityGroupId, SnapshotId,
+    AccountId, AllocationId, InstanceId, InterfaceId, KeyArn, LoadBalancerName, RoleName, SecurityGroupId, SnapshotId,
     TargetGroupArn, VolumeId, VpcId,
 };
 use crate::playbook::attribute::{Attribute, Value};
@@ -14,10 +14,12 @@ use crate::playbook::auto_scaling::{membership_value, size_value};
 use crate::playbook::balancers;
 use crate::playbook::copies::Destination;
 use crate::playbook::credentials::profile_value;
+use crate::playbook::interface::elastic_value;
 use crate::playbook::seen::{
     Instance, Interface, Key, Lock, Protections, SecurityGroup, ShutdownBehavior, Snapshot, SnapshotState, Surroundings,
 };
 use crate::playbook::tiers::{Tier, Tiering};
+use crate::playbook::ways::Ways;
 
 /// One account in one Region.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
@@ -38,6 +40,10 @@ pub struct World {
     pub snapshots: BTreeMap<SnapshotId, Exhibit>,
     /// Copies, in other accounts and Regions or in this one.
     pub copies: BTreeMap<Destination, BTreeMap<SnapshotId, Exhibit>>,
+    /// Elastic addresses of the account, each with its address, whatever it is associated with.
+    pub elastic: BTreeMap<AllocationId, String>,
+    /// Ways around the closed groups of every host.
+    pub ways: Ways,
     /// Target groups.
     pub target_groups: BTreeMap<TargetGroupArn, Registrations>,
     /// Classic load balancers, each with its instances.
@@ -123,6 +129,13 @@ impl World {
             volumes: BTreeMap::new(),
             snapshots: BTreeMap::new(),
             copies: BTreeMap::new(),
+            elastic: BTreeMap::new(),
+            ways: Ways {
+                tracking: BTreeSet::new(),
+                endpoints: BTreeMap::new(),
+                shared_volumes: BTreeMap::new(),
+                serial_console: false,
+            },
             target_groups: BTreeMap::new(),
             classic_load_balancers: BTreeMap::new(),
             fleets: BTreeMap::new(),
@@ -227,6 +240,14 @@ impl World {
             Attribute::Sessions(policy) => self.denied(instance, policy)?.as_value(),
             Attribute::MetadataService => Value::Flag(host.instance.metadata.as_ref()?.enabled),
             Attribute::InstanceProfile => profile_value(host.instance.profile.as_deref()),
+            Attribute::ElasticAddress(interface, private_ip) => {
+                let held = self.interfaces.get(interface)?.interface.elastic.get(private_ip);
+                elastic_value(held.map(|held| &held.allocation))
+            }
+            Attribute::AutomaticAddress(interface) => {
+                Value::Flag(self.interfaces.get(interface)?.interface.automatic.is_some())
+            }
+            Attribute::IdleTimeouts(interface) => self.interfaces.get(interface)?.interface.idle_timeouts?.as_value(),
             Attribute::LaunchSource(_) | Attribute::MetadataOptions | Attribute::KeyPolicy(_) => return None,
         })
     }

@@ -14,6 +14,7 @@ use crate::cloud::error::CloudError;
 use crate::cloud::{AskQuarantine, Cloud, Place, Witness};
 use crate::playbook::attribute::Attribute;
 use crate::playbook::auto_scaling::AutoScaling;
+use crate::playbook::containment::cut_flows;
 use crate::playbook::effect::{Effect, Receipt};
 use crate::playbook::executor::Send as Sending;
 use crate::playbook::record::Record;
@@ -127,6 +128,7 @@ impl Kind for Quarantine {
             summary,
             plan: shown.plan,
             parts: shown.parts,
+            survivors: shown.survivors,
             exposed_since: Some(meta_time(told.subject.created)),
             contained_at: told.record.contained_at.map(meta_time),
             record: told.chain(),
@@ -144,6 +146,9 @@ impl Kind for Quarantine {
     }
 }
 
+/// Lines that a status has room for.
+const SURVIVORS: usize = 48;
+
 /// What a status shows of a host, beside what the object declares.
 #[derive(Debug, PartialEq)]
 struct Shown {
@@ -153,6 +158,7 @@ struct Shown {
     flows: String,
     plan: Option<PlanStatus>,
     parts: Vec<PartStatus>,
+    survivors: Vec<String>,
 }
 
 impl Shown {
@@ -164,12 +170,14 @@ impl Shown {
             && let Ok(before) = serde_json::from_value::<QuarantineStatus>(told.standing.clone())
             && !before.summary.level.is_empty()
         {
-            let QuarantineSummary { level, auto_scaling, isolated, flows, .. } = before.summary;
-            return Self { level, auto_scaling, isolated, flows, plan: before.plan, parts: before.parts };
+            let QuarantineSummary { level, auto_scaling, isolated, flows, .. } = before.summary.clone();
+            let QuarantineStatus { plan, parts, survivors, .. } = before;
+            return Self { level, auto_scaling, isolated, flows, plan, parts, survivors };
         }
         let isolated = told.step("Isolated");
         let interfaces = isolated.map(|step| step.parts.as_slice()).unwrap_or_default();
-        let parts = told.plan.steps.iter().flat_map(|step| &step.parts).take(128).map(|part| PartStatus {
+        let steps = told.plan.steps.iter().filter(|step| step.name != cut_flows::NAME);
+        let parts = steps.flat_map(|step| &step.parts).take(128).map(|part| PartStatus {
             name: part.name.clone(),
             kind: part.kind.to_owned(),
             state: part.state.clone(),
@@ -182,8 +190,24 @@ impl Shown {
             flows: flows(told, interfaces).to_owned(),
             plan: super::plan_status(told),
             parts: parts.collect(),
+            survivors: survivors(told),
         }
     }
+}
+
+/// A line for each path that can still carry traffic of the host.
+fn survivors(told: &Told<'_, Quarantine>) -> Vec<String> {
+    let parts = told.step(cut_flows::NAME).map(|step| step.parts.as_slice()).unwrap_or_default();
+    let lines = parts.iter().take(SURVIVORS).map(|part| {
+        let mut line = format!("{}: {}", part.name, part.message);
+        line.truncate(line.floor_char_boundary(512));
+        line
+    });
+    let mut lines: Vec<String> = lines.collect();
+    if let (Some(last), more @ 1..) = (lines.last_mut(), parts.len().saturating_sub(SURVIVORS)) {
+        *last = format!("{} more paths", more + 1);
+    }
+    lines
 }
 
 /// Where the host stands in its Auto Scaling group, as AWS spells it.

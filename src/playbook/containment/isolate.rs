@@ -18,7 +18,8 @@ use crate::api::conditions::Reason;
 use crate::api::quarantine::Level;
 use crate::playbook::Quarantine;
 use crate::playbook::attribute::{self, Attribute, Release, Value};
-use crate::playbook::effect::{Effect, GroupRole, operation_tag};
+use crate::playbook::effect::{Effect, operation_tag};
+use crate::playbook::own_groups::GroupRole;
 use crate::playbook::plan::PlanLine;
 use crate::playbook::quarantine::{
     adoptions, bears_our_name, foreign_hold, group_name, made_but_unseen, our_group, stranger,

@@ -23,6 +23,12 @@ fn manager(view: &View<'_, Quarantine>) -> Option<&'static str> {
     MANAGERS.iter().find(|(tag, _)| has(tag)).map(|(_, manager)| *manager)
 }
 
+/// Whether pods run on it, as far as its tags and its interfaces tell.
+pub(super) fn has_pods(view: &View<'_, Quarantine>) -> bool {
+    let branches = view.seen.interfaces.value().into_iter().flatten().any(|interface| interface.trunk.is_some());
+    branches || manager(view).is_some()
+}
+
 /// What a person should know before a node is cut off.
 pub(super) fn risk(view: &View<'_, Quarantine>) -> Option<String> {
     manager(view).map(|manager| {

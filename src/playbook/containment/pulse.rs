@@ -9,11 +9,13 @@
 use std::collections::BTreeSet;
 
 use super::isolate::{create, not_ours};
+use super::public_addresses;
 use crate::api::ids::VpcId;
 use crate::api::quarantine::Pulse;
 use crate::playbook::Quarantine;
 use crate::playbook::attribute::{Attribute, Value};
-use crate::playbook::effect::{Effect, GroupRole};
+use crate::playbook::effect::Effect;
+use crate::playbook::own_groups::GroupRole;
 use crate::playbook::quarantine::{made_but_unseen, may_open, our_group, stranger};
 use crate::playbook::seen::{Direction, Interface, Peer, Rule, SecurityGroup};
 use crate::playbook::step::{Turn, View};
@@ -75,7 +77,13 @@ pub(super) fn after_closing(
     }
     said.extend(public.into_iter().map(|interface| {
         let addresses = [&interface.public_ips[..], &interface.ipv6[..]].concat().join(", ");
-        format!("no pulse on {}: it has the public address {addresses}", interface.id)
+        let yet = if public_addresses::takes(view, interface) { " yet" } else { "" };
+        format!("no pulse{yet} on {}: it has the public address {addresses}", interface.id)
+    }));
+    let (followed, due): (Vec<&Interface>, Vec<&Interface>) =
+        due.into_iter().partition(|interface| public_addresses::may_follow(view, interface, interfaces));
+    said.extend(followed.into_iter().map(|interface| {
+        format!("no pulse on {}: AWS may assign a public address in place of the elastic one", interface.id)
     }));
     if due.is_empty() {
         return turn.remarking(remark(&said));
@@ -201,7 +209,7 @@ fn swap(
 }
 
 /// Tracked flows can exist on an interface whose former groups did not let everything through both ways.
-fn helps(view: &View<'_, Quarantine>, interface: &Interface, former: &[SecurityGroup]) -> bool {
+pub(super) fn helps(view: &View<'_, Quarantine>, interface: &Interface, former: &[SecurityGroup]) -> bool {
     let Some(Value::Set(ids)) = view.record.baseline.get(&Attribute::Groups(interface.id.clone())) else {
         return false;
     };

@@ -39,6 +39,7 @@ fn said(bench: &Bench<Quarantine>) -> (&'static str, String) {
         State::Working(refusal) => ("working", format!("{}: {}", refusal.reason, refusal.message)),
         State::Blocked(refusal) => ("blocked", format!("{}: {}", refusal.reason, refusal.message)),
         State::Awaiting(action) => ("awaiting", action.to_string()),
+        State::Unknown(refusal) => ("unknown", refusal.message),
     }
 }
 

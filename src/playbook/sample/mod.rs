@@ -202,6 +202,9 @@ pub fn port(n: usize) -> Interface {
         private_ips: vec![format!("10.0.0.{n}")],
         ipv6: Vec::new(),
         public_ips: Vec::new(),
+        elastic: BTreeMap::new(),
+        automatic: None,
+        idle_timeouts: None,
     }
 }
 

@@ -39,6 +39,7 @@ ALL = (
     "metadata_options",
     "instance_profiles",
     "console",
+    "serial_console",
     "snapshots",
     "volume_keys",
     "snapshot_sets",

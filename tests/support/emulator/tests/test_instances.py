@@ -2,7 +2,7 @@
 
 import base64
 
-from tests.harness import IMAGE, AwsTest, bed, client, wait_until
+from tests.harness import IMAGE, AwsTest, account, bed, client, wait_until
 
 
 class Launch(AwsTest):
@@ -221,6 +221,19 @@ class Console(AwsTest):
         self.assertIn("Linux", self.ec2.get_console_output(InstanceId=made)["Output"])
         self.ec2.stop_instances(InstanceIds=[made])
         self.refused("IncorrectInstanceState", self.ec2.get_console_screenshot, 400, InstanceId=made)
+
+    def test_serial_console(self):
+        """https://docs.aws.amazon.com/AWSEC2/latest/APIReference/API_GetSerialConsoleAccessStatus.html
+        Disabled by default, and set for the account in a Region."""
+        def status(ec2):
+            return ec2.get_serial_console_access_status()["SerialConsoleAccessEnabled"]
+
+        self.assertFalse(status(self.ec2))
+        self.assertTrue(self.ec2.enable_serial_console_access()["SerialConsoleAccessEnabled"])
+        other = client("ec2", account())
+        self.assertEqual((status(self.ec2), status(other)), (True, False))
+        self.ec2.disable_serial_console_access()
+        self.assertFalse(status(self.ec2))
 
 
 class Profiles(AwsTest):

@@ -65,6 +65,11 @@ impl Of<'_> {
             | "DescribeIamInstanceProfileAssociations"
             | "DescribeTrunkInterfaceAssociations"
             | "DescribeSecurityGroups"
+            | "DescribeAddresses"
+            | "DescribeRouteTables"
+            | "DescribeVolumes"
+            | "DescribeVpcEndpoints"
+            | "GetSerialConsoleAccessStatus"
             | "DescribeSnapshots"
             | "DescribeSnapshotTierStatus"
             | "DescribeLockedSnapshots"
@@ -96,6 +101,18 @@ impl Of<'_> {
                 if !values(call, "BlockDeviceMapping.").is_empty() {
                     all.extend(self.each(operation, "volume", &["vol-00000000"]));
                 }
+                all
+            }
+            // The call names an association.
+            "DisassociateAddress" => {
+                let mut all = self.each(operation, "elastic-ip", &["eipalloc-00000000"]);
+                all.extend(self.each(operation, "network-interface", &["eni-00000000"]));
+                all
+            }
+            "AssociateAddress" => {
+                let mut all = self.each(operation, "elastic-ip", &values(call, "AllocationId"));
+                all.extend(self.each(operation, "network-interface", &values(call, "NetworkInterfaceId")));
+                all.extend(self.each(operation, "instance", &["i-00000000"]));
                 all
             }
             "ModifyInstanceMetadataOptions" => self.each(operation, "instance", &instances),
