@@ -49,6 +49,7 @@ use crate::playbook::record::OperationId;
 use crate::playbook::seen::{Read, Snapshot};
 use crate::playbook::{EvidenceSeen, Identity, QuarantineSeen};
 use calls::Order;
+use documents::Documents;
 use sessions::Sessions;
 
 /// How AWS is spoken to.
@@ -90,7 +91,7 @@ impl Aws {
     }
 
     fn of(sessions: Sessions) -> Self {
-        Self { sessions, role_policies: Default::default(), key_policies: Default::default() }
+        Self { sessions, role_policies: Documents::default(), key_policies: Documents::default() }
     }
 }
 
