@@ -144,7 +144,7 @@ scenes! {
     kept_by_two of EvidenceSnapshot: 192_490, reaches FAULTS, REPLICAS, TAKEN, SHARED;
     #[ignore = "some seconds: make model"]
     copied of EvidenceSnapshot: 22_507, reaches FAULTS, COPIED;
-    lent of EvidenceSnapshot: 1_865, reaches LENT;
+    lent of EvidenceSnapshot: 2_150, reaches LENT;
 }
 
 macro_rules! bugs {

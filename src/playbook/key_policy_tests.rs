@@ -89,8 +89,7 @@ fn a_statement_is_ours_by_its_name_and_every_word_of_it() {
     assert!(again.find(ours(&key)).unwrap().values().all(|found| *found == Found::AsWritten));
     assert_eq!(again.others(ours(&key)), given.others(ours(&key)));
 
-    type Change = fn(&mut Json);
-    let changes: [Change; 4] = [
+    let changes: [fn(&mut Json); 4] = [
         |s| s["Action"] = json!("kms:*"),
         |s| s["Principal"] = json!({"AWS": ["arn:aws:iam::444455556666:root", "arn:aws:iam::999999999999:root"]}),
         |s| s["Condition"] = json!({"StringEquals": {"kms:ViaService": "ec2.eu-west-1.amazonaws.com"}}),

@@ -35,7 +35,8 @@ async fn look(scene: &Scene, snapshot: &str) -> (Snapshot, Tier) {
         locks: BTreeSet::from([id(snapshot)]),
         permissions: BTreeSet::new(),
         tiers: tiers.clone(),
-        keys: false,
+        public_sharing: false,
+        keys: None,
     };
     let seen = scene.aws.observe_evidence(&scene.place, &ask).await;
     assert!(matches!(seen.tiers[&id(none)], Read::Absent { .. }), "{:?}", seen.tiers);

@@ -51,6 +51,7 @@ use crate::playbook::record::OperationId;
 use crate::playbook::seen::{Read, Snapshot};
 use crate::playbook::{EvidenceSeen, Identity, QuarantineSeen};
 use calls::Order;
+use documents::Documents;
 use sessions::Sessions;
 
 /// How AWS is spoken to.
@@ -92,7 +93,7 @@ impl Aws {
     }
 
     fn of(sessions: Sessions) -> Self {
-        Self { sessions, role_policies: Default::default(), key_policies: Default::default() }
+        Self { sessions, role_policies: Documents::default(), key_policies: Documents::default() }
     }
 }
 

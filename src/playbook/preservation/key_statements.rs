@@ -105,9 +105,10 @@ pub(super) fn look(view: &View<'_, EvidenceSnapshot>, key: &KeyArn, seen: &Key) 
         facts = hold(view.record, &attribute, &Value::Set(wanted), &Value::Set(current)).facts;
     }
     if ended && touched && change.is_none() {
-        facts.push(match left.is_empty() {
-            true => Fact::Restored { attribute },
-            false => Fact::LeftAsFound { attribute, value: Some(Value::Set(left)) },
+        facts.push(if left.is_empty() {
+            Fact::Restored { attribute }
+        } else {
+            Fact::LeftAsFound { attribute, value: Some(Value::Set(left)) }
         });
     } else if touched && let Some(kept) = view.record.key_policies.get(key) {
         let found = Value::Text(others.to_string());

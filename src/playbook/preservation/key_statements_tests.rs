@@ -240,3 +240,29 @@ fn a_lost_reply_and_another_replica_leave_the_same_policy() {
     assert_eq!(policy(&bench), POLICY);
     assert_eq!(told(&bench), ["baseline", "verified", "restored"]);
 }
+
+/// Whatever KMS says of the key.
+fn says(seen: &mut crate::playbook::EvidenceSeen, usable: bool) {
+    let asked_at = sample::at(0);
+    let all = seen.copies.values_mut().flat_map(|copies| copies.usable.values_mut());
+    all.for_each(|read| *read = Read::Found { asked_at, value: usable });
+}
+
+/// KMS lets the account use the key for a while after somebody took the statements: a copy that is asked for then ends late.
+#[test]
+fn a_copy_is_asked_for_while_the_statements_stand() {
+    let mut bench = bench(keyed(1));
+    bench.lens = |seen| says(seen, false);
+    bench.settle();
+    assert_eq!((shared(&bench), copying::asked(&bench)), (1, 0));
+    edit(&mut bench, |all| all.truncate(2));
+    bench.refusals.insert("PutKeyPolicy", ErrorClass::Throttled);
+    bench.lens = |seen| says(seen, true);
+    for _ in 0..4 {
+        bench.turn();
+    }
+    assert_eq!(copying::asked(&bench), 0);
+    bench.refusals.clear();
+    bench.settle();
+    assert_eq!(copying::asked(&bench), 1);
+}

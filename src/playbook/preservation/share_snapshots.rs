@@ -39,7 +39,7 @@ enum Access<'a> {
     /// Under a customer key, on which these accounts still need a grant.
     Customer { key: &'a KeyArn, lacking: BTreeSet<AccountId> },
     /// Under a customer key, whose policy is to let them use it.
-    Policy { found: Statements, lacking: BTreeSet<AccountId> },
+    Policy { found: Box<Statements>, lacking: BTreeSet<AccountId> },
     /// A person must act before anybody can be let use its key.
     Blocked(Refusal),
     /// It can't be.
@@ -367,7 +367,7 @@ fn access<'a>(view: &'a View<'_, EvidenceSnapshot>, snapshot: &'a Snapshot, wish
                 Ok(Some(found)) => {
                     let needing = wish.iter().filter(|account| needs_key(view, account, &snapshot.id));
                     let lacking = needing.filter(|account| !found.standing.contains(*account)).cloned().collect();
-                    Access::Policy { found, lacking }
+                    Access::Policy { found: Box::new(found), lacking }
                 }
                 Ok(None) => Access::Unread(None),
                 Err(refusal) => Access::Blocked(refusal),
