@@ -30,6 +30,7 @@ pub mod keeping;
 pub mod key_policy;
 pub mod ledger;
 pub mod network_change;
+pub mod own_groups;
 pub mod plan;
 pub mod preparation;
 pub mod preservation;
@@ -45,7 +46,6 @@ pub mod ways;
 
 mod case;
 mod evidence;
-pub mod own_groups;
 mod quarantine;
 mod readiness;
 #[cfg(test)]
