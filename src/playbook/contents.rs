@@ -36,6 +36,17 @@ pub const ROWS: &[Row] = &[
         observed_on_aws: None,
     },
     Row {
+        number: "D9",
+        says: "take a snapshot of each volume, with a description and tags",
+        does: "one crash-consistent set of all volumes at once, and another after isolation; description and tags from birth, in \
+               neutral words; what is excluded, detached or in an instance store is named; a volume that \
+               fails is named and the rest goes on",
+        kind: "EvidenceSnapshot",
+        step: "preservation/snapshot_volumes",
+        condition: "VolumesSnapshotted",
+        observed_on_aws: None,
+    },
+    Row {
         number: "D10",
         says: "share snapshots privately with account ids; public is not for evidence",
         does: "shared with exactly the declared accounts, each allowed by the AwsAccount, after the lock; strangers and the public lose \
@@ -65,6 +76,17 @@ pub const ROWS: &[Row] = &[
         kind: "EvidenceSnapshot",
         step: "preservation/share_snapshots`, `preservation/copy_and_reencrypt",
         condition: "Shared",
+        observed_on_aws: None,
+    },
+    Row {
+        number: "D17",
+        says: "retention of data and evidence, and the archive tier",
+        does: "a legal hold and a retention date, for which locks of the set and of its copies are renewed before they end, or an \
+               alarm says that they are not; a hold is lifted by an Approval alone, and a date is never moved earlier; set and \
+               copies in the archive tier after so many days, once all copies stand and all digests are in the chain",
+        kind: "EvidenceSnapshot",
+        step: "preservation/lock_snapshots`, `preservation/lift_hold`, `preservation/archive_snapshots",
+        condition: "Archived",
         observed_on_aws: None,
     },
     Row {
