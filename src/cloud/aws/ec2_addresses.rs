@@ -3,7 +3,8 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use aws_sdk_ec2::types::{
-    Address, ConnectionTrackingSpecificationRequest, Filter, NetworkInterface, NetworkInterfaceAssociation,
+    Address, ConnectionTrackingConfiguration as Said, ConnectionTrackingSpecificationRequest, Filter, NetworkInterface,
+    NetworkInterfaceAssociation,
 };
 
 use super::calls::{Order, Question};
@@ -55,9 +56,9 @@ pub(super) fn idle_timeouts(found: &NetworkInterface) -> IdleTimeouts {
     let said = found.connection_tracking_configuration();
     let default = IdleTimeouts::DEFAULT;
     IdleTimeouts {
-        tcp_established: said.and_then(|said| said.tcp_established_timeout()).unwrap_or(default.tcp_established),
-        udp_stream: said.and_then(|said| said.udp_stream_timeout()).unwrap_or(default.udp_stream),
-        udp: said.and_then(|said| said.udp_timeout()).unwrap_or(default.udp),
+        tcp_established: said.and_then(Said::tcp_established_timeout).unwrap_or(default.tcp_established),
+        udp_stream: said.and_then(Said::udp_stream_timeout).unwrap_or(default.udp_stream),
+        udp: said.and_then(Said::udp_timeout).unwrap_or(default.udp),
     }
 }
 

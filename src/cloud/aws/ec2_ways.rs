@@ -4,6 +4,7 @@
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::{Mutex, PoisonError};
 
+use aws_sdk_ec2::types::builders::FilterBuilder;
 use aws_sdk_ec2::types::{Filter, Route, RouteState, RouteTable, Volume, VpcEndpointType};
 
 use super::calls::Question;
@@ -11,7 +12,7 @@ use super::errors::Fault;
 use super::sessions::Session;
 use super::surroundings::gravest;
 use super::words::{id, read, text};
-use crate::api::ids::{InstanceId, VolumeId};
+use crate::api::ids::{InstanceId, SubnetId, VolumeId};
 use crate::clock::now;
 use crate::playbook::Time;
 use crate::playbook::seen::{Instance, Interface, Read};
@@ -68,7 +69,7 @@ pub(super) async fn look(
 
 async fn ways(session: &Session, instance: &Instance, interfaces: &[Interface]) -> Result<Ways, Fault> {
     let vpcs: BTreeSet<&str> = interfaces.iter().map(|interface| interface.vpc.as_str()).collect();
-    let subnets: BTreeSet<&str> = interfaces.iter().filter_map(|i| i.subnet.as_ref()).map(|s| s.as_str()).collect();
+    let subnets: BTreeSet<&str> = interfaces.iter().filter_map(|i| i.subnet.as_ref()).map(SubnetId::as_str).collect();
     let volumes = instance.volumes.iter().map(|attached| &attached.volume);
     let (tracking, endpoints, shared_volumes, serial_console) = tokio::join!(
         tracking(session, &vpcs, &subnets),
@@ -85,7 +86,7 @@ async fn ways(session: &Session, instance: &Instance, interfaces: &[Interface]) 
 }
 
 fn filter<'v>(name: &str, values: impl IntoIterator<Item = &'v str>) -> Filter {
-    values.into_iter().fold(Filter::builder().name(name), |filter, value| filter.values(value)).build()
+    values.into_iter().fold(Filter::builder().name(name), FilterBuilder::values).build()
 }
 
 async fn tracking(

@@ -120,6 +120,10 @@ fn one_that_comes_in_place_of_an_elastic_one_is_taken_and_not_given_back() {
     assert!(drifts.is_empty(), "AWS's own doing is nobody's foreign change: {drifts:?}");
     release(&mut bench);
     assert_eq!(port(&bench).automatic, None, "before us there was none");
+    let asked = bench.sent.iter().any(|(effect, _)| {
+        matches!(effect, Effect::Network(NetworkChange::AssociatePublicIpAddress { enabled: true, .. }))
+    });
+    assert!(!asked, "{:?}", bench.operations());
     assert_eq!(port(&bench).elastic.len(), 1);
 }
 

@@ -11,6 +11,7 @@ use crate::playbook::QuarantineSeen;
 use crate::playbook::attribute::{Attribute, Value};
 use crate::playbook::balancers::{Balancers, ClassicLoadBalancer, TargetGroup};
 use crate::playbook::credentials::MetadataOptions;
+use crate::playbook::project;
 use crate::playbook::sample::{self, Bench};
 use crate::playbook::seen::ReadFailure;
 use crate::playbook::step::State;
@@ -45,6 +46,10 @@ fn what_no_group_filters_is_always_told_and_nothing_is_called_cut() {
     let Some(State::Unknown(refusal)) = bench.state(NAME) else { panic!("{:?}", bench.state(NAME)) };
     assert_eq!(refusal.reason, Reason::FlowLogsNotRead);
     assert!(refusal.message.starts_with("2 paths"), "{}", refusal.message);
+    let before = project::Before { conditions: &[], generation: 1, now: bench.now };
+    let conditions = project::conditions(&bench.plan(), &BTreeMap::new(), &before);
+    let told = conditions.iter().find(|condition| condition.type_ == NAME).unwrap();
+    assert_eq!((told.status.as_str(), told.reason.as_str()), ("Unknown", "FlowLogsNotRead"));
     assert!(bench.verdict().ready, "nothing that is declared is left undone: {:?}", bench.verdict());
     assert!(!bench.turn(), "a report is written nowhere");
 

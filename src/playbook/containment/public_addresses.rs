@@ -68,7 +68,7 @@ pub(super) fn take(view: &View<'_, Quarantine>, interface: &Interface, work: &mu
 fn automatic(view: &View<'_, Quarantine>, interface: &Interface, work: &mut Work) {
     let (record, attribute) = (view.record, Attribute::AutomaticAddress(interface.id.clone()));
     let ours = record.applied.contains_key(&attribute);
-    if !ours && !(is_declared(view) && interface.automatic.is_some()) {
+    if !(ours || is_declared(view) && interface.automatic.is_some()) {
         return;
     }
     if had_elastic(view, interface) && !record.holds(&attribute) {
