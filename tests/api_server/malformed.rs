@@ -326,7 +326,7 @@ async fn what_is_left_out_has_the_documented_default() {
         json!({
             "level": "Isolated",
             "isolation": {
-                "pulse": "Auto", "metadataService": "Disable",
+                "publicAddress": "Remove", "pulse": "Auto", "metadataService": "Disable",
                 "credentials": {"sessions": "RevokeInstance", "profile": "Leave"},
             },
             "autoScaling": {"hold": "Standby", "replace": true, "lowerMinimum": false},
