@@ -62,6 +62,7 @@ async fn demo(keep: bool) {
     chapter("5", "Progress, as kubectl shows it");
     watch::until_ready(&stage, seen).await;
     watch::clocks(&stage).await;
+    watch::survivors(&stage, &scene).await;
 
     chapter("6", "Before and after, read by another client from the emulator, as AWS would be read");
     let after = scene.inventory(&stage, "after");

@@ -104,6 +104,19 @@ pub async fn clocks(stage: &Stage) {
     note(&format!("exposed for {} (alice waited for bob), evidence safe in {}", seconds(contained), seconds(safe)));
 }
 
+/// The paths that can still carry traffic of the host, once all that tells of them was read.
+pub async fn survivors(stage: &Stage, scene: &Scene) {
+    let name = format!("{CASE}-{}", scene.suspect.instance);
+    let read = |found: &serde_json::Value| {
+        found["reason"] == "FlowLogsNotRead" && !word(&found["message"]).contains("not read yet")
+    };
+    stage.until_condition("Quarantine", &name, "FlowsCut", read).await;
+    note("What can still carry traffic of it, and what closes that:");
+    let lines = r#"{range .status.survivors[*]}{@}{"\n"}{end}"#;
+    let command = format!("kubectl get quar {name} -n {NAMESPACE} -o jsonpath='{lines}'");
+    run_as(stage, Identity::Alice, &command).await.succeeded();
+}
+
 fn word(value: &serde_json::Value) -> &str {
     value.as_str().unwrap_or("-")
 }
