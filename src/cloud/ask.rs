@@ -54,15 +54,20 @@ fn ways(spec: &QuarantineSpec, account: &Account, record: &Record) -> Option<u32
     // Who asks for a release has not got it yet: what is held stays enforced.
     let releasing = spec.level == Level::Released && record.decisions.contains_key(&Action::Release);
     let closed = record.contained_at.is_some() && record.surroundings && !record.released;
-    (closed && !releasing).then(|| account.recheck_seconds.saturating_mul(LOOKS))
+    // Nothing stands between an interface that is open and its closing.
+    let open = record.operations.values().any(|made| made.effect.opens() && made.outcome.is_none());
+    (closed && !open && !releasing).then(|| account.recheck_seconds.saturating_mul(LOOKS))
 }
 
-/// Interfaces that were closed and are not given back yet. One that was detached meanwhile keeps its groups (EC2 guide,
-/// elastic network interfaces), and is not listed with the instance any more.
+/// Interfaces that were changed and are not given back yet. One that was detached meanwhile keeps its groups (EC2 guide,
+/// elastic network interfaces), its addresses and its timeouts, and is not listed with the instance any more.
 fn held(record: &Record) -> BTreeSet<InterfaceId> {
     let applied = record.applied.keys().filter(|attribute| !record.given_back.contains_key(*attribute));
     let interfaces = applied.filter_map(|attribute| match attribute {
-        Attribute::Groups(interface) => Some(interface.clone()),
+        Attribute::Groups(interface)
+        | Attribute::ElasticAddress(interface, _)
+        | Attribute::AutomaticAddress(interface)
+        | Attribute::IdleTimeouts(interface) => Some(interface.clone()),
         _ => None,
     });
     interfaces.collect()
@@ -273,6 +278,33 @@ mod tests {
         assert_eq!(ask.operations.keys().collect::<Vec<_>>(), ["ops"]);
         assert_eq!((ask.locks.len(), ask.permissions.len(), ask.instance), (2, 2, None));
         assert!(bench.verdict().ready, "{:?}", bench.verdict());
+    }
+
+    #[test]
+    fn what_is_owed_of_an_interface_is_looked_for_wherever_it_is() {
+        let mut bench = Bench::quarantine(Level::Isolated, sample::world(1, 1));
+        bench.settle();
+        let held = |bench: &Bench<_>| AskQuarantine::about(&bench.spec, &bench.account, &bench.record).held;
+        bench.spec.level = Level::Released;
+        assert_eq!(held(&bench), BTreeSet::from([sample::interface(0)]));
+        // Groups that were ours before were not changed, and its timeouts were.
+        let applied = bench.record.applied.remove(&Attribute::Groups(sample::interface(0))).unwrap();
+        assert_eq!(held(&bench), BTreeSet::new());
+        bench.record.applied.insert(Attribute::IdleTimeouts(sample::interface(0)), applied);
+        assert_eq!(held(&bench), BTreeSet::from([sample::interface(0)]));
+    }
+
+    #[test]
+    fn nothing_stands_between_an_open_interface_and_its_closing() {
+        let mut bench = Bench::quarantine(Level::Isolated, sample::world(1, 1));
+        bench.settle();
+        let asked = |bench: &Bench<_>| AskQuarantine::about(&bench.spec, &bench.account, &bench.record).ways.is_some();
+        assert!(asked(&bench));
+        let open = SecurityGroupId::parse("sg-00000009").unwrap();
+        let pulse = bench.record.operations.values_mut().next().unwrap();
+        pulse.effect = Effect::OpenForPulse { interface: sample::interface(0), open };
+        pulse.outcome = None;
+        assert!(!asked(&bench));
     }
 
     #[test]

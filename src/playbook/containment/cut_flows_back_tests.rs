@@ -72,19 +72,35 @@ fn an_elastic_address_is_taken_once_the_host_is_closed_and_given_back() {
     assert_eq!(bench.record.given_back[&attribute], None, "as it was");
 }
 
+fn elsewhere_on(world: &mut World, n: usize) {
+    *world = std::mem::replace(world, World::new(sample::account_id())).with_elastic(
+        &interface(n),
+        &allocation(1),
+        "203.0.113.1",
+    );
+}
+
 #[test]
 fn one_that_others_took_meanwhile_is_left_to_them() {
     type Meanwhile = fn(&mut World);
-    let elsewhere: Meanwhile = |world| {
-        let world = &mut *world;
-        *world = std::mem::replace(world, World::new(sample::account_id())).with_elastic(
-            &interface(1),
-            &allocation(1),
-            "203.0.113.1",
-        );
-    };
+    let elsewhere: Meanwhile = |world| elsewhere_on(world, 1);
     let gone: Meanwhile = |world| world.elastic.clear();
-    for (meanwhile, found) in [(elsewhere, "is associated with eni-00000001"), (gone, "is gone")] {
+    // By hand, at another address of the same interface.
+    let beside: Meanwhile = |world| {
+        let port = &mut world.interfaces.get_mut(&interface(0)).unwrap().interface;
+        port.private_ips.reverse();
+        port.private_ips.insert(0, "10.0.0.77".to_owned());
+        elsewhere_on(world, 0);
+    };
+    let unassigned: Meanwhile = |world| {
+        world.interfaces.get_mut(&interface(0)).unwrap().interface.private_ips = vec!["10.0.0.77".to_owned()];
+    };
+    for (meanwhile, found) in [
+        (elsewhere, "is associated with eni-00000001"),
+        (gone, "is gone"),
+        (beside, "is associated with 10.0.0.77 of eni-00000000"),
+        (unassigned, "10.0.0.0 is no address of eni-00000000 any more"),
+    ] {
         let mut bench = held(with_elastic(sample::world(2, 1)));
         // Another host takes it: what was taken from ours is no foreign change of ours.
         bench.spec.level = Level::Released;
@@ -94,7 +110,7 @@ fn one_that_others_took_meanwhile_is_left_to_them() {
         bench.see_out();
         bench.see_out();
         assert!(bench.record.released, "{:?}", bench.verdict());
-        assert!(port(&bench).elastic.is_empty() && position(&bench, "AssociateAddress").is_none());
+        assert!(!port(&bench).elastic.contains_key("10.0.0.0") && position(&bench, "AssociateAddress").is_none());
         let attribute = Attribute::ElasticAddress(interface(0), "10.0.0.0".to_owned());
         let said = bench.record.given_back[&attribute].clone().unwrap();
         assert!(said.contains(found), "{said}");

@@ -109,6 +109,14 @@ pub(super) fn give_back(view: &View<'_, Quarantine>, interface: &Interface, priv
         return Back::Left(elastic_value(None));
     };
     let Some(addresses) = view.seen.addresses.value() else { return Back::Unread };
+    let id = &interface.id;
+    if !interface.private_ips.iter().any(|known| known == private_ip) {
+        return Back::Left(Value::Text(format!("{private_ip} is no address of {id} any more")));
+    }
+    // Somebody gave it back elsewhere, or it was taken from two addresses in turn.
+    if let Some((other, _)) = interface.elastic.iter().find(|(_, held)| held.allocation == allocation) {
+        return Back::Left(Value::Text(format!("{allocation} is associated with {other} of {id}")));
+    }
     match addresses.get(&allocation) {
         None => Back::Left(Value::Text(format!("{allocation} is gone"))),
         Some(None) => Back::Send(Effect::Network(NetworkChange::AssociateAddress {
