@@ -30,7 +30,7 @@ test-core: ## what needs neither AWS SDK nor servers; seconds
 test-long: ## every crash point instead of a sample
 	SEQUESTER_CRASHES=all $(CARGO) test --test scenarios -- crash --nocapture
 
-model: ## the shipped decisions under a model checker, and seeded bugs; 2 minutes (SEQUESTER_MODEL=wide: 5)
+model: ## the shipped decisions under a model checker, and seeded bugs; 5 minutes (SEQUESTER_MODEL=wide: longer)
 	$(CARGO) test --no-default-features --test model -- --include-ignored --nocapture --test-threads 1
 
 bench: ## time to containment against its serial floor, and what reading evidence takes; minutes
