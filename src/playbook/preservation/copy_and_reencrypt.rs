@@ -13,7 +13,7 @@ use super::copy_requests::{Requests, is_gone};
 use super::copy_sources::{Held, Wish, copy, source, target};
 use super::key_statements;
 use super::lock_ends::{Of, alarmed};
-use super::lock_snapshots::{Due, due, suffices, wish};
+use super::lock_snapshots::{Due, at_least, due, suffices, wish};
 use super::share_snapshots::grant_name;
 use crate::api::conditions::Reason;
 use crate::api::ids::{SnapshotId, VolumeId};
@@ -206,9 +206,17 @@ impl Copying {
         let (mode, wish) = wish(view);
         let lock = locks.get(copy);
         match due(view, copy, lock, wish) {
-            Due::Past | Due::Over(_) => true,
+            Due::Past => {
+                let what = format!(
+                    "spec.lock.until is {wish}, which is in the past: set it to a later date, so that {copy} is locked"
+                );
+                self.blocked.push(Refusal::new(Reason::InvalidRequest, what));
+                false
+            }
+            Due::Over(_) => true,
             Due::Until(until) => {
                 let Some(lock) = lock.filter(|lock| suffices(lock, mode, until)) else {
+                    let (mode, until) = at_least(lock, mode, until);
                     self.waits.push(Refusal::new(Reason::InProgress, format!("locks copies in {at}")));
                     let (destination, snapshot) = (at.clone(), copy.clone());
                     self.stage.push(Effect::Copying(CopyChange::LockCopy { destination, snapshot, mode, until }));

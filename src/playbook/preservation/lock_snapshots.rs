@@ -137,7 +137,8 @@ fn next(view: &View<'_, EvidenceSnapshot>) -> Turn<EvidenceSnapshot> {
                     }
                     ("Locked", ends)
                 } else {
-                    stage.push(Effect::LockSnapshot { snapshot: id.clone(), mode, until: due });
+                    let (mode, until) = at_least(lock, mode, due);
+                    stage.push(Effect::LockSnapshot { snapshot: id.clone(), mode, until });
                     ("Open", due)
                 }
             }
@@ -193,6 +194,12 @@ fn next(view: &View<'_, EvidenceSnapshot>) -> Turn<EvidenceSnapshot> {
 pub(super) fn suffices(lock: &Lock, mode: LockMode, until: Time) -> bool {
     let strong = lock.mode == mode || lock.mode == LockMode::Compliance;
     strong && lock.until.is_none_or(|ends| ends.as_second() >= until.as_second())
+}
+
+/// What is sent for a lock that does not suffice: AWS refuses a weaker mode and an earlier date than it has.
+pub(super) fn at_least(lock: Option<&Lock>, mode: LockMode, until: Time) -> (LockMode, Time) {
+    let stands = lock.and_then(|lock| lock.until);
+    (lock.map_or(mode, |lock| mode.max(lock.mode)), stands.map_or(until, |stands| stands.max(until)))
 }
 
 #[cfg(test)]

@@ -62,8 +62,10 @@ fn a_lock_that_suffices_is_left_alone() {
         bench.world.snapshots.get_mut(&id).unwrap().lock.clone_from(&stands);
         let turn = bench.step("Locked");
         assert_eq!(turn.stages.iter().flatten().count(), expected, "{stands:?}");
+        // AWS weakens no mode: what is longer is of the mode that stands.
+        let mode = stands.as_ref().map_or(governance, |lock| lock.mode);
         for effect in turn.stages.iter().flatten() {
-            assert_eq!(*effect, Effect::LockSnapshot { snapshot: id.clone(), mode: governance, until: at(500) });
+            assert_eq!(*effect, Effect::LockSnapshot { snapshot: id.clone(), mode, until: at(500) });
         }
     }
 }
@@ -245,4 +247,33 @@ fn the_account_s_lock_counts_from_the_set_where_the_object_is_older_than_it() {
     bench.turn();
     bench.settle();
     assert!(bench.world.snapshots.values().all(|e| e.lock.as_ref().unwrap().until >= Some(at(765 * DAY))));
+}
+
+#[test]
+fn a_compliance_lock_is_renewed_though_governance_is_declared_by_then() {
+    let mut bench = Bench::evidence(sample::world(1, 1));
+    (bench.account.lock_days, bench.account.lock_mode) = (30, LockMode::Compliance);
+    bench.turn();
+    bench.world.complete_snapshots();
+    bench.settle();
+    bench.account.lock_mode = LockMode::Governance;
+    bench.now = at(28 * DAY);
+    bench.settle();
+    let lock = bench.world.snapshots.values().next().unwrap().lock.clone().unwrap();
+    assert!(lock.mode == LockMode::Compliance && lock.until >= Some(at(58 * DAY)), "{lock:?}");
+    assert!(bench.verdict().ready, "{:?}", bench.verdict());
+}
+
+#[test]
+fn a_firmer_mode_ends_no_earlier_than_what_stands() {
+    let mut bench = locked_for_a_month();
+    bench.now = at(28 * DAY);
+    bench.settle();
+    // Renewed beyond its declared date, which is over.
+    bench.now = at(31 * DAY);
+    bench.account.lock_mode = LockMode::Compliance;
+    let turn = bench.step("Locked");
+    let sent: Vec<&Effect> = turn.stages.iter().flatten().collect();
+    let [Effect::LockSnapshot { mode: LockMode::Compliance, until, .. }] = sent[..] else { panic!("{sent:?}") };
+    assert!(*until >= at(58 * DAY), "never a date in the past, nor an earlier one: {until}");
 }

@@ -8,6 +8,7 @@
 use std::collections::BTreeSet;
 
 use super::key_statements::{self, Statements};
+use super::snapshot_volumes::is_gone;
 use crate::api::conditions::Reason;
 use crate::api::evidence_snapshot::KeyAccess;
 use crate::api::ids::{AccountId, KeyArn, SnapshotId};
@@ -24,7 +25,8 @@ use crate::playbook::step::{Part, Refusal, State, Step, Turn, View};
 /// The step. Wanted also where nobody is declared: then nobody may use them.
 pub const STEP: Step<EvidenceSnapshot> = Step {
     name: "Shared",
-    after: &["VolumesSnapshotted", "Locked"],
+    // Each snapshot waits for its own lock alone: one that was deleted leaves the others to no stranger.
+    after: &["VolumesSnapshotted"],
     wanted: |_| true,
     needs: None,
     next,
@@ -82,7 +84,7 @@ fn next(view: &View<'_, EvidenceSnapshot>) -> Turn<EvidenceSnapshot> {
 
     let mut all = Sharing::default();
     let failed = |id: &SnapshotId| view.record.settled.get(id).is_some_and(|state| state.starts_with("error"));
-    for id in set.values().filter(|id| !failed(id)) {
+    for id in set.values().filter(|id| !failed(id) && !is_gone(view, id)) {
         // Not shown in this look, or seen locked in this very look and not written down yet.
         match seen.iter().find(|s| s.id == *id && view.record.locked.contains_key(id)) {
             // AWS has taken everybody off, and takes nobody on.

@@ -167,6 +167,23 @@ fn strangers_lose_what_they_should_not_have() {
 }
 
 #[test]
+fn strangers_of_the_others_go_though_one_was_deleted() {
+    let mut bench = shared(sample::world(1, 2));
+    finish(&mut bench);
+    let ids: Vec<_> = bench.world.snapshots.keys().cloned().collect();
+    bench.world.snapshots.remove(&ids[0]);
+    bench.now = sample::later(bench.now, 7200);
+    bench.settle();
+    assert!(bench.verdict().stalled, "{:?}", bench.verdict());
+    let permissions = &mut bench.world.snapshots.get_mut(&ids[1]).unwrap().permissions;
+    permissions.extend(["all".to_owned(), "999988887777".to_owned()]);
+    bench.settle();
+    let left: Vec<_> = bench.world.snapshots[&ids[1]].permissions.iter().collect();
+    assert_eq!(left, ["444455556666"]);
+    assert!(matches!(bench.state("Shared"), Some(State::Done(_))), "{:?}", bench.state("Shared"));
+}
+
+#[test]
 fn an_account_that_is_not_allowed_any_more_gets_nothing_new() {
     let mut bench = shared(sample::world(1, 1));
     bench.turn();
