@@ -113,6 +113,8 @@ reasons! {
     // A person has to act.
     /// No instance of this id is in the account and Region.
     InstanceNotFound,
+    /// No snapshot of this id is in the account and Region, or shared with it.
+    SnapshotNotFound,
     /// The instance is terminated, or was terminated while it was held.
     InstanceTerminated,
     /// The instance, or the credentials, belong to another account than the one declared.

@@ -175,6 +175,24 @@ pub fn lower_minimum_with_decrement(field: &str) -> Rule {
     )
 }
 
+/// Exactly one of two fields.
+#[must_use]
+pub fn exactly_one(field: &str, one: &str, other: &str) -> Rule {
+    Rule::new(format!("has(self.{one}) != has(self.{other})")).message(Message::Expression(format!(
+        "\"{field} must have exactly one of {one} and {other}, and has \" + (has(self.{one}) ? 'both' : 'neither')"
+    )))
+}
+
+/// On the parent: what exists is kept from now on, and waits for no isolation.
+#[must_use]
+pub fn adopted_at_once() -> Rule {
+    Rule::new("!has(self.source.snapshots) || !has(self.moment) || self.moment == 'AtOnce'")
+        .message(Message::Expression(
+            "\"spec.moment must be 'AtOnce' where spec.source.snapshots adopts what exists, and is '\" + self.moment + \"'\"".into(),
+        ))
+        .field_path(".moment")
+}
+
 /// The name of an object, bounded.
 #[must_use]
 pub fn name_at_most(max: usize) -> Rule {

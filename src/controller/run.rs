@@ -264,12 +264,12 @@ impl Kinds {
         let evidence = evidence
             .watches(Api::<AwsAccount>::all(client.clone()), any(), {
                 let kept = kept.clone();
-                move |account| pick(&kept, |e| e.spec.source.instance.account_ref == account.name_any())
+                move |account| pick(&kept, |e| e.spec.source.account_ref() == account.name_any())
             })
             .watches(watched::<Quarantine>(options, client), any(), move |quarantine| {
                 pick(&kept, |e| {
                     e.namespace() == quarantine.namespace()
-                        && e.spec.source.instance.instance_id == quarantine.spec.target.instance_id
+                        && e.spec.source.instance_id() == Some(&quarantine.spec.target.instance_id)
                 })
             });
         let case_of = |case: Option<&CaseRef>, namespace: Option<String>| {
@@ -292,7 +292,7 @@ impl Kinds {
                 Some(ObjectRef::new(&user.spec.target.account_ref))
             })
             .watches_stream(marks(watched::<EvidenceSnapshot>(options, client)), |user| {
-                Some(ObjectRef::new(&user.spec.source.instance.account_ref))
+                Some(ObjectRef::new(user.spec.source.account_ref()))
             });
         let approvals = Controller::new(watched::<Approval>(options, client), any());
         Self { accounts, cases, quarantines, evidence, approvals }

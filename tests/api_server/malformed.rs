@@ -164,7 +164,22 @@ async fn evidence() {
         &world,
         &world.evidence("disk"),
         vec![
-            ("/spec/source", Some(json!({})), &["spec.source.instance", "Required value"]),
+            (
+                "/spec/source",
+                Some(json!({})),
+                &["spec.source must have exactly one of instance and snapshots", "neither"],
+            ),
+            (
+                "/spec/source/snapshots",
+                Some(json!({"accountRef": "prod", "region": "eu-west-1", "snapshotIds": ["snap-1a2b3c4d"]})),
+                &["spec.source must have exactly one of instance and snapshots", "both"],
+            ),
+            (
+                "/spec/source",
+                Some(json!({"snapshots": {"accountRef": "prod", "region": "eu-west-1", "snapshotIds": []}})),
+                &["spec.source.snapshots.snapshotIds", "should have at least 1 items"],
+            ),
+            ("/spec/archiveAfterDays", Some(json!(-1)), &["spec.archiveAfterDays", "-1"]),
             (
                 "/spec/source/instance/instanceId",
                 Some(json!("web")),

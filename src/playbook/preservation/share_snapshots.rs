@@ -15,7 +15,7 @@ use crate::api::ids::{AccountId, KeyArn, SnapshotId};
 use crate::playbook::EvidenceSnapshot;
 use crate::playbook::attribute::Value;
 use crate::playbook::containment::isolate::{failed, unread};
-use crate::playbook::copies::{needs_key, readers, standing, transfer_to};
+use crate::playbook::copies::{needs_key, own, readers, standing, transfer_to};
 use crate::playbook::effect::Effect;
 use crate::playbook::plan::PlanLine;
 use crate::playbook::record::Fact;
@@ -304,7 +304,7 @@ impl Sharing {
 /// What the account says of sharing with the public. It keeps nothing of ours from being private, and tells how far a
 /// mistake, or an intruder, could go.
 fn public_sharing(view: &View<'_, EvidenceSnapshot>) -> String {
-    let region = &view.spec.source.instance.region;
+    let region = own(view.spec, view.account).region;
     match view.record.public_sharing.as_ref().or(view.seen.public_sharing.value()).map(String::as_str) {
         Some("block-all-sharing") => format!("The account blocks all public sharing of snapshots in {region}"),
         Some("block-new-sharing") => {
