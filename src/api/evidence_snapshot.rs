@@ -32,6 +32,7 @@ use super::rules;
     selectable = ".spec.source.instance.region",
     selectable = ".spec.source.instance.instanceId",
     selectable = ".spec.moment",
+    validation = rules::adopted_name_at_most(128),
     printcolumn(name = "INSTANCE", type_ = "string", json_path = ".status.summary.instance"),
     printcolumn(name = "ACCOUNT", type_ = "string", json_path = ".status.summary.accountRef"),
     printcolumn(name = "MOMENT", type_ = "string", json_path = ".spec.moment"),

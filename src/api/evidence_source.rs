@@ -51,12 +51,14 @@ pub struct SnapshotsSource {
     /// The AWS Region, such as `eu-west-1`. The AwsAccount must list it.
     pub region: RegionName,
     /// The snapshots, 1 to 40, none twice, and of a volume one alone: two of the same volume are two moments. Each must carry
-    /// the tag `<tagPrefix>:operation`, with any value: the role of the AwsAccount may touch no other snapshot, and who may
-    /// tag says with it that this one is evidence. Accounts that may use one of them and are not in `spec.share` lose it.
+    /// the tag `<tagPrefix>:operation` with the value `<namespace>/<name>` of this object: the role of the AwsAccount may
+    /// touch no snapshot without that tag, and who may tag says with its value who is to keep this one. Accounts that may use
+    /// one of them and are in neither `spec.share` nor `spec.copies` lose it.
     #[schemars(length(min = 1, max = 40), extend("x-kubernetes-list-type" = "set"))]
     pub snapshot_ids: Vec<SnapshotId>,
-    /// The instance that they are said to be of, such as `i-0123456789abcdef0`. AWS does not say so of a snapshot: it is
-    /// written down as told, and not verified. Default: none.
+    /// The instance that they are said to be of, such as `i-0123456789abcdef0`. While it is there, the volume of each must be
+    /// attached to it (`WrongInstance`); once it is terminated it is written down as told, and not verified. Leave it out for
+    /// copies of snapshots, of which AWS names no volume. Default: none.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub instance_id: Option<InstanceId>,
 }

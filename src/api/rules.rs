@@ -193,6 +193,17 @@ pub fn adopted_at_once() -> Rule {
         .field_path(".moment")
 }
 
+/// On the object: a tag of AWS, of 256 characters at most, carries namespace and name.
+#[must_use]
+pub fn adopted_name_at_most(max: usize) -> Rule {
+    Rule::new(format!("!has(self.spec.source.snapshots) || size(self.metadata.name) <= {max}")).message(
+        Message::Expression(format!(
+            "\"metadata.name '\" + self.metadata.name + \"' is too long: at most {max} characters where \
+             spec.source.snapshots adopts what exists, since a tag carries it\""
+        )),
+    )
+}
+
 /// The name of an object, bounded.
 #[must_use]
 pub fn name_at_most(max: usize) -> Rule {

@@ -156,12 +156,7 @@ impl AskEvidence {
             }
         }
         Self {
-            instance: spec
-                .source
-                .instance
-                .as_ref()
-                .filter(|_| record.set.is_none())
-                .map(|source| source.instance_id.clone()),
+            instance: spec.source.instance_id().filter(|_| record.set.is_none()).cloned(),
             adopts: adoptable(spec, record),
             operations,
             permissions: known.iter().chain(transferred(spec, account, record)).filter(is_locked).cloned().collect(),

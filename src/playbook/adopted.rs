@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use serde::{Deserialize, Serialize};
 
-use super::record::OperationId;
+use super::record::{OperationId, Record};
 use super::seen::Snapshot;
 use crate::api::ids::{AccountId, InstanceId, KeyArn, RegionName, SnapshotId, VolumeId};
 
@@ -17,8 +17,8 @@ pub struct Existing {
     pub owner: AccountId,
     /// When it was begun, as AWS says it, RFC 3339.
     pub started: Option<String>,
-    /// Keys of its tags.
-    pub tags: BTreeSet<String>,
+    /// Its tags. Those of somebody else's are not shown.
+    pub tags: BTreeMap<String, String>,
 }
 
 /// What the chain says of one of them.
@@ -43,8 +43,11 @@ pub struct Adopted {
     pub account: AccountId,
     /// The Region.
     pub region: RegionName,
-    /// The instance that it is said to be of: told, and not verified.
-    pub told_instance: Option<InstanceId>,
+    /// The instance that it is said to be of.
+    pub instance: Option<InstanceId>,
+    /// Whether AWS showed every volume of it attached to that instance. Otherwise the instance is as it was told: it is
+    /// terminated, or not there any more.
+    pub attached: bool,
     /// Its snapshots.
     pub snapshots: BTreeMap<SnapshotId, Lineage>,
 }
@@ -59,5 +62,13 @@ impl Adopted {
     /// When they were begun: each time once, and nothing for what is not known.
     pub fn started(&self) -> BTreeSet<Option<&str>> {
         self.snapshots.values().map(|lineage| lineage.started.as_deref()).collect()
+    }
+}
+
+impl Record {
+    /// They are the set from then on.
+    pub(super) fn adopt(&mut self, adopted: &Adopted) {
+        self.set.get_or_insert_with(|| adopted.set());
+        self.adopted.get_or_insert_with(|| adopted.clone());
     }
 }

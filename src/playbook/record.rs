@@ -332,10 +332,7 @@ impl Record {
                     operation.at = operation.at.max(*until);
                 }
             }
-            Fact::Adopted(adopted) => {
-                self.set.get_or_insert_with(|| adopted.set());
-                self.adopted.get_or_insert_with(|| Adopted::clone(adopted));
-            }
+            Fact::Adopted(adopted) => self.adopt(adopted),
             Fact::NotCovered { parts } => self.not_covered.clone_from(parts),
             Fact::SetFound { operation, snapshots } => {
                 self.set.get_or_insert_with(|| (operation.clone(), snapshots.clone()));

@@ -16,10 +16,11 @@ async fn backup(aws: &Aws, volume: &str) -> String {
     tag(&made, "snapshotId").to_owned()
 }
 
-/// Who may tag says that it is evidence.
-async fn mark(aws: &Aws, snapshot: &str) {
-    let tag = [("ResourceId.1", snapshot), ("Tag.1.Key", "ops:operation"), ("Tag.1.Value", "adopted")];
-    ok(aws.ec2("CreateTags", &tag).await);
+/// Who may tag says which object is to keep it.
+async fn mark(scene: &Scene, snapshot: &str, name: &str) {
+    let value = format!("{}/{name}", scene.namespace);
+    let tag = [("ResourceId.1", snapshot), ("Tag.1.Key", "ops:operation"), ("Tag.1.Value", value.as_str())];
+    ok(scene.aws().ec2("CreateTags", &tag).await);
 }
 
 async fn adopt(scene: &Scene, name: &str, snapshots: &[&str], more: Value) {
@@ -52,11 +53,14 @@ async fn a_backup_is_locked_copied_digested_and_archived_like_a_set() {
     adopt(&scene, "backup", &[&first, &second], more).await;
     // Nobody has said yet that the role may touch it.
     let object = scene.until_reason(KIND, "backup", "Ready", "PermissionMissing").await;
-    assert!(message(&object, "Ready").contains("Key=ops:operation"), "{}", message(&object, "Ready"));
-    assert!(scene.changes().is_empty() && scene.chain(&uid(&object)).await.is_empty());
-    for snapshot in [&first, &second] {
-        mark(scene.aws(), snapshot).await;
-    }
+    let command = format!("Key=ops:operation,Value={}/backup", scene.namespace);
+    assert!(message(&object, "Ready").contains(&command), "{}", message(&object, "Ready"));
+    mark(&scene, &first, "backup").await;
+    mark(&scene, &second, "another").await;
+    let object = scene.until_reason(KIND, "backup", "Ready", "HeldElsewhere").await;
+    assert!(!message(&object, "Ready").contains("another\""), "{}", message(&object, "Ready"));
+    assert!(scene.changes().is_empty() && scene.chain(&uid(&object)).await.is_empty(), "nothing is done");
+    mark(&scene, &second, "backup").await;
     let object = scene.until_true(KIND, "backup", "Archived").await;
     assert_eq!(object["status"]["summary"]["copied"], "2/2", "{:#}", object["status"]["summary"]);
     assert_eq!(object["status"]["summary"]["verified"], "4/4");
@@ -71,7 +75,13 @@ async fn a_backup_is_locked_copied_digested_and_archived_like_a_set() {
     scene.until_outcomes(&[uid(&object)]).await;
     let chain = Chain::read(&scene, &uid(&object)).await;
     chain.assert_sound();
-    let adopted = &chain.facts("adopted")[0]["snapshots"];
+    let adopted = &chain.facts("adopted")[0];
+    assert_eq!(
+        (&adopted["instance"], &adopted["attached"]),
+        (&json!(scene.host.instance), &json!(true)),
+        "{adopted:#}"
+    );
+    let adopted = &adopted["snapshots"];
     assert_eq!(
         (&adopted[&first]["volume"], &adopted[&second]["volume"]),
         (&json!(plain), &json!(keyed)),
@@ -82,6 +92,24 @@ async fn a_backup_is_locked_copied_digested_and_archived_like_a_set() {
     let taken = |operation: &str| operation.starts_with("CreateSnapshot") || operation == "CreateTags";
     assert!(scene.changes().iter().all(|call| !taken(&call.operation)), "nothing is taken, and nothing tagged");
     assert_witnessed(&scene.proxy.calls(), &[chain], None);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_is_of_no_volume_of_the_host_is_named_and_left_alone() {
+    let scene = Scene::new("astray").await;
+    let zone = format!("{REGION}a");
+    let volume = ok(scene.aws().ec2("CreateVolume", &[("Size", "8"), ("AvailabilityZone", zone.as_str())]).await);
+    let volume = tag(&volume, "volumeId").to_owned();
+    let snapshot = backup(scene.aws(), &volume).await;
+    mark(&scene, &snapshot, "astray").await;
+    let _controller = scene.controller("one").await;
+    adopt(&scene, "astray", &[&snapshot], json!({})).await;
+    let object = scene.until_reason(KIND, "astray", "Ready", "WrongInstance").await;
+    let said = message(&object, "Ready");
+    for words in [snapshot.as_str(), volume.as_str(), &scene.host.instance, "without instanceId"] {
+        assert!(said.contains(words), "{words}: {said}");
+    }
+    assert!(scene.changes().is_empty() && scene.chain(&uid(&object)).await.is_empty(), "nothing is done");
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -76,14 +76,31 @@ pub(super) async fn existing(session: &Session, ids: &BTreeSet<SnapshotId>) -> R
         return Read::NotRead;
     }
     let asked_at = now();
-    let ids: Vec<&str> = ids.iter().map(SnapshotId::as_str).collect();
-    let request = session.ec2.describe_snapshots().filters(filter("snapshot-id", &ids)).into_paginator().items().send();
     let told = async {
-        let all: Vec<_> = session.ask(SNAPSHOTS, request.try_collect()).await?;
-        let all: Result<Vec<_>, &str> = all.iter().map(as_found).collect();
-        all.map_err(|what| session.puzzled(SNAPSHOTS, what).into())
+        let mut all = existing_of(session, Some("self"), ids).await?;
+        let hidden: BTreeSet<SnapshotId> =
+            ids.iter().filter(|id| !all.iter().any(|found| found.snapshot.id == **id)).cloned().collect();
+        // Without an owner AWS looks through all that the world has made public: only for what is not ours.
+        if !hidden.is_empty() {
+            all.extend(existing_of(session, None, &hidden).await?);
+        }
+        Ok(all)
     };
     read(asked_at, told.await)
+}
+
+async fn existing_of(
+    session: &Session,
+    owner: Option<&str>,
+    ids: &BTreeSet<SnapshotId>,
+) -> Result<Vec<Existing>, Fault> {
+    let ids: Vec<&str> = ids.iter().map(SnapshotId::as_str).collect();
+    // By a filter: an id that is not there is then no error.
+    let request = session.ec2.describe_snapshots().set_owner_ids(owner.map(|owner| vec![owner.to_owned()]));
+    let request = request.filters(filter("snapshot-id", &ids)).into_paginator().items().send();
+    let all: Vec<_> = session.ask(SNAPSHOTS, request.try_collect()).await?;
+    let all: Result<Vec<_>, &str> = all.iter().map(as_found).collect();
+    all.map_err(|what| session.puzzled(SNAPSHOTS, what).into())
 }
 
 fn as_found(found: &aws_sdk_ec2::types::Snapshot) -> Result<Existing, &'static str> {
@@ -91,7 +108,11 @@ fn as_found(found: &aws_sdk_ec2::types::Snapshot) -> Result<Existing, &'static s
         snapshot: ours(&[], found)?,
         owner: id(found.owner_id()).ok_or("a snapshot without an owner")?,
         started: time(found.start_time()).map(|started| started.to_string()),
-        tags: found.tags().iter().filter_map(|tag| some_text(tag.key(), 256)).collect(),
+        tags: found
+            .tags()
+            .iter()
+            .filter_map(|tag| Some((some_text(tag.key(), 128)?, text(tag.value(), 256))))
+            .collect(),
     })
 }
 

@@ -296,7 +296,7 @@ impl World {
             snapshot: exhibit.snapshot.clone(),
             owner: owner.clone(),
             started: exhibit.started.clone(),
-            tags: exhibit.tags.keys().cloned().collect(),
+            tags: exhibit.tags.clone(),
         })
         .collect()
     }

@@ -8,6 +8,8 @@ use crate::playbook::preservation::copy_and_reencrypt::tests::{at as there, benc
 use crate::playbook::sample::{self, Bench};
 
 const TAG: &str = "ops:operation";
+/// What it says of a snapshot that the object under test is to keep.
+const MINE: &str = "ir/one";
 
 /// As many backups, each of a volume of its own, begun a day apart.
 fn backups(count: usize) -> World {
@@ -18,7 +20,7 @@ fn backups(count: usize) -> World {
     for (day, exhibit) in all.values_mut().enumerate() {
         exhibit.snapshot.operation = None;
         exhibit.started = Some(format!("2026-11-{:02}T00:00:00Z", day + 1));
-        exhibit.tags = BTreeMap::from([(TAG.to_owned(), "adopted".to_owned())]);
+        exhibit.tags = BTreeMap::from([(TAG.to_owned(), MINE.to_owned())]);
     }
     World { snapshots: all, made: made.world.made, ..world(count) }
 }
@@ -59,9 +61,11 @@ fn what_exists_is_kept_like_a_set_and_never_called_one_of_ours() {
     assert_eq!((exhibits.digested.len(), bench.record.preserved_at.is_some()), (4, true));
     let adopted = bench.record.adopted.as_ref().unwrap();
     assert_eq!((&adopted.account, adopted.snapshots.len()), (&sample::account_id(), 2));
-    assert_eq!(adopted.told_instance, Some(sample::instance_id()));
+    assert_eq!((&adopted.instance, adopted.attached), (&Some(sample::instance_id()), true));
     let Some(State::Done(said)) = bench.state("VolumesSnapshotted") else { panic!("{:?}", bench.plan().steps) };
-    for words in ["adopted and not taken by us", "not one crash-consistent moment", "2026-11-01", "2026-11-02"] {
+    for words in
+        ["adopted and not taken by us, of volumes of i-", "not one crash-consistent moment", "2026-11-01", "2026-11-02"]
+    {
         assert!(said.contains(words), "{words}: {said}");
     }
     for copy in bench.world.copies[&there()].values() {
@@ -88,19 +92,42 @@ fn snapshots_of_one_time_are_not_said_to_be_one_moment() {
 #[test]
 fn what_is_not_as_it_is_said_to_be_is_refused_by_name_and_nothing_is_done() {
     type Change = fn(&mut World, SnapshotId, Exhibit);
-    let table: [(&str, Reason, &[&str], Change); 6] = [
+    let table: [(&str, Reason, &[&str], Change); 9] = [
         ("gone", Reason::SnapshotNotFound, &["111122223333", "eu-west-1"], |_, _, _| {}),
         ("somebody else's", Reason::WrongAccount, &["belongs to account 444455556666"], |world, id, exhibit| {
             world.copies.entry(there()).or_default().insert(id, exhibit);
         }),
-        ("failed", Reason::SnapshotFailed, &["in error"], |world, id, mut exhibit| {
+        ("failed", Reason::SnapshotFailed, &["failed (full)", "leave it out"], |world, id, mut exhibit| {
             exhibit.snapshot.state = SnapshotState::Error;
+            exhibit.snapshot.state_message = Some("full".to_owned());
             world.snapshots.insert(id, exhibit);
         }),
-        ("without the tag", Reason::PermissionMissing, &[TAG, "create-tags"], |world, id, mut exhibit| {
-            exhibit.tags.clear();
+        (
+            "without the tag",
+            Reason::PermissionMissing,
+            &["1 of them", "Key=ops:operation,Value=ir/one"],
+            |world, id, mut exhibit| {
+                exhibit.tags.clear();
+                world.snapshots.insert(id, exhibit);
+            },
+        ),
+        ("kept by another object", Reason::HeldElsewhere, &[TAG, MINE], |world, id, mut exhibit| {
+            exhibit.tags.insert(TAG.to_owned(), "secret/other".to_owned());
             world.snapshots.insert(id, exhibit);
         }),
+        ("a set of ours", Reason::HeldElsewhere, &[TAG, MINE], |world, id, mut exhibit| {
+            exhibit.tags.insert(TAG.to_owned(), "0123456789abcdef".to_owned());
+            world.snapshots.insert(id, exhibit);
+        }),
+        (
+            "of another host",
+            Reason::WrongInstance,
+            &["vol-00000009", "i-", "without instanceId"],
+            |world, id, mut exhibit| {
+                exhibit.snapshot.volume = sample::volume(9);
+                world.snapshots.insert(id, exhibit);
+            },
+        ),
         ("another moment", Reason::InvalidRequest, &["two moments", "vol-00000000"], |world, id, mut exhibit| {
             exhibit.snapshot.volume = sample::volume(0);
             world.snapshots.insert(id, exhibit);
@@ -121,7 +148,31 @@ fn what_is_not_as_it_is_said_to_be_is_refused_by_name_and_nothing_is_done() {
         for word in words.iter().chain(&[last.as_str(), "Nothing is done"]) {
             assert!(verdict.message.contains(word), "{given}: {word}: {verdict:?}");
         }
+        assert!(!verdict.message.contains("secret"), "whose it is stays in that namespace: {verdict:?}");
         assert!(bench.sent.is_empty() && bench.record.opened.is_none(), "{given}: not one of them is touched");
+    }
+}
+
+#[test]
+fn of_a_host_that_is_gone_or_not_named_nothing_is_verified_and_it_is_said() {
+    let gone: fn(&mut Bench<EvidenceSnapshot>) = |bench| bench.world.instances.clear();
+    let terminated: fn(&mut Bench<EvidenceSnapshot>) = |bench| {
+        let host = bench.world.instances.values_mut().next().unwrap();
+        host.instance.state = InstanceState::Terminated;
+        host.instance.volumes.clear();
+    };
+    let unnamed: fn(&mut Bench<EvidenceSnapshot>) = |bench| {
+        bench.spec.source.snapshots.as_mut().unwrap().instance_id = None;
+        bench.world.snapshots.values_mut().for_each(|exhibit| exhibit.snapshot.volume = sample::volume(9));
+    };
+    let said = "said to be of i-00000001, which was not there any more";
+    for (change, words) in [(gone, said), (terminated, said), (unnamed, "adopted and not taken by us")] {
+        let mut bench = adopting(backups(1));
+        change(&mut bench);
+        bench.settle();
+        assert!(!bench.record.adopted.as_ref().unwrap().attached);
+        let Some(State::Done(told)) = bench.state("VolumesSnapshotted") else { panic!("{:?}", bench.plan().steps) };
+        assert!(told.ends_with(words), "{told}");
     }
 }
 
