@@ -34,8 +34,18 @@ pub const QUARANTINE: &[&str] = &[
 
 /// Condition types of an EvidenceSnapshot. `Preserved` is True when a locked set and every declared, locked
 /// copy exist, which `Ready` needs.
-pub const EVIDENCE_SNAPSHOT: &[&str] =
-    &[READY, "VolumesSnapshotted", "Locked", "Shared", "Copied", "Verified", "Preserved", "Archived", "HoldLifted"];
+pub const EVIDENCE_SNAPSHOT: &[&str] = &[
+    READY,
+    "VolumesSnapshotted",
+    "Locked",
+    "Shared",
+    "Copied",
+    "Verified",
+    "Preserved",
+    "Archived",
+    "HoldLifted",
+    "LockWaived",
+];
 
 /// Condition types of a ForensicCase.
 pub const FORENSIC_CASE: &[&str] =
@@ -185,6 +195,8 @@ reasons! {
     NotCovered,
     /// The evidence account, or its Region, is not among the AwsAccount's destinations.
     DestinationNotAllowed,
+    /// AWS denies the lock of a snapshot, and an Approval of `WaiveLock` lets it be kept without.
+    LockWaived,
     /// A deadline passed and the work went on without it.
     DeadlinePassed,
     /// Only flow logs show whether traffic still flows, and this version does not read them: what may carry it is listed.

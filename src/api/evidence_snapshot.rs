@@ -74,6 +74,13 @@ pub struct EvidenceSnapshotSpec {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub lock: Option<LockSpec>,
 
+    /// What follows where AWS denies the lock of a snapshot to the role of the account. `Block`: nothing is shared or copied,
+    /// and it is tried again. `Waive`: once an Approval of `WaiveLock` allows it, the snapshots that could not be locked are
+    /// kept without, shared and copied all the same, and `Locked` and `Preserved` stay False with the reason `LockWaived`;
+    /// copies are locked where they lie. To try again, set it back to `Block`. Default: `Block`.
+    #[serde(default)]
+    pub lock_denied: LockDenied,
+
     /// How another account gets to use the key of an encrypted snapshot. `Grant`: by a named grant on that one key.
     /// `KeyPolicy`: by two statements in the key's policy, beside what stands there, of a key of the account of the instance.
     /// Each is taken back when the copies of that account stand. KMS knows no conditional write of a policy: who edits the same
@@ -137,6 +144,16 @@ pub struct EvidenceSnapshotSpec {
 
 pub(super) const fn default_true() -> bool {
     true
+}
+
+/// What follows where a lock is denied.
+#[derive(Clone, Copy, Debug, Default, Deserialize, Eq, Hash, JsonSchema, Ord, PartialEq, PartialOrd, Serialize)]
+pub enum LockDenied {
+    /// Nothing leaves the account unlocked.
+    #[default]
+    Block,
+    /// What a second person approved may do without.
+    Waive,
 }
 
 /// When evidence is taken.

@@ -9,7 +9,7 @@ use super::approval::Action;
 use super::auto_scaling::AutoScaling;
 use super::conditions::{self, Condition};
 use super::copies::CopyTo;
-use super::evidence_snapshot::{KeyAccess, LockSpec, Moment, ShareWith, default_true};
+use super::evidence_snapshot::{KeyAccess, LockDenied, LockSpec, Moment, ShareWith, default_true};
 use super::exhibits::Verify;
 use super::ids::Digest;
 use super::quarantine::{Isolation, Level, RecordStatus, Target};
@@ -144,6 +144,10 @@ pub struct EvidenceSpec {
     /// The lock of each snapshot. Can be strengthened, never weakened. Default: the lock of the AwsAccount.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub lock: Option<LockSpec>,
+    /// What follows where AWS denies a lock: `Block`, or `Waive` once an Approval of `WaiveLock` of the set allows it. Default:
+    /// `Block`.
+    #[serde(default)]
+    pub lock_denied: LockDenied,
 
     /// How another account gets to use the key of an encrypted snapshot: `Grant`, or `KeyPolicy`. Immutable. Default: `Grant`.
     #[schemars(extend("x-kubernetes-validations" = rules::all(&[
@@ -195,6 +199,7 @@ impl Default for EvidenceSpec {
         Self {
             moments: vec![Moment::AtOnce, Moment::AfterIsolation],
             lock: None,
+            lock_denied: LockDenied::Block,
             key_access: KeyAccess::Grant,
             share: Vec::new(),
             verify: Verify::Digest,

@@ -144,7 +144,7 @@ fn unpulsed(record: &Record) -> BTreeSet<SecurityGroupId> {
 impl AskEvidence {
     /// What an `EvidenceSnapshot` needs to know now: the host until the set is taken, then the set.
     pub fn about(spec: &EvidenceSnapshotSpec, account: &Account, record: &Record) -> Self {
-        let is_locked = |id: &&SnapshotId| record.locked.contains_key(*id);
+        let may_leave = |id: &&SnapshotId| record.may_leave(id);
         let failed = |id: &SnapshotId| record.settled.get(id).is_some_and(|state| state.starts_with("error"));
         let set = record.set.iter().flat_map(|(_, set)| set.values());
         let known: BTreeSet<SnapshotId> = set.chain(&record.surplus).filter(|id| !failed(id)).cloned().collect();
@@ -159,7 +159,7 @@ impl AskEvidence {
             instance: spec.source.instance_id().filter(|_| record.set.is_none()).cloned(),
             adopts: adoptable(spec, record),
             operations,
-            permissions: known.iter().chain(transferred(spec, account, record)).filter(is_locked).cloned().collect(),
+            permissions: known.iter().chain(transferred(spec, account, record)).filter(may_leave).cloned().collect(),
             tiers: to_archive(spec, record, known.iter()),
             locks: known,
             public_sharing: record.set.is_some() && record.public_sharing.is_none(),
@@ -175,7 +175,7 @@ impl AskDigests {
         let whole = whole(record);
         let set = || record.set.iter().flat_map(|(_, set)| set.values());
         let ended = set().all(|id| record.settled.contains_key(id));
-        let locked = whole.iter().all(|id| record.locked.contains_key(*id));
+        let locked = whole.iter().all(|id| record.may_leave(id));
         if spec.verify == Verify::None || !ended || !locked {
             return Self::default();
         }

@@ -175,15 +175,19 @@ fn forward<P: Procedure>(
     }
     let turn = (step.next)(view);
     Some(match step.needs {
-        // To lift a hold is a word in the chain, and no change in AWS.
         Some(action)
-            if !(turn.stages.is_empty() && (action != Action::LiftHold || turn.facts.is_empty()))
+            if !(turn.stages.is_empty() && (!is_a_word(action) || turn.facts.is_empty()))
                 && !is_begun(view.record, step.name, action, &turn) =>
         {
             gates.pass(view, action, turn, forward_lines(view, action))
         }
         _ => turn,
     })
+}
+
+/// To lift a hold, or to waive a lock, is a word in the chain, and no change in AWS.
+const fn is_a_word(action: Action) -> bool {
+    matches!(action, Action::LiftHold | Action::WaiveLock)
 }
 
 /// Whether the first change of a gated step was made: from then on repair needs no approval. What only a later version does
@@ -267,7 +271,7 @@ impl Gates {
             }
             turn.stages.clear();
             turn.prepares = false;
-            if matches!(action, Action::Release | Action::LiftHold) {
+            if action == Action::Release || is_a_word(action) {
                 turn.facts.clear();
             }
             turn.facts.retain(|fact| !matches!(fact, Fact::Baseline { .. }));

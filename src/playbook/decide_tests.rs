@@ -43,6 +43,7 @@ fn a_step_waits_for_those_named_in_after_and_for_no_other() {
             ("Preserved", "working"),
             ("Archived", "-"),
             ("HoldLifted", "-"),
+            ("LockWaived", "-"),
         ]
     );
     assert_eq!(tracks(&plan), ["VolumesSnapshotted"]);
@@ -53,7 +54,7 @@ fn a_step_waits_for_those_named_in_after_and_for_no_other() {
     assert_eq!(states(&plan)[2], ("Shared", "working"));
     bench.world.complete_snapshots();
     bench.settle();
-    let undeclared = ["Copied", "Archived", "HoldLifted"];
+    let undeclared = ["Copied", "Archived", "HoldLifted", "LockWaived"];
     assert!(states(&bench.plan()).iter().all(|(name, state)| *state == "done" || undeclared.contains(name)));
 }
 

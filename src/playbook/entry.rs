@@ -207,6 +207,11 @@ pub enum Fact {
     LegalHold,
     /// The legal hold is lifted, as the decision beside it says.
     HoldLifted,
+    /// AWS denies the lock of these, and they are kept without, as the decision beside it says.
+    LockWaived {
+        /// The snapshots.
+        snapshots: BTreeSet<SnapshotId>,
+    },
     /// The set is to be kept until then at least.
     Retained {
         /// The day that is declared.

@@ -19,6 +19,10 @@ pub struct Keeping {
     pub hold_lifted: Option<Time>,
     /// Until when it is to be kept at least, as was declared before that day.
     pub retained: Option<Time>,
+    /// Snapshots that were never locked, since AWS denied it.
+    pub lock_denied: BTreeSet<SnapshotId>,
+    /// Of these, the ones that are kept without a lock, as a person approved.
+    pub lock_waived: BTreeSet<SnapshotId>,
     /// From when on set and copies go to the archive tier.
     pub archiving: Option<Time>,
     /// Snapshots and copies that were moved to the archive tier.
@@ -35,6 +39,7 @@ impl Record {
                 keeping.legal_hold.get_or_insert(at);
             }
             Fact::HoldLifted => (keeping.legal_hold, keeping.hold_lifted) = (None, Some(at)),
+            Fact::LockWaived { snapshots } => keeping.lock_waived.extend(snapshots.iter().cloned()),
             Fact::Retained { until } => keeping.retained = keeping.retained.max(Some(*until)),
             Fact::Archiving => {
                 keeping.archiving.get_or_insert(at);
@@ -44,10 +49,25 @@ impl Record {
             }
             _ => {}
         }
-        if matches!(fact, Fact::LegalHold | Fact::HoldLifted) {
-            self.plans.remove(&Action::LiftHold);
-            self.decisions.remove(&Action::LiftHold);
-            self.denied.remove(&Action::LiftHold);
-        }
+        let carried_out = match fact {
+            Fact::LegalHold | Fact::HoldLifted => Action::LiftHold,
+            Fact::LockWaived { .. } => Action::WaiveLock,
+            _ => return,
+        };
+        self.plans.remove(&carried_out);
+        self.decisions.remove(&carried_out);
+        self.denied.remove(&carried_out);
+    }
+
+    /// A lock stands.
+    pub(super) fn note_lock(&mut self, snapshot: &SnapshotId, until: Option<Time>) {
+        self.locked.insert(snapshot.clone(), until);
+        self.keeping.lock_denied.remove(snapshot);
+        self.keeping.lock_waived.remove(snapshot);
+    }
+
+    /// Whether a snapshot may be shared and copied: it was locked, or a person approved that it is kept without.
+    pub fn may_leave(&self, snapshot: &SnapshotId) -> bool {
+        self.locked.contains_key(snapshot) || self.keeping.lock_waived.contains(snapshot)
     }
 }

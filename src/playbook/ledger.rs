@@ -324,6 +324,12 @@ fn outcome(id: &OperationId, result: OutcomeKind, receipt: Option<&Receipt>, err
     }
 }
 
+/// Whether it is the lock of a snapshot that never had one, and of which it is not known that it can't be locked.
+fn is_first_lock(record: &Record, effect: &Effect) -> bool {
+    let Effect::LockSnapshot { snapshot, .. } = effect else { return false };
+    !record.locked.contains_key(snapshot) && !record.keeping.lock_denied.contains(snapshot)
+}
+
 /// What a reply says about an intent that is open in `record`; none where it stays open (lost replies, and
 /// refusals of what may simply be sent again). `first` says that nothing was sent under it before: a conflict may be
 /// with what an earlier send under the same intent did.
@@ -347,6 +353,10 @@ pub fn settle(record: &Record, id: &OperationId, first: bool, reply: &Result<Rec
             }
             // Never sent a second time, so that its end is said. Where AWS could not answer it may still be applied.
             _ if operation.effect.opens() && error.class != ErrorClass::Unavailable => {
+                Some(outcome(id, OutcomeKind::Failed, None, Some(error.code.clone())))
+            }
+            // Said once of each: a person may be asked whether it is kept without.
+            ErrorClass::Denied if is_first_lock(record, &operation.effect) => {
                 Some(outcome(id, OutcomeKind::Failed, None, Some(error.code.clone())))
             }
             // Not applied for certain. What is idempotent keeps its intent and is sent again under it: who tries for

@@ -105,6 +105,8 @@ pub const EVIDENCE_SNAPSHOT: &[Step<EvidenceSnapshot>] = &[
     preservation::archive_snapshots::STEP,
     // Only where somebody asks for it: no longer under legal hold. Needs an approval.
     preservation::lift_hold::STEP,
+    // Only where a lock is denied and that is declared: kept without. Needs an approval.
+    preservation::waive_lock::STEP,
 ];
 
 /// The incident: children, one plan, one signature.

@@ -253,6 +253,9 @@ impl Record {
                     self.throttled.insert(interface.clone(), (times.saturating_add(1), at));
                 }
             }
+            (Effect::LockSnapshot { snapshot, .. }, OutcomeKind::Failed) => {
+                self.keeping.lock_denied.insert(snapshot.clone());
+            }
             (effect, OutcomeKind::Failed) => self.given_up.extend(given_up(effect, &operation.step, error)),
             _ => {}
         }
@@ -337,17 +340,18 @@ impl Record {
             Fact::SetFound { operation, snapshots } => {
                 self.set.get_or_insert_with(|| (operation.clone(), snapshots.clone()));
             }
-            Fact::LegalHold | Fact::HoldLifted | Fact::Retained { .. } | Fact::Archiving | Fact::Archived { .. } => {
-                self.keep(fact, at);
-            }
+            Fact::LegalHold
+            | Fact::HoldLifted
+            | Fact::LockWaived { .. }
+            | Fact::Retained { .. }
+            | Fact::Archiving
+            | Fact::Archived { .. } => self.keep(fact, at),
             Fact::SurplusSet { snapshots, .. } => self.surplus.extend(snapshots.iter().cloned()),
             Fact::CopyFound { copy, .. } => self.take_copy(copy),
             Fact::SnapshotSettled { snapshot, state } => {
                 self.settled.insert(snapshot.clone(), state.clone());
             }
-            Fact::Locked { snapshot, until } => {
-                self.locked.insert(snapshot.clone(), *until);
-            }
+            Fact::Locked { snapshot, until } => self.note_lock(snapshot, *until),
             Fact::Shared { snapshot, accounts } => {
                 self.shared.insert(snapshot.clone(), accounts.clone());
             }

@@ -186,6 +186,7 @@ async fn evidence() {
                 &["spec.source.instance.excludeVolumeIds", "Too many", "41", "40"],
             ),
             ("/spec/moment", Some(json!("Later")), &["spec.moment", "\"Later\"", "\"AtOnce\", \"AfterIsolation\""]),
+            ("/spec/lockDenied", Some(json!("Ignore")), &["spec.lockDenied", "\"Ignore\"", "\"Block\", \"Waive\""]),
             ("/spec/keyAccess", Some(json!("Both")), &["spec.keyAccess", "\"Both\"", "\"Grant\", \"KeyPolicy\""]),
             (
                 "/spec/share",

@@ -295,6 +295,7 @@ pub fn evidence(shared: bool) -> EvidenceSnapshotSpec {
         },
         moment: Moment::AtOnce,
         lock: None,
+        lock_denied: sequester::api::evidence_snapshot::LockDenied::Block,
         key_access: KeyAccess::Grant,
         share: if shared { vec![ShareWith { account_ref: "forensics".to_owned() }] } else { Vec::new() },
         verify: if shared { Verify::Digest } else { Verify::None },

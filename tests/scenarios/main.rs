@@ -35,3 +35,4 @@ mod release;
 mod replicas;
 mod tenancy;
 mod verified;
+mod waived;

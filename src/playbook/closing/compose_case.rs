@@ -94,6 +94,7 @@ pub fn declared(view: &View<'_, ForensicCase>) -> Vec<(String, ChildKind)> {
                     },
                     moment: *moment,
                     lock: evidence.lock.clone(),
+                    lock_denied: evidence.lock_denied,
                     key_access: evidence.key_access,
                     share: evidence.share.clone(),
                     verify: evidence.verify,
@@ -289,6 +290,7 @@ fn stands(child: &Child, wish: &ChildKind) -> bool {
                 && has.verify == wants.verify
                 && has.copies == wants.copies
                 && has.lock == wants.lock
+                && has.lock_denied == wants.lock_denied
                 && has.archive_after_days == wants.archive_after_days
                 && has.retain_until == wants.retain_until
                 && has.legal_hold == wants.legal_hold

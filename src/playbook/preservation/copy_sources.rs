@@ -43,7 +43,7 @@ pub(super) fn source<'a>(
     wish: Wish<'_>,
     of: &'a SnapshotId,
 ) -> Result<(&'a SnapshotId, bool), Held> {
-    if view.record.settled.get(of).is_none_or(|state| state != "completed") || !view.record.locked.contains_key(of) {
+    if view.record.settled.get(of).is_none_or(|state| state != "completed") || !view.record.may_leave(of) {
         return waits(Reason::Waiting, format!("waits until {of} is complete and locked"));
     }
     if view.seen.snapshots.value().into_iter().flatten().any(|snapshot| snapshot.id == *of && snapshot.archived) {

@@ -16,6 +16,7 @@ use crate::playbook::effect::Effect;
 use crate::playbook::plan::PlanLine;
 use crate::playbook::preservation::lock_ends::{Of, alarmed};
 use crate::playbook::preservation::snapshot_volumes::is_gone;
+use crate::playbook::preservation::waive_lock;
 use crate::playbook::record::Fact;
 use crate::playbook::seen::Lock;
 use crate::playbook::step::{Part, State, Step, Turn, View};
@@ -152,6 +153,7 @@ fn next(view: &View<'_, EvidenceSnapshot>) -> Turn<EvidenceSnapshot> {
         });
     }
     let open = stage.len();
+    let denied = waive_lock::denied(view, &mut stage);
     let state = if !gone.is_empty() {
         State::blocked(
             Reason::SnapshotFailed,
@@ -168,6 +170,8 @@ fn next(view: &View<'_, EvidenceSnapshot>) -> Turn<EvidenceSnapshot> {
                  date. The snapshots are taken, and not locked"
             ),
         )
+    } else if let Some(state) = denied.filter(|_| !past) {
+        state
     } else if open > 0 {
         State::working(Reason::InProgress, format!("{open} snapshots still to lock"))
     } else if let Some(until) = past_retention(view) {

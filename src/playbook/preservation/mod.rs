@@ -12,3 +12,4 @@ pub mod lock_snapshots;
 pub mod share_snapshots;
 pub mod snapshot_volumes;
 pub mod verify_blocks;
+pub mod waive_lock;

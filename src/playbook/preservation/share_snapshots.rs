@@ -86,7 +86,7 @@ fn next(view: &View<'_, EvidenceSnapshot>) -> Turn<EvidenceSnapshot> {
     let failed = |id: &SnapshotId| view.record.settled.get(id).is_some_and(|state| state.starts_with("error"));
     for id in set.values().filter(|id| !failed(id) && !is_gone(view, id)) {
         // Not shown in this look, or seen locked in this very look and not written down yet.
-        match seen.iter().find(|s| s.id == *id && view.record.locked.contains_key(id)) {
+        match seen.iter().find(|s| s.id == *id && view.record.may_leave(id)) {
             // AWS has taken everybody off, and takes nobody on.
             Some(snapshot) if snapshot.archived => all.archived += 1,
             Some(_) if !refused.is_empty() => all.keep(view, id),
@@ -96,7 +96,7 @@ fn next(view: &View<'_, EvidenceSnapshot>) -> Turn<EvidenceSnapshot> {
     }
     // What is beyond the set is nobody's.
     for id in view.record.surplus.iter().filter(|id| seen.iter().any(|s| s.id == **id)) {
-        if view.record.locked.contains_key(id) {
+        if view.record.may_leave(id) {
             all.compare(view, id, &BTreeSet::new(), &BTreeSet::new());
         }
     }

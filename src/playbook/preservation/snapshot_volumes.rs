@@ -351,12 +351,17 @@ fn preserved(view: &View<'_, EvidenceSnapshot>) -> Turn<EvidenceSnapshot> {
     let complete: Vec<_> =
         set.values().filter(|id| view.record.settled.get(*id).is_some_and(|state| state == "completed")).collect();
     let good = complete.iter().filter(|id| view.record.locked.contains_key(**id)).count();
-    if good < complete.len() {
+    let waived = complete.iter().filter(|id| view.record.keeping.lock_waived.contains(**id)).count();
+    if good + waived < complete.len() {
         // Seen locked in this very look, and not written down yet.
         return Turn::new(State::working(Reason::InProgress, "writes down that the set is locked")).again_in(0);
     }
     let all = set.len() + missing(view.record).len();
-    Turn::new(if good == all {
+    Turn::new(if waived > 0 {
+        let what =
+            format!("{good} of {all} snapshots complete and locked; {waived} complete and not locked, as was approved");
+        State::skipped(Reason::LockWaived, what)
+    } else if good == all {
         State::done(format!("{good} of {good} snapshots complete and locked"))
     } else if good == 0 {
         State::blocked(

@@ -239,6 +239,7 @@ pub fn evidence_spec() -> EvidenceSnapshotSpec {
         },
         moment: Moment::AtOnce,
         lock: None,
+        lock_denied: crate::api::evidence_snapshot::LockDenied::Block,
         key_access: KeyAccess::Grant,
         share: Vec::new(),
         verify: Verify::Digest,
