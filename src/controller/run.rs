@@ -20,6 +20,7 @@ use super::digests::Digests;
 use super::kind::Kind;
 use super::lease::{self, Fence, LeaseError};
 use super::nodes::Nodes;
+use super::project::Projected;
 use super::reconcile::reconcile;
 use super::settings::{Settings, Unsafe};
 use crate::api::approval::SubjectKind;
@@ -101,7 +102,8 @@ pub async fn run<C: Cloud>(
     };
 
     let (stopping, stopped) = watch::channel(false);
-    let kinds = Kinds::new(&options, &client);
+    let projected = Arc::<Projected>::default();
+    let kinds = Kinds::new(&options, &client, &projected);
     let context = Arc::new(Context {
         cloud: Arc::new(cloud),
         cluster: Cluster::new(strict, settings.request_deadline, options.lease_namespace.clone()),
@@ -119,6 +121,7 @@ pub async fn run<C: Cloud>(
         evidence: kinds.evidence.store(),
         digests: Digests::new(&settings),
         contained: Shared::default(),
+        projected,
         copying: OnTheirWay::default(),
         identities: Shared::default(),
         policies: options.policies.clone(),
@@ -216,6 +219,19 @@ where
         .try_filter(|object| std::future::ready(object.meta().generation > Some(1) || !object.finalizers().is_empty()))
 }
 
+/// A kind of ours, woken by what others do. What we write into a status is no news to us, and would cost a whole look.
+fn controller<K: Kind>(options: &Options, client: &Client, projected: &Arc<Projected>) -> Controller<K::Object> {
+    let (store, writer) = reflector::store();
+    let projected = projected.clone();
+    let news = move |object: &K::Object| Some(projected.news::<K>(object));
+    let changes = watcher(scope::<K>(options, client), watcher::Config::default())
+        .default_backoff()
+        .reflect(writer)
+        .applied_objects()
+        .predicate_filter(news, PredicateConfig::default());
+    Controller::for_stream(changes, store)
+}
+
 /// Objects of a store that answer to something else that changed.
 fn pick<T>(store: &Store<T>, answers: impl Fn(&T) -> bool) -> Vec<ObjectRef<T>>
 where
@@ -234,10 +250,10 @@ struct Kinds {
 }
 
 impl Kinds {
-    fn new(options: &Options, client: &Client) -> Self {
+    fn new(options: &Options, client: &Client, projected: &Arc<Projected>) -> Self {
         let any = watcher::Config::default;
-        let quarantines = Controller::new(scope::<playbook::Quarantine>(options, client), any());
-        let evidence = Controller::new(scope::<playbook::EvidenceSnapshot>(options, client), any());
+        let quarantines = controller::<playbook::Quarantine>(options, client, projected);
+        let evidence = controller::<playbook::EvidenceSnapshot>(options, client, projected);
         let (held, kept) = (quarantines.store(), evidence.store());
 
         let quarantines = quarantines
@@ -275,7 +291,7 @@ impl Kinds {
         let case_of = |case: Option<&CaseRef>, namespace: Option<String>| {
             case.map(|case| ObjectRef::new(&case.name).within(&namespace.unwrap_or_default()))
         };
-        let cases = Controller::new(scope::<playbook::ForensicCase>(options, client), any())
+        let cases = controller::<playbook::ForensicCase>(options, client, projected)
             .watches(watched::<Quarantine>(options, client), any(), move |child| {
                 case_of(child.spec.case_ref.as_ref(), child.namespace())
             })
@@ -287,7 +303,7 @@ impl Kinds {
                 (subject.kind == SubjectKind::ForensicCase)
                     .then(|| ObjectRef::new(&subject.name).within(&approval.namespace().unwrap_or_default()))
             });
-        let accounts = Controller::new(scope::<playbook::AwsAccount>(options, client), any())
+        let accounts = controller::<playbook::AwsAccount>(options, client, projected)
             .watches_stream(marks(watched::<Quarantine>(options, client)), |user| {
                 Some(ObjectRef::new(&user.spec.target.account_ref))
             })
