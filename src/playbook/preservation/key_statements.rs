@@ -63,7 +63,8 @@ pub(super) fn look(view: &View<'_, EvidenceSnapshot>, key: &KeyArn, seen: &Key) 
     let sid = sid(tag_prefix(view), &view.subject.uid);
     let ours = Ours { key, sid: &sid };
     let accounts = needing(view, key);
-    let read = policy.find(ours).zip(policy.with(ours, &accounts)).zip(policy.others(ours));
+    let known = |account: &AccountId| view.account.allowed.values().any(|known| known.account == *account);
+    let read = policy.find(ours).zip(policy.with(ours, &accounts)).zip(policy.others_but(ours, known));
     let Some(((found, wished), others)) = read else {
         return Err(Refusal::new(
             Reason::InvalidRequest,
