@@ -10,17 +10,17 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::copy_requests::{Requests, is_gone};
-use super::copy_sources::{Held, Wish, copy, source, target};
+use super::copy_sources::{Held, Wish, copy, source, tag_prefix_at, target};
 use super::key_statements;
-use super::lock_ends::{Of, alarmed};
-use super::lock_snapshots::{Due, at_least, due, suffices, wish};
+use super::lock_ends::{Of, alarmed, untagged};
+use super::lock_snapshots::{Due, at_least, due, ended_on, suffices, wish};
 use super::share_snapshots::grant_name;
 use crate::api::conditions::Reason;
 use crate::api::ids::{SnapshotId, VolumeId};
-use crate::playbook::EvidenceSnapshot;
 use crate::playbook::containment::isolate::failed;
 use crate::playbook::copies::{
-    self, AT_ONCE, CopiesSeen, Destination, destinations, is_failed, needs_key, readers, transfer_to, transfers,
+    self, AT_ONCE, CopiesSeen, Destination, destinations, is_failed, lock_over, needs_key, readers, transfer_to,
+    transfers,
 };
 use crate::playbook::copy_change::CopyChange;
 use crate::playbook::effect::Effect;
@@ -28,6 +28,7 @@ use crate::playbook::plan::PlanLine;
 use crate::playbook::record::{Entry, Fact};
 use crate::playbook::seen::{Key, KeyManager, Read, ReadFailure, SnapshotState};
 use crate::playbook::step::{Part, Refusal, State, Step, Turn, View};
+use crate::playbook::{EvidenceSnapshot, Time};
 
 /// The step.
 pub const STEP: Step<EvidenceSnapshot> = Step {
@@ -56,6 +57,10 @@ struct Copying {
     blocked: Vec<Refusal>,
     /// What AWS did not answer.
     unread: Vec<State>,
+    /// Copies that have lost their tags, and what to do about it.
+    untagged: Vec<String>,
+    /// When the last lock ended of those whose day has come.
+    over: Option<Time>,
 }
 
 fn next(view: &View<'_, EvidenceSnapshot>) -> Turn<EvidenceSnapshot> {
@@ -124,9 +129,13 @@ impl Copying {
                 (None, None) => {}
             }
         }
-        for copy in view.record.copies.get(at).iter().flat_map(|kept| &kept.surplus) {
+        let kept = view.record.copies.get(at);
+        for copy in kept.iter().flat_map(|kept| &kept.surplus) {
             self.lock(view, at, seen, copy);
         }
+        let known = |id: &SnapshotId| kept.is_some_and(|kept| kept.all().any(|known| known == id));
+        let shown = seen.snapshots.value().into_iter().flatten();
+        self.untagged.extend(untagged(tag_prefix_at(view, at), shown, known));
         self.outcomes.extend(requests_here.outcomes);
         self.facts.extend(requests_here.found);
         self.stage.extend(requests_here.again);
@@ -197,10 +206,14 @@ impl Copying {
                 self.unread.push(failed::<EvidenceSnapshot>(failure).state);
                 return false;
             }
-            _ => return view.record.locked.contains_key(copy),
+            _ => {
+                self.over = self.over.max(lock_over(view.record, copy, view.now));
+                return view.record.locked.contains_key(copy);
+            }
         };
         let shown = seen.snapshots.value().is_some_and(|all| all.iter().any(|snapshot| snapshot.id == *copy));
         if !shown && view.record.locked.contains_key(copy) {
+            self.over = self.over.max(lock_over(view.record, copy, view.now));
             return true;
         }
         let (mode, wish) = wish(view);
@@ -213,7 +226,10 @@ impl Copying {
                 self.blocked.push(Refusal::new(Reason::InvalidRequest, what));
                 false
             }
-            Due::Over(_) => true,
+            Due::Over(ended) => {
+                self.over = self.over.max(Some(ended));
+                true
+            }
             Due::Until(until) => {
                 let Some(lock) = lock.filter(|lock| suffices(lock, mode, until)) else {
                     let (mode, until) = at_least(lock, mode, until);
@@ -291,7 +307,7 @@ impl Copying {
     }
 
     fn into_turn(mut self, view: &View<'_, EvidenceSnapshot>) -> Turn<EvidenceSnapshot> {
-        let safe = copies::safe(view.record).unwrap_or_else(|| "no copy stands".to_owned());
+        let safe = copies::safe(view.record, view.now).unwrap_or_else(|| "no copy stands".to_owned());
         let state = if !self.blocked.is_empty() {
             let reason = self.blocked[0].reason;
             let mut told: Vec<&str> = self.blocked.iter().map(|refusal| refusal.message.as_str()).collect();
@@ -305,12 +321,15 @@ impl Copying {
             let first = self.waits.iter().min_by_key(|refusal| rank(refusal.reason));
             let first = first.cloned().unwrap_or_else(|| Refusal::new(Reason::InProgress, "writes down what stands"));
             State::working(first.reason, format!("{} of {} copies stand: {}", self.done, self.wanted, first.message))
+        } else if let Some(ended) = self.over {
+            State::skipped(Reason::DeadlinePassed, format!("{safe}: {}", ended_on(ended)))
         } else {
             State::done(safe)
         };
         let state = alarmed(view, Of::Copies, state);
-        let waits = !matches!(state, State::Done(_));
-        let turn = Turn::new(state).then(self.stage).noting(self.facts).with_parts(self.parts);
+        let waits = !state.is_settled();
+        let untagged = (!self.untagged.is_empty()).then(|| self.untagged.join("; "));
+        let turn = Turn::new(state).then(self.stage).noting(self.facts).with_parts(self.parts).remarking(untagged);
         let turn = self.outcomes.into_iter().fold(turn, Turn::adopting);
         if waits { turn.again_in(view.limits.poll_seconds) } else { turn }
     }
@@ -362,3 +381,7 @@ fn rank(reason: Reason) -> u8 {
 #[cfg(test)]
 #[path = "copy_and_reencrypt_tests.rs"]
 pub(super) mod tests;
+
+#[cfg(test)]
+#[path = "copy_locks_tests.rs"]
+mod locks_tests;
