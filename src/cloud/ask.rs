@@ -161,10 +161,21 @@ impl AskEvidence {
             permissions: known.iter().chain(transferred(spec, account, record)).filter(is_locked).cloned().collect(),
             tiers: to_archive(spec, record, known.iter()),
             locks: known,
-            public_sharing: record.set.is_some() && record.public_sharing.is_none(),
+            public_sharing: record.set.is_some(),
             keys: record.set.as_ref().map(|_| spec.key_access),
+            owed: owed(record),
         }
     }
+}
+
+/// Keys that others were let use, as the chain says.
+fn owed(record: &Record) -> BTreeSet<KeyArn> {
+    let written = record.applied.keys().filter(|attribute| !record.given_back.contains_key(*attribute));
+    let written = written.filter_map(|attribute| match attribute {
+        Attribute::KeyPolicy(key) => Some(key),
+        _ => None,
+    });
+    record.grants.keys().chain(written).cloned().collect()
 }
 
 impl AskDigests {

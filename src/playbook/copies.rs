@@ -202,6 +202,12 @@ pub fn readers(view: &View<'_, EvidenceSnapshot>) -> BTreeSet<AccountId> {
     shared.chain(destinations(view).into_keys().map(|destination| destination.account)).collect()
 }
 
+/// Accounts that are declared to read the snapshots, and that the account of the host does not list (any more).
+pub fn not_allowed<'a>(view: &View<'a, EvidenceSnapshot>) -> Vec<&'a str> {
+    let names = view.spec.share.iter().map(|share| share.account_ref.as_str());
+    names.filter(|name| !view.account.destinations.contains_key(*name)).collect()
+}
+
 /// Where what can't be shared is copied first: in its own account and Region, under the transfer key.
 pub fn transfer_to(view: &View<'_, EvidenceSnapshot>) -> Option<Destination> {
     let (account, region) = (view.account.id.clone(), view.spec.source.instance.region.clone());

@@ -204,7 +204,10 @@ fn standing<P: Procedure>(
     }
     // What came into being once and is gone comes into being anew: that is another operation.
     // So is each heartbeat.
-    let makes = matches!(effect, Effect::CreateSecurityGroup { .. }) || effect.beats();
+    let gone = |key, grantee| !view.record.grants.get(key).is_some_and(|of: &BTreeMap<_, _>| of.contains_key(grantee));
+    let makes = matches!(effect, Effect::CreateSecurityGroup { .. })
+        || matches!(effect, Effect::CreateGrant { key, grantee, .. } if gone(key, grantee))
+        || effect.beats();
     let same = view
         .record
         .operations

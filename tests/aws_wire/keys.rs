@@ -53,6 +53,7 @@ async fn look(scene: &Scene, key: &KeyArn) -> Read<Key> {
         tiers: BTreeSet::new(),
         public_sharing: false,
         keys: Some(KeyAccess::KeyPolicy),
+        owed: BTreeSet::new(),
     };
     scene.aws.observe_evidence(&scene.place, &ask).await.keys.remove(key).unwrap()
 }

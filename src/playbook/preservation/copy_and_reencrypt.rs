@@ -11,22 +11,20 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::copy_requests::{Requests, is_gone};
 use super::copy_sources::{Held, Wish, copy, source, tag_prefix_at, target};
-use super::key_statements;
+use super::keys_given_back;
 use super::lock_ends::{Of, alarmed, untagged};
 use super::lock_snapshots::{Due, at_least, due, ended_on, suffices, wish};
-use super::share_snapshots::grant_name;
 use crate::api::conditions::Reason;
 use crate::api::ids::{SnapshotId, VolumeId};
 use crate::playbook::containment::isolate::failed;
 use crate::playbook::copies::{
-    self, AT_ONCE, CopiesSeen, Destination, destinations, is_failed, lock_over, needs_key, readers, transfer_to,
-    transfers,
+    self, AT_ONCE, CopiesSeen, Destination, destinations, is_failed, lock_over, transfer_to, transfers,
 };
 use crate::playbook::copy_change::CopyChange;
 use crate::playbook::effect::Effect;
 use crate::playbook::plan::PlanLine;
 use crate::playbook::record::{Entry, Fact};
-use crate::playbook::seen::{Key, KeyManager, Read, ReadFailure, SnapshotState};
+use crate::playbook::seen::{Read, ReadFailure, SnapshotState};
 use crate::playbook::step::{Part, Refusal, State, Step, Turn, View};
 use crate::playbook::{EvidenceSnapshot, Time};
 
@@ -84,7 +82,10 @@ fn next(view: &View<'_, EvidenceSnapshot>) -> Turn<EvidenceSnapshot> {
     for (at, wish) in &places {
         all.look_at(view, set, at, *wish);
     }
-    all.revoke(view, set);
+    // Who has copies of its own of all that is under a key needs the key no more.
+    let (changes, facts) = keys_given_back::ended(view);
+    all.stage.extend(changes);
+    all.facts.extend(facts);
     all.into_turn(view)
 }
 
@@ -278,32 +279,6 @@ impl Copying {
         *room = left;
         self.waits.push(Refusal::new(Reason::InProgress, format!("asks for copies in {at}")));
         self.stage.push(copy(view, at, wish, of, source));
-    }
-
-    /// Who has copies of its own of all that is under a key needs the key no more.
-    fn revoke(&mut self, view: &View<'_, EvidenceSnapshot>, set: &BTreeMap<VolumeId, SnapshotId>) {
-        let (changes, facts) = key_statements::ended(view);
-        self.stage.extend(changes);
-        self.facts.extend(facts);
-        let Some(shown) = view.seen.snapshots.value() else { return };
-        let kept: Vec<&SnapshotId> = set.values().filter(|id| !is_failed(view.record, id)).collect();
-        for (arn, key) in &view.seen.keys {
-            let Read::Found { value: Key { grants, manager: KeyManager::Customer, enabled: true, .. }, .. } = key
-            else {
-                continue;
-            };
-            let under = |id: &&&SnapshotId| {
-                // What is not shown may be under it.
-                shown.iter().find(|s| s.id == ***id).is_none_or(|s| s.key.as_ref() == Some(arn))
-            };
-            for grantee in readers(view) {
-                let Some(grant) = grants.get(&grant_name(view, &grantee)) else { continue };
-                if !kept.iter().filter(under).any(|id| needs_key(view, &grantee, id)) {
-                    let (key, grant) = (arn.clone(), grant.clone());
-                    self.stage.push(Effect::Copying(CopyChange::RevokeGrant { key, grant, grantee }));
-                }
-            }
-        }
     }
 
     fn into_turn(mut self, view: &View<'_, EvidenceSnapshot>) -> Turn<EvidenceSnapshot> {
