@@ -297,3 +297,34 @@ fn child_status(child: &Child) -> ChildStatus {
         message: super::clip(&child.message, 256),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::api::evidence_snapshot::EvidenceSnapshotStatus;
+    use crate::playbook::sample;
+
+    #[test]
+    fn evidence_that_was_kept_as_long_as_was_declared_is_no_shortfall_of_its_case() {
+        let table = [
+            ("True", Reason::Succeeded, true),
+            ("False", Reason::DeadlinePassed, true),
+            ("False", Reason::PartialFailure, false),
+            ("False", Reason::Waiting, false),
+        ];
+        for (status, reason, reached) in table {
+            let preserved = Condition {
+                type_: "Preserved".to_owned(),
+                status: status.to_owned(),
+                reason: reason.as_str().to_owned(),
+                message: String::new(),
+                observed_generation: None,
+                last_transition_time: meta_time(sample::at(0)),
+            };
+            let mut object = EvidenceObject::new("one", sample::evidence_spec());
+            let conditions = vec![preserved];
+            object.status = Some(EvidenceSnapshotStatus { conditions, ..EvidenceSnapshotStatus::default() });
+            assert_eq!(kept(&object).reached, reached, "{reason}");
+        }
+    }
+}
