@@ -146,6 +146,8 @@ pub struct AskEvidence {
     /// How others get to use the keys of the snapshots that are found: with grants or policy these are described. None where
     /// keys are not asked for.
     pub keys: Option<KeyAccess>,
+    /// Keys to describe whatever is found under them: others were let use them, and are to lose that again.
+    pub owed: BTreeSet<KeyArn>,
 }
 
 /// Snapshots to digest, each with the part of a digest from which it goes on. It takes hours, so that no look waits for it.

@@ -253,7 +253,8 @@ pub enum Fact {
         /// Who may.
         accounts: BTreeSet<AccountId>,
     },
-    /// Whether the account of the host lets snapshots be shared with the public, when its own were shared.
+    /// Whether the account of the host lets snapshots be shared with the public: when it was first read, and where that is
+    /// another answer since.
     PublicSharing {
         /// `block-all-sharing`, `block-new-sharing` or `unblocked`.
         state: String,
@@ -264,6 +265,13 @@ pub enum Fact {
         snapshot: SnapshotId,
         /// Account ids; `all` for the public.
         strangers: BTreeSet<String>,
+    },
+    /// A grant that we made is not there any more, and nobody needs it.
+    GrantEnded {
+        /// The key.
+        key: KeyArn,
+        /// The account that it served.
+        grantee: AccountId,
     },
     /// Somebody changed what others have in the policy of a key since we wrote it: theirs stays.
     KeyPolicyChanged {

@@ -159,6 +159,12 @@ pub(super) fn target(seen: &CopiesSeen, wish: Wish<'_>) -> Result<(), Held> {
     }
 }
 
+/// What is made in an account is called as that account's own AwsAccount says.
+pub(super) fn tag_prefix_at<'a>(view: &View<'a, EvidenceSnapshot>, at: &Destination) -> &'a str {
+    let there = view.account.allowed.values().find(|allowed| allowed.account == at.account);
+    there.map_or(&view.account.tag_prefix, |allowed| &allowed.tag_prefix)
+}
+
 pub(super) fn copy(
     view: &View<'_, EvidenceSnapshot>,
     at: &Destination,
@@ -167,9 +173,7 @@ pub(super) fn copy(
     (source, encrypted): (&SnapshotId, bool),
 ) -> Effect {
     let instance = &view.spec.source.instance;
-    // What is made in an account is called as that account's own AwsAccount says.
-    let there = view.account.allowed.values().find(|allowed| allowed.account == at.account);
-    let prefix = there.map_or(&view.account.tag_prefix, |allowed| &allowed.tag_prefix);
+    let prefix = tag_prefix_at(view, at);
     let set = view.record.set.iter().flat_map(|(_, set)| set);
     let volume = set.filter(|(_, id)| *id == of).map(|(volume, _)| volume.to_string()).next().unwrap_or_default();
     let mut tags = BTreeMap::from([
@@ -195,6 +199,6 @@ pub(super) fn copy(
         encrypted,
         description: format!("{} of {}, copied from {source}", view.subject.uid, instance.instance_id),
         tags,
-        tag_prefix: prefix.clone(),
+        tag_prefix: prefix.to_owned(),
     })
 }
