@@ -97,7 +97,10 @@ fn told(view: &View<'_, Quarantine>, survivors: usize, said: &[String]) -> Strin
     )];
     let beside = "routes, endpoints, shared volumes and the serial console";
     match &view.seen.ways {
-        Read::Found { .. } => {}
+        Read::Found { value, .. } => {
+            let failed = value.failures().map(|(what, failure)| format!("{what} not among them: {}", failure.message));
+            all.extend(failed);
+        }
         Read::Failed(failure) => all.push(format!("{beside} are not among them: {}", failure.message)),
         Read::NotRead | Read::Absent { .. } => all.push(format!("{beside} were not read yet")),
     }
