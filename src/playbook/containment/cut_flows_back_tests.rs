@@ -241,13 +241,22 @@ fn idle_timeouts_that_were_unset_are_set_to_what_aws_documents_and_told_to_be_le
 /// They take the same calls as closing does.
 #[test]
 fn idle_timeouts_wait_until_every_host_of_the_incident_is_closed() {
-    let mut bench = Bench::quarantine(Level::Isolated, with_elastic(with_timeouts(sample::world(2, 1))));
-    bench.lens = |seen| seen.siblings_open = 3;
+    let waiting = || {
+        let mut bench = Bench::quarantine(Level::Isolated, with_elastic(with_timeouts(sample::world(2, 1))));
+        bench.lens = |seen| seen.siblings_open = 3;
+        bench.settle();
+        assert_eq!(port(&bench).idle_timeouts, Some(IdleTimeouts::DEFAULT));
+        assert!(port(&bench).elastic.is_empty(), "addresses wait for nobody");
+        let Some(State::Working(refusal)) = bench.state(NAME) else { panic!("{:?}", bench.state(NAME)) };
+        assert!(refusal.message.contains("3 other hosts of the case"), "{}", refusal.message);
+        bench
+    };
+    let mut bench = waiting();
+    bench.now = sample::later(bench.now, 600);
     bench.settle();
-    assert_eq!(port(&bench).idle_timeouts, Some(IdleTimeouts::DEFAULT));
-    assert!(port(&bench).elastic.is_empty(), "addresses wait for nobody");
-    let Some(State::Working(refusal)) = bench.state(NAME) else { panic!("{:?}", bench.state(NAME)) };
-    assert!(refusal.message.contains("3 other hosts of the case"), "{}", refusal.message);
+    assert_eq!(port(&bench).idle_timeouts, Some(IdleTimeouts::SHORTEST), "who waits for a person is not waited for");
+
+    let mut bench = waiting();
     bench.lens = |_| {};
     bench.settle();
     assert_eq!(port(&bench).idle_timeouts, Some(IdleTimeouts::SHORTEST));

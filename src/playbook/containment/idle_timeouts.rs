@@ -26,9 +26,9 @@ pub(super) fn shorten(view: &View<'_, Quarantine>, interface: &Interface, work: 
     let held = attribute::hold(view.record, &attribute, &wish.as_value(), &current.as_value());
     // The same call closes a host: what only shortens comes after every host of the incident is closed, as the pulse does.
     let first = !view.record.applied.contains_key(&attribute);
-    if !held.in_place && first && view.seen.siblings_open > 0 {
-        work.waits =
-            Some(format!("shortens idle timeouts once {} other hosts of the case are closed", view.seen.siblings_open));
+    if !held.in_place && first && view.seen.siblings_open > 0 && is_fresh(view) {
+        let open = view.seen.siblings_open;
+        work.waits = Some(format!("shortens idle timeouts once {open} other hosts of the case are closed"));
         return;
     }
     work.facts.extend(held.facts);
@@ -39,6 +39,12 @@ pub(super) fn shorten(view: &View<'_, Quarantine>, interface: &Interface, work: 
             NetworkChange::SetIdleTimeouts { interface, timeouts: wish },
         );
     }
+}
+
+/// Whether others may still be on their way to be closed: who waits for a person takes no calls, however long that lasts.
+fn is_fresh(view: &View<'_, Quarantine>) -> bool {
+    const SECONDS: i64 = 600;
+    view.record.contained_at.is_none_or(|at| view.now.as_second() - at.as_second() < SECONDS)
 }
 
 fn refused<'a>(view: &View<'a, Quarantine>, interface: &Interface) -> Option<&'a String> {
