@@ -79,6 +79,7 @@ impl IdleTimeouts {
     pub const SHORTEST: Self = Self { tcp_established: Some(60), udp_stream: Some(60), udp: Some(30) };
 
     /// As near to these as they can be set: AWS has no call that unsets one.
+    #[must_use]
     pub fn settable(self) -> Self {
         Self {
             tcp_established: self.tcp_established.or(Self::DEFAULT.tcp_established),

@@ -12,7 +12,7 @@ use sequester::playbook::ways::Ways;
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-const LIMIT: Duration = Duration::from_secs(60);
+const LIMIT: Duration = Duration::from_mins(1);
 
 const CALLS: [&str; 4] =
     ["DescribeRouteTables", "DescribeVpcEndpoints", "DescribeVolumes", "GetSerialConsoleAccessStatus"];

@@ -146,7 +146,9 @@ fn an_address_that_another_host_took_after_the_look_stays_there() {
     bench.approvals.push(sample::yes(&bench.record, Action::Release));
     bench.lens = |seen: &mut QuarantineSeen| {
         if let Read::Found { value, .. } = &mut seen.addresses {
-            value.values_mut().for_each(|holder| *holder = None);
+            for holder in value.values_mut() {
+                *holder = None;
+            }
         }
     };
     for _ in 0..3 {
