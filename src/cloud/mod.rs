@@ -79,8 +79,8 @@ pub struct AskQuarantine {
     pub credentials: Option<AskCredentials>,
     /// Elastic addresses to look for: those that are to be given back.
     pub addresses: BTreeSet<AllocationId>,
-    /// What may carry its traffic though it is closed: seconds for which an answer may be used again; none where nothing
-    /// about it is wanted.
+    /// What may carry its traffic though it is closed: seconds after which an answer is asked for anew, beside the look; none
+    /// where nothing about it is wanted.
     pub ways: Option<u32>,
 }
 

@@ -1,5 +1,6 @@
 //! Starts everything, and ends it in order.
 
+use std::collections::BTreeSet;
 use std::fmt::Debug;
 use std::sync::{Arc, Mutex};
 
@@ -206,17 +207,28 @@ where
     }
 }
 
-/// Objects whenever their finalizers change, from the first one on: all that an account has to know of its users. A turn for
-/// anything else would take from what is being done for them.
+/// Objects whenever their finalizers change, from the first one on and until the last is gone: all that an account has to know
+/// of its users. A turn for anything else would take from what is being done for them.
 fn marks<T>(api: Api<T>) -> impl Stream<Item = Result<T, watcher::Error>> + Send + 'static
 where
     T: Resource<DynamicType = ()> + Clone + Debug + DeserializeOwned + Send + Sync + 'static,
 {
+    let mut marked = BTreeSet::new();
     watcher(api, watcher::Config::default())
         .default_backoff()
         .touched_objects()
         .predicate_filter(predicates::finalizers, PredicateConfig::default())
-        .try_filter(|object| std::future::ready(object.meta().generation > Some(1) || !object.finalizers().is_empty()))
+        .try_filter(move |object| std::future::ready(tells(&mut marked, object)))
+}
+
+/// Whether an object says something of its marks: it has one, or had one. A new one that has none yet says nothing; whoever
+/// takes a mark away by hand moves no generation.
+fn tells<T: Resource>(marked: &mut BTreeSet<Option<String>>, object: &T) -> bool {
+    if object.finalizers().is_empty() {
+        return marked.remove(&object.uid()) || object.meta().generation > Some(1);
+    }
+    marked.insert(object.uid());
+    true
 }
 
 /// A kind of ours, woken by what others do. What we write into a status is no news to us, and would cost a whole look.
@@ -366,4 +378,33 @@ async fn work<T, C, F>(
             }
         })
         .await;
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use k8s_openapi::api::core::v1::ConfigMap;
+
+    #[test]
+    fn an_object_tells_of_its_marks_until_the_last_is_gone() {
+        let object = |uid: &str, generation, marks: &[&str]| {
+            let mut object = ConfigMap::default();
+            object.metadata.uid = Some(uid.to_owned());
+            object.metadata.generation = Some(generation);
+            object.metadata.finalizers = Some(marks.iter().map(|mark| (*mark).to_owned()).collect());
+            object
+        };
+        let mut marked = BTreeSet::new();
+        for (uid, generation, marks, expected) in [
+            ("a", 1, &[][..], false),
+            ("a", 1, &["sequester.dev/held"], true),
+            ("a", 1, &[], true),
+            ("a", 1, &[], false),
+            ("b", 1, &[], false),
+            ("b", 2, &[], true),
+        ] {
+            assert_eq!(tells(&mut marked, &object(uid, generation, marks)), expected, "{uid} {generation} {marks:?}");
+        }
+        assert!(marked.is_empty(), "what has none is not kept");
+    }
 }

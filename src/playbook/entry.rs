@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 use super::Time;
 use super::attribute::{Attribute, Value};
 use super::copy_change::Copy;
+use super::covered::Covered;
 use super::effect::{Created, Effect};
 use super::exhibit::{Contradiction, Exhibit, PartOfDigest};
 use super::seen::{Instance, Interface, Surroundings};
@@ -351,6 +352,9 @@ pub struct PublishedPlan {
     pub index: u64,
     /// The plan in words.
     pub lines: Vec<String>,
+    /// What it covers beside the closing of a host.
+    #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
+    pub covers: BTreeSet<Covered>,
     /// For a case: the plans of its children, by uid, that the hash covers.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub leaves: BTreeMap<String, Digest>,
@@ -368,4 +372,7 @@ pub struct Decision {
     pub approvals: BTreeMap<String, String>,
     /// One person alone, in an emergency: to be reviewed.
     pub break_glass: bool,
+    /// What the plan covers beside the closing of a host: what a later one asks for needs another Approval.
+    #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
+    pub covers: BTreeSet<Covered>,
 }

@@ -129,12 +129,7 @@ impl World {
             snapshots: BTreeMap::new(),
             copies: BTreeMap::new(),
             elastic: BTreeMap::new(),
-            ways: Ways {
-                tracking: BTreeSet::new(),
-                endpoints: BTreeMap::new(),
-                shared_volumes: BTreeMap::new(),
-                serial_console: false,
-            },
+            ways: Ways::NONE,
             target_groups: BTreeMap::new(),
             classic_load_balancers: BTreeMap::new(),
             fleets: BTreeMap::new(),

@@ -192,6 +192,7 @@ fn plans(view: &View<'_, ForensicCase>) -> Vec<PublishedPlan> {
                 hash: hash_of_leaves(&leaves),
                 index: view.next_index,
                 lines: words(&of_children),
+                covers: BTreeSet::new(),
                 leaves,
             })
         })
