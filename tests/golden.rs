@@ -4,7 +4,7 @@
 
 use sequester::api::manifests;
 use sequester::api::policies::PolicyConfig;
-use sequester::api::{Approval, AwsAccount, ForensicCase, Quarantine};
+use sequester::api::{Approval, AwsAccount, EvidenceSnapshot, ForensicCase, Quarantine};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use serde_json::Value;
@@ -112,6 +112,7 @@ fn examples_are_read_strictly() {
             match kind.as_str() {
                 "AwsAccount" => strictly::<AwsAccount>(&document),
                 "ForensicCase" => strictly::<ForensicCase>(&document),
+                "EvidenceSnapshot" => strictly::<EvidenceSnapshot>(&document),
                 "Quarantine" => strictly::<Quarantine>(&document),
                 "Approval" => strictly::<Approval>(&document),
                 other => panic!("{}: no test for {other}", path.display()),
@@ -119,7 +120,7 @@ fn examples_are_read_strictly() {
             kinds.insert(kind);
         }
     }
-    assert_eq!(kinds.len(), 4, "{kinds:?}");
+    assert_eq!(kinds.len(), 5, "{kinds:?}");
 }
 
 #[test]

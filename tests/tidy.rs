@@ -120,7 +120,7 @@ const CHANGES: &str = "create_security_group authorize_security_group_ingress au
     disassociate_iam_instance_profile associate_address disassociate_address";
 /// Members of answers that are called like changes.
 const MEMBERS: &str = "delete_on_termination disable_api_termination disable_api_stop lock_state lock_expires_on \
-    create_volume_permissions restore_expiry_time";
+    create_volume_permissions restore_expiry_time start_time";
 const DEADLY: &str = "DeleteSnapshot UnlockSnapshot DeregisterImage DeleteVolume ScheduleKeyDeletion DisableKey \
     EnableSnapshotBlock DisableSnapshotBlock PublicAccessBlock DeleteObject DeleteTags TerminateInstances ResetSnapshotAttribute";
 

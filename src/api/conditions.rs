@@ -113,10 +113,14 @@ reasons! {
     // A person has to act.
     /// No instance of this id is in the account and Region.
     InstanceNotFound,
+    /// No snapshot of this id is in the account and Region, or shared with it.
+    SnapshotNotFound,
     /// The instance is terminated, or was terminated while it was held.
     InstanceTerminated,
     /// The instance, or the credentials, belong to another account than the one declared.
     WrongAccount,
+    /// A snapshot shows a volume that is not attached to the instance which it is said to be of; the message names both.
+    WrongInstance,
     /// The AwsAccount does not list the Region.
     RegionNotAllowed,
     /// The AwsAccount does not list the namespace; new work and escalation are refused, enforcement and release go on.
@@ -127,9 +131,9 @@ reasons! {
     RoleNotAssumable,
     /// STS says that the credentials are those of another account or role than declared.
     IdentityMismatch,
-    /// An IAM action is missing; the message names it.
+    /// An IAM action is missing, or the tag without which a role may touch no snapshot; the message names it.
     PermissionMissing,
-    /// Another Quarantine holds the instance.
+    /// Another Quarantine holds the instance, or another object keeps the snapshot.
     HeldElsewhere,
     /// AWS shows our groups on the instance, and no chain of this installation knows about it.
     ForeignHold,

@@ -8,8 +8,9 @@ use serde::{Deserialize, Serialize};
 use super::aws_account::LockMode;
 use super::conditions::{self, Condition};
 use super::copies::{CopyStatus, CopyTo};
+pub use super::evidence_source::{InstanceSource, SnapshotsSource, Source};
 use super::exhibits::{DigestStatus, Verify};
-use super::ids::{InstanceId, KeyArn, RegionName, SnapshotId, VolumeId};
+use super::ids::{KeyArn, SnapshotId, VolumeId};
 use super::quarantine::{CaseRef, PlanStatus, RecordStatus};
 use super::rules;
 
@@ -31,8 +32,9 @@ use super::rules;
     selectable = ".spec.source.instance.region",
     selectable = ".spec.source.instance.instanceId",
     selectable = ".spec.moment",
-    printcolumn(name = "INSTANCE", type_ = "string", json_path = ".spec.source.instance.instanceId"),
-    printcolumn(name = "ACCOUNT", type_ = "string", json_path = ".spec.source.instance.accountRef"),
+    validation = rules::adopted_name_at_most(128),
+    printcolumn(name = "INSTANCE", type_ = "string", json_path = ".status.summary.instance"),
+    printcolumn(name = "ACCOUNT", type_ = "string", json_path = ".status.summary.accountRef"),
     printcolumn(name = "MOMENT", type_ = "string", json_path = ".spec.moment"),
     printcolumn(name = "VOLUMES", type_ = "string", json_path = ".status.summary.volumes"),
     printcolumn(name = "LOCKED", type_ = "string", json_path = ".status.summary.locked"),
@@ -44,6 +46,7 @@ use super::rules;
     printcolumn(name = "AGE", type_ = "date", json_path = ".metadata.creationTimestamp")
 )]
 #[x_kube(
+    validation = rules::adopted_at_once(),
     validation = rules::optional_immutable("spec.caseRef", "caseRef", ".name", "evidence belongs to one case"),
     validation = rules::never_removed("spec.retainUntil", "retainUntil", "retention may be extended, never shortened"),
     validation = rules::never_removed("spec.lock", "lock", "a lock may be strengthened, never weakened")
@@ -57,7 +60,7 @@ pub struct EvidenceSnapshotSpec {
     #[schemars(length(min = 1, max = 256))]
     pub requested_by: Option<String>,
 
-    /// What is taken. Immutable: for another set make another EvidenceSnapshot.
+    /// What is taken, or what is adopted. Immutable: for another set make another EvidenceSnapshot.
     #[x_kube(validation = rules::immutable("spec.source", "make another EvidenceSnapshot for another set"))]
     pub source: Source,
 
@@ -134,32 +137,6 @@ pub struct EvidenceSnapshotSpec {
 
 pub(super) const fn default_true() -> bool {
     true
-}
-
-/// What a set is taken from.
-#[derive(Clone, Debug, Deserialize, Eq, Hash, JsonSchema, PartialEq, Serialize)]
-#[serde(rename_all = "camelCase")]
-pub struct Source {
-    /// All volumes of one instance.
-    pub instance: InstanceSource,
-}
-
-/// All volumes of one instance, but those left out.
-#[derive(Clone, Debug, Deserialize, Eq, Hash, JsonSchema, PartialEq, Serialize)]
-#[serde(rename_all = "camelCase")]
-pub struct InstanceSource {
-    /// Name of the AwsAccount (its `metadata.name`, not the 12 digits). The account must list this namespace.
-    #[schemars(length(min = 1, max = 63), regex(pattern = rules::NAME_PATTERN))]
-    pub account_ref: String,
-    /// The AWS Region, such as `eu-west-1`. The AwsAccount must list it.
-    pub region: RegionName,
-    /// The instance, such as `i-0123456789abcdef0`.
-    pub instance_id: InstanceId,
-    /// Volumes to leave out, at most 40, none twice; the root volume may be one of them. What is left out, and an id that
-    /// is not attached to the instance, is named in the status as `NotCovered`. Default: none.
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    #[schemars(length(max = 40), extend("x-kubernetes-list-type" = "set"))]
-    pub exclude_volume_ids: Vec<VolumeId>,
 }
 
 /// When evidence is taken.
@@ -268,10 +245,14 @@ pub struct EvidenceSnapshotStatus {
 #[derive(Clone, Debug, Default, Deserialize, Eq, Hash, JsonSchema, PartialEq, Serialize)]
 #[serde(rename_all = "camelCase", default)]
 pub struct EvidenceSnapshotSummary {
-    /// The instance id.
+    /// The instance id; for snapshots that were adopted without one, `adopted`.
     #[serde(skip_serializing_if = "String::is_empty")]
     #[schemars(length(max = 64))]
     pub instance: String,
+    /// Name of the AwsAccount.
+    #[serde(skip_serializing_if = "String::is_empty")]
+    #[schemars(length(max = 64))]
+    pub account_ref: String,
     /// The 12 digits of the account.
     #[serde(skip_serializing_if = "String::is_empty")]
     #[schemars(length(max = 64))]

@@ -246,6 +246,14 @@ impl AccountId {
     }
 }
 
+impl RegionName {
+    /// The Region of what has none: AWS calls no Region so.
+    #[must_use]
+    pub fn none() -> Self {
+        Self("none".to_owned())
+    }
+}
+
 impl Digest {
     /// The digest of 32 bytes that a hash function gave.
     #[must_use]

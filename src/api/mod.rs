@@ -18,6 +18,7 @@ pub mod crds;
 pub mod credentials;
 pub mod custody_record;
 pub mod evidence_snapshot;
+pub mod evidence_source;
 pub mod exhibits;
 pub mod forensic_case;
 pub mod ids;

@@ -175,6 +175,35 @@ pub fn lower_minimum_with_decrement(field: &str) -> Rule {
     )
 }
 
+/// Exactly one of two fields.
+#[must_use]
+pub fn exactly_one(field: &str, one: &str, other: &str) -> Rule {
+    Rule::new(format!("has(self.{one}) != has(self.{other})")).message(Message::Expression(format!(
+        "\"{field} must have exactly one of {one} and {other}, and has \" + (has(self.{one}) ? 'both' : 'neither')"
+    )))
+}
+
+/// On the parent: what exists is kept from now on, and waits for no isolation.
+#[must_use]
+pub fn adopted_at_once() -> Rule {
+    Rule::new("!has(self.source.snapshots) || !has(self.moment) || self.moment == 'AtOnce'")
+        .message(Message::Expression(
+            "\"spec.moment must be 'AtOnce' where spec.source.snapshots adopts what exists, and is '\" + self.moment + \"'\"".into(),
+        ))
+        .field_path(".moment")
+}
+
+/// On the object: a tag of AWS, of 256 characters at most, carries namespace and name.
+#[must_use]
+pub fn adopted_name_at_most(max: usize) -> Rule {
+    Rule::new(format!("!has(self.spec.source.snapshots) || size(self.metadata.name) <= {max}")).message(
+        Message::Expression(format!(
+            "\"metadata.name '\" + self.metadata.name + \"' is too long: at most {max} characters where \
+             spec.source.snapshots adopts what exists, since a tag carries it\""
+        )),
+    )
+}
+
 /// The name of an object, bounded.
 #[must_use]
 pub fn name_at_most(max: usize) -> Rule {

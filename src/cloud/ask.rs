@@ -11,7 +11,7 @@ use crate::api::ids::{AllocationId, InterfaceId, KeyArn, SecurityGroupId, Snapsh
 use crate::api::quarantine::{Level, Pulse, QuarantineSpec};
 use crate::playbook::attribute::{Attribute, Value};
 use crate::playbook::auto_scaling::former_group;
-use crate::playbook::copies::{Destination, Kept, destination, is_failed, standing};
+use crate::playbook::copies::{Destination, Kept, destination, is_failed, own, standing};
 use crate::playbook::copy_change::CopyChange;
 use crate::playbook::credentials::denied_by;
 use crate::playbook::effect::Effect;
@@ -156,7 +156,8 @@ impl AskEvidence {
             }
         }
         Self {
-            instance: record.set.is_none().then(|| spec.source.instance.instance_id.clone()),
+            instance: spec.source.instance_id().filter(|_| record.set.is_none()).cloned(),
+            adopts: adoptable(spec, record),
             operations,
             permissions: known.iter().chain(transferred(spec, account, record)).filter(is_locked).cloned().collect(),
             tiers: to_archive(spec, record, known.iter()),
@@ -205,6 +206,12 @@ impl AskDigests {
     }
 }
 
+/// What is to be adopted, until it is.
+fn adoptable(spec: &EvidenceSnapshotSpec, record: &Record) -> BTreeSet<SnapshotId> {
+    let source = spec.source.snapshots.as_ref().filter(|_| record.set.is_none());
+    source.into_iter().flat_map(|source| source.snapshot_ids.iter().cloned()).collect()
+}
+
 /// Of these, those that go to the archive tier and are not known to be there.
 fn to_archive<'a>(
     spec: &EvidenceSnapshotSpec,
@@ -221,7 +228,7 @@ fn transferred<'a>(
     account: &Account,
     record: &'a Record,
 ) -> impl Iterator<Item = &'a SnapshotId> {
-    let own = Destination { account: account.id.clone(), region: spec.source.instance.region.clone() };
+    let own = own(spec, account);
     record.copies.get(&own).into_iter().flat_map(Kept::all)
 }
 
@@ -238,7 +245,7 @@ impl AskCopies {
         let Some((_, set)) = &record.set else { return all };
         let failed = |id: &SnapshotId| is_failed(record, id);
         let set: BTreeSet<&SnapshotId> = set.values().filter(|id| !failed(id)).collect();
-        let own = Destination { account: account.id.clone(), region: spec.source.instance.region.clone() };
+        let own = own(spec, account);
         let shown = || seen.snapshots.value().into_iter().flatten().filter(|snapshot| set.contains(&snapshot.id));
         let of_aws =
             |key: &KeyArn| seen.keys.get(key).and_then(Read::value).is_some_and(|k| k.manager == KeyManager::Aws);

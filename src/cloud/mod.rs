@@ -131,6 +131,8 @@ pub struct Survey {
 pub struct AskEvidence {
     /// The instance, until the set is taken.
     pub instance: Option<InstanceId>,
+    /// Snapshots that are to be adopted, whoever owns them.
+    pub adopts: BTreeSet<SnapshotId>,
     /// Operations whose snapshots to look for, by the tag that they were born with: by the prefix of its key, which is
     /// the one that the call was made with and not the one that the account has now.
     pub operations: BTreeMap<String, BTreeSet<OperationId>>,

@@ -1,14 +1,13 @@
 //! Starts everything, and ends it in order.
 
-use std::collections::BTreeSet;
 use std::fmt::Debug;
 use std::sync::{Arc, Mutex};
 
-use futures::{Stream, StreamExt, TryStreamExt};
+use futures::StreamExt;
 use kube::runtime::controller::{Action, Config as ControllerConfig};
 use kube::runtime::reflector::ObjectRef;
 use kube::runtime::reflector::store::Store;
-use kube::runtime::{Controller, PredicateConfig, WatchStreamExt, predicates, reflector, watcher};
+use kube::runtime::{Controller, WatchStreamExt, reflector, watcher};
 use kube::{Api, Client, Config, Resource, ResourceExt};
 use serde::de::DeserializeOwned;
 use tokio::sync::watch;
@@ -24,6 +23,7 @@ use super::nodes::Nodes;
 use super::project::Projected;
 use super::reconcile::reconcile;
 use super::settings::{Settings, Unsafe};
+use super::wakes::{controller, marks, pick, watched};
 use crate::api::approval::SubjectKind;
 use crate::api::policies::PolicyConfig;
 use crate::api::quarantine::CaseRef;
@@ -189,69 +189,6 @@ fn accounts(client: &Client, mut stopped: watch::Receiver<bool>) -> Store<AwsAcc
     store
 }
 
-/// An API over the one namespace that is named, or over all: with several, objects elsewhere are passed over.
-fn scope<K: Kind>(options: &Options, client: &Client) -> Api<K::Object> {
-    match options.namespaces.as_slice() {
-        [one] => K::api(client.clone(), Some(one)),
-        _ => K::api(client.clone(), None),
-    }
-}
-
-fn watched<T>(options: &Options, client: &Client) -> Api<T>
-where
-    T: Resource<DynamicType = (), Scope = kube::core::NamespaceResourceScope>,
-{
-    match options.namespaces.as_slice() {
-        [one] => Api::namespaced(client.clone(), one),
-        _ => Api::all(client.clone()),
-    }
-}
-
-/// Objects whenever their finalizers change, from the first one on and until the last is gone: all that an account has to know
-/// of its users. A turn for anything else would take from what is being done for them.
-fn marks<T>(api: Api<T>) -> impl Stream<Item = Result<T, watcher::Error>> + Send + 'static
-where
-    T: Resource<DynamicType = ()> + Clone + Debug + DeserializeOwned + Send + Sync + 'static,
-{
-    let mut marked = BTreeSet::new();
-    watcher(api, watcher::Config::default())
-        .default_backoff()
-        .touched_objects()
-        .predicate_filter(predicates::finalizers, PredicateConfig::default())
-        .try_filter(move |object| std::future::ready(tells(&mut marked, object)))
-}
-
-/// Whether an object says something of its marks: it has one, or had one. A new one that has none yet says nothing; whoever
-/// takes a mark away by hand moves no generation.
-fn tells<T: Resource>(marked: &mut BTreeSet<Option<String>>, object: &T) -> bool {
-    if object.finalizers().is_empty() {
-        return marked.remove(&object.uid()) || object.meta().generation > Some(1);
-    }
-    marked.insert(object.uid());
-    true
-}
-
-/// A kind of ours, woken by what others do. What we write into a status is no news to us, and would cost a whole look.
-fn controller<K: Kind>(options: &Options, client: &Client, projected: &Arc<Projected>) -> Controller<K::Object> {
-    let (store, writer) = reflector::store();
-    let projected = projected.clone();
-    let news = move |object: &K::Object| Some(projected.news::<K>(object));
-    let changes = watcher(scope::<K>(options, client), watcher::Config::default())
-        .default_backoff()
-        .reflect(writer)
-        .applied_objects()
-        .predicate_filter(news, PredicateConfig::default());
-    Controller::for_stream(changes, store)
-}
-
-/// Objects of a store that answer to something else that changed.
-fn pick<T>(store: &Store<T>, answers: impl Fn(&T) -> bool) -> Vec<ObjectRef<T>>
-where
-    T: Resource<DynamicType = ()> + Clone + 'static,
-{
-    store.state().iter().filter(|object| answers(object)).map(|object| ObjectRef::from_obj(object.as_ref())).collect()
-}
-
 /// The controllers: which kinds are watched, and whose changes wake whom.
 struct Kinds {
     accounts: Controller<AwsAccount>,
@@ -292,12 +229,12 @@ impl Kinds {
         let evidence = evidence
             .watches(Api::<AwsAccount>::all(client.clone()), any(), {
                 let kept = kept.clone();
-                move |account| pick(&kept, |e| e.spec.source.instance.account_ref == account.name_any())
+                move |account| pick(&kept, |e| e.spec.source.account_ref() == account.name_any())
             })
             .watches(watched::<Quarantine>(options, client), any(), move |quarantine| {
                 pick(&kept, |e| {
                     e.namespace() == quarantine.namespace()
-                        && e.spec.source.instance.instance_id == quarantine.spec.target.instance_id
+                        && e.spec.source.instance_id() == Some(&quarantine.spec.target.instance_id)
                 })
             });
         let case_of = |case: Option<&CaseRef>, namespace: Option<String>| {
@@ -320,7 +257,7 @@ impl Kinds {
                 Some(ObjectRef::new(&user.spec.target.account_ref))
             })
             .watches_stream(marks(watched::<EvidenceSnapshot>(options, client)), |user| {
-                Some(ObjectRef::new(&user.spec.source.instance.account_ref))
+                Some(ObjectRef::new(user.spec.source.account_ref()))
             });
         let approvals = Controller::new(watched::<Approval>(options, client), any());
         Self { accounts, cases, quarantines, evidence, approvals }
@@ -378,33 +315,4 @@ async fn work<T, C, F>(
             }
         })
         .await;
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use k8s_openapi::api::core::v1::ConfigMap;
-
-    #[test]
-    fn an_object_tells_of_its_marks_until_the_last_is_gone() {
-        let object = |uid: &str, generation, marks: &[&str]| {
-            let mut object = ConfigMap::default();
-            object.metadata.uid = Some(uid.to_owned());
-            object.metadata.generation = Some(generation);
-            object.metadata.finalizers = Some(marks.iter().map(|mark| (*mark).to_owned()).collect());
-            object
-        };
-        let mut marked = BTreeSet::new();
-        for (uid, generation, marks, expected) in [
-            ("a", 1, &[][..], false),
-            ("a", 1, &["sequester.dev/held"], true),
-            ("a", 1, &[], true),
-            ("a", 1, &[], false),
-            ("b", 1, &[], false),
-            ("b", 2, &[], true),
-        ] {
-            assert_eq!(tells(&mut marked, &object(uid, generation, marks)), expected, "{uid} {generation} {marks:?}");
-        }
-        assert!(marked.is_empty(), "what has none is not kept");
-    }
 }

@@ -40,9 +40,9 @@ pub const ROWS: &[Row] = &[
         says: "take a snapshot of each volume, with a description and tags",
         does: "one crash-consistent set of all volumes at once, and another after isolation; description and tags from birth, in \
                neutral words; what is excluded, detached or in an instance store is named; a volume that \
-               fails is named and the rest goes on",
+               fails is named and the rest goes on; snapshots that exist are adopted, and never called a set of ours",
         kind: "EvidenceSnapshot",
-        step: "preservation/snapshot_volumes",
+        step: "preservation/snapshot_volumes`, `preservation/adopt_snapshots",
         condition: "VolumesSnapshotted",
         observed_on_aws: None,
     },

@@ -153,18 +153,24 @@ impl CopiesSeen {
     }
 }
 
+/// Where the set lies. The account's first Region stands for one that the API server does not let be missing.
+pub fn own(spec: &EvidenceSnapshotSpec, account: &Account) -> Destination {
+    let region = spec.source.region().or(account.regions.first()).cloned().unwrap_or_else(RegionName::none);
+    Destination { account: account.id.clone(), region }
+}
+
 /// Where a declared copy goes, if the account lets it. The account of the destination reads the snapshot where it is, so
 /// that the jurisdiction must hold both Regions.
 pub fn destination(spec: &EvidenceSnapshotSpec, account: &Account, copy: &CopyTo) -> Result<Destination, Refusal> {
     let name = &copy.account_ref;
-    let source = &spec.source.instance;
+    let (source, region) = (spec.source.account_ref(), &own(spec, account).region);
     let not_allowed = |what: String| {
         Err(Refusal::new(
             Reason::DestinationNotAllowed,
             format!(
                 "spec.copies names {name} in {}, and spec.evidence.destinations of AwsAccount {} does not list {what}; add it \
                  there, or take the copy out of spec.copies",
-                copy.region, source.account_ref
+                copy.region, source
             ),
         ))
     };
@@ -174,8 +180,8 @@ pub fn destination(spec: &EvidenceSnapshotSpec, account: &Account, copy: &CopyTo
     if !regions.contains(&copy.region) {
         return not_allowed(format!("{name} with Region {}", copy.region));
     }
-    if !regions.contains(&source.region) {
-        return not_allowed(format!("{name} with Region {}, where the snapshot is and is read from", source.region));
+    if !regions.contains(region) {
+        return not_allowed(format!("{name} with Region {region}, where the snapshot is and is read from"));
     }
     let key = &copy.kms_key_arn;
     if key.account() != owner.as_str() || key.region() != copy.region.as_str() {
@@ -210,9 +216,9 @@ pub fn not_allowed<'a>(view: &View<'a, EvidenceSnapshot>) -> Vec<&'a str> {
 
 /// Where what can't be shared is copied first: in its own account and Region, under the transfer key.
 pub fn transfer_to(view: &View<'_, EvidenceSnapshot>) -> Option<Destination> {
-    let (account, region) = (view.account.id.clone(), view.spec.source.instance.region.clone());
+    let own = own(view.spec, view.account);
     let key = view.account.transfer_key.as_ref()?;
-    (key.region() == region.as_str()).then_some(Destination { account, region })
+    (key.region() == own.region.as_str()).then_some(own)
 }
 
 /// Snapshots of the set under the default aws/ebs key, where somebody is to read them and there is a transfer key.

@@ -5,6 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use serde::{Deserialize, Serialize};
 
 use super::Time;
+use super::adopted::Adopted;
 use super::attribute::{Attribute, Value};
 use super::copy_change::Copy;
 use super::covered::Covered;
@@ -189,6 +190,8 @@ pub enum Fact {
         /// The last time at which it may be sent.
         until: Time,
     },
+    /// Snapshots that existed are the set. Nobody of us made them.
+    Adopted(Box<Adopted>),
     /// Volumes of the host that the set does not cover, and why each is left out.
     NotCovered {
         /// Volume ids, or what has none.

@@ -5,11 +5,12 @@ use std::collections::{BTreeMap, BTreeSet};
 use serde_json::{Value as Json, json};
 
 use super::Time;
+use super::adopted::Existing;
 use super::copies::{CopiesSeen, Destination};
 use super::effect::Effect;
 use super::exhibit::Digesting;
-use super::preservation::copy_and_reencrypt;
 use super::preservation::lock_ends::{Of, alarm};
+use super::preservation::{adopt_snapshots, copy_and_reencrypt};
 use super::record::Fact;
 use super::seen::{Instance, InstanceState, Key, Lock, Read, Snapshot};
 use super::step::{Procedure, Refusal, State, Step, StepResult, Turn, View};
@@ -28,6 +29,8 @@ pub struct EvidenceSnapshot;
 pub struct EvidenceSeen {
     /// The instance; asked for until the set is taken.
     pub instance: Read<Instance>,
+    /// Snapshots that are to be adopted, whoever owns them; asked for until they are.
+    pub adoptable: Read<Vec<Existing>>,
     /// Snapshots born with the operation id of an intent of ours.
     pub snapshots: Read<Vec<Snapshot>>,
     /// Locks on them.
@@ -53,6 +56,7 @@ impl EvidenceSeen {
     pub const fn nothing() -> Self {
         Self {
             instance: Read::NotRead,
+            adoptable: Read::NotRead,
             snapshots: Read::NotRead,
             locks: Read::NotRead,
             permissions: BTreeMap::new(),
@@ -82,7 +86,7 @@ impl Procedure for EvidenceSnapshot {
             let passes = refusal.reason == Reason::NotObserved || refusal.reason.is_of_the_moment();
             return Err(if passes { refusal } else { alarm(view, &[Of::Set, Of::Copies], refusal) });
         }
-        let source = &view.spec.source.instance;
+        let (source, region) = (view.spec.source.account_ref(), super::copies::own(view.spec, view.account).region);
         if view.record.opened.is_some() {
             return Ok(());
         }
@@ -92,18 +96,18 @@ impl Procedure for EvidenceSnapshot {
                 format!(
                     "namespace {} may not use AwsAccount {}; add it to spec.allowedNamespaces there",
                     view.subject.namespace.as_deref().unwrap_or_default(),
-                    source.account_ref
+                    source
                 ),
             ));
         }
-        if !view.account.regions.contains(&source.region) {
+        if !view.account.regions.contains(&region) {
             return Err(Refusal::new(
                 Reason::RegionNotAllowed,
-                format!(
-                    "AwsAccount {} does not list Region {}; add it to spec.regions there",
-                    source.account_ref, source.region
-                ),
+                format!("AwsAccount {source} does not list Region {region}; add it to spec.regions there"),
             ));
+        }
+        if let Some(snapshots) = &view.spec.source.snapshots {
+            return adopt_snapshots::admit(view, snapshots);
         }
         match &view.seen.instance {
             Read::Failed(failure) => Err(Refusal::new(failure.reason, failure.message.clone())),
@@ -111,8 +115,9 @@ impl Procedure for EvidenceSnapshot {
             Read::Absent { .. } => Err(Refusal::new(
                 Reason::InstanceNotFound,
                 format!(
-                    "account {} has no instance {} in {}; check spec.source. Nothing is touched",
-                    view.account.id, source.instance_id, source.region
+                    "account {} has no instance {} in {region}; check spec.source. Nothing is touched",
+                    view.account.id,
+                    view.spec.source.instance_id().map(ToString::to_string).unwrap_or_default()
                 ),
             )),
             Read::Found { value, .. } if value.owner != view.account.id => Err(Refusal::new(

@@ -4,6 +4,7 @@
 //! backwards it gives back what was changed.
 
 pub mod acquisition;
+pub mod adopted;
 pub mod approval;
 pub mod attribute;
 pub mod auto_scaling;
@@ -89,7 +90,7 @@ pub const QUARANTINE: &[Step<Quarantine>] = &[
 
 /// One moment of one host's volumes: rows D4, D9 to D12 and D17.
 pub const EVIDENCE_SNAPSHOT: &[Step<EvidenceSnapshot>] = &[
-    // One crash-consistent set.
+    // One crash-consistent set, or snapshots that exist.
     preservation::snapshot_volumes::STEP,
     // Locked while still pending.
     preservation::lock_snapshots::STEP,

@@ -8,6 +8,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use serde::{Deserialize, Serialize};
 
 use super::Time;
+use super::adopted::Adopted;
 use super::attribute::{Attribute, Value};
 use super::copies::{Destination, Kept};
 pub use super::denial::Denial;
@@ -93,6 +94,8 @@ pub struct Record {
     pub operations: BTreeMap<OperationId, Operation>,
     /// The canonical snapshot set: the operation that made it, and its snapshots by volume.
     pub set: Option<(OperationId, BTreeMap<VolumeId, SnapshotId>)>,
+    /// What was adopted, where the set was.
+    pub adopted: Option<Adopted>,
     /// Snapshots beyond the canonical set.
     pub surplus: BTreeSet<SnapshotId>,
     /// Snapshots that reached their end.
@@ -331,6 +334,7 @@ impl Record {
                     operation.at = operation.at.max(*until);
                 }
             }
+            Fact::Adopted(adopted) => self.adopt(adopted),
             Fact::NotCovered { parts } => self.not_covered.clone_from(parts),
             Fact::SetFound { operation, snapshots } => {
                 self.set.get_or_insert_with(|| (operation.clone(), snapshots.clone()));

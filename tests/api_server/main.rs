@@ -8,6 +8,7 @@
 mod support;
 mod world;
 
+mod adopted;
 mod approvals;
 mod changes;
 mod guards;

@@ -4,9 +4,9 @@ use crate::world::{ADMIN, ALICE, BOB, INSTANCE, World, accepted, refused, with};
 use serde_json::{Value, json};
 
 /// A field, what it is set to (nothing: left out), and words of the refusal.
-type Row = (&'static str, Option<Value>, &'static [&'static str]);
+pub type Row = (&'static str, Option<Value>, &'static [&'static str]);
 
-async fn table(world: &World, base: &Value, rows: Vec<Row>) {
+pub async fn table(world: &World, base: &Value, rows: Vec<Row>) {
     let who = match base["kind"].as_str() {
         Some("AwsAccount") => ADMIN,
         Some("Approval") => BOB,
@@ -164,7 +164,12 @@ async fn evidence() {
         &world,
         &world.evidence("disk"),
         vec![
-            ("/spec/source", Some(json!({})), &["spec.source.instance", "Required value"]),
+            (
+                "/spec/source",
+                Some(json!({})),
+                &["spec.source must have exactly one of instance and snapshots", "neither"],
+            ),
+            ("/spec/archiveAfterDays", Some(json!(-1)), &["spec.archiveAfterDays", "-1"]),
             (
                 "/spec/source/instance/instanceId",
                 Some(json!("web")),

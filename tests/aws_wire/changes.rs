@@ -204,6 +204,7 @@ async fn evidence() {
     }
     let ask = AskEvidence {
         instance: None,
+        adopts: BTreeSet::new(),
         operations: BTreeMap::from([("ops".to_owned(), BTreeSet::from([OperationId("op-1".to_owned())]))]),
         locks: made.values().cloned().collect(),
         permissions: made.values().cloned().collect(),

@@ -47,6 +47,7 @@ async fn look(scene: &Scene, key: &KeyArn) -> Read<Key> {
     let snapshot: SnapshotId = id(crate::support::aws::tag(&made, "snapshotId"));
     let ask = AskEvidence {
         instance: None,
+        adopts: BTreeSet::new(),
         operations: BTreeMap::new(),
         locks: BTreeSet::from([snapshot]),
         permissions: BTreeSet::new(),

@@ -7,6 +7,7 @@
 mod support;
 
 mod addresses;
+mod adopted;
 mod balancers;
 mod blocks;
 mod changes;

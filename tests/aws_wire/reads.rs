@@ -226,6 +226,7 @@ async fn a_moment_with_its_locks_permissions_and_keys() {
     ok(scene.admin.ec2("CreateSnapshots", &taken).await);
     let ask = |locks: BTreeSet<SnapshotId>| AskEvidence {
         instance: Some(id::<InstanceId>(&instance)),
+        adopts: BTreeSet::new(),
         operations: BTreeMap::from([(
             "ops".to_owned(),
             BTreeSet::from([OperationId("op-1".to_owned()), OperationId("op-2".to_owned())]),
@@ -289,6 +290,7 @@ async fn without_an_operation_there_is_nothing_to_look_for() {
     let scene = Scene::new().await;
     let ask = AskEvidence {
         instance: None,
+        adopts: BTreeSet::new(),
         operations: BTreeMap::new(),
         locks: BTreeSet::new(),
         permissions: BTreeSet::new(),

@@ -15,6 +15,7 @@ async fn calls_are_small_futures() {
     let host = AskQuarantine { surroundings: true, ..crate::scene::ask("i-0123456789abcdef0") };
     let moment = AskEvidence {
         instance: None,
+        adopts: BTreeSet::new(),
         operations: BTreeMap::new(),
         locks: BTreeSet::new(),
         permissions: BTreeSet::new(),

@@ -89,6 +89,7 @@ async fn scene(manner: Manner) -> (Scene, Place, Heard) {
 async fn read(scene: &Scene, place: &Place) {
     let ask = AskEvidence {
         instance: Some(id::<InstanceId>("i-0123456789abcdef0")),
+        adopts: BTreeSet::new(),
         operations: BTreeMap::new(),
         locks: BTreeSet::new(),
         permissions: BTreeSet::new(),

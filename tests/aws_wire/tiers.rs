@@ -31,6 +31,7 @@ async fn look(scene: &Scene, snapshot: &str) -> (Snapshot, Tier) {
     let tiers = BTreeSet::from([id(snapshot), id(none)]);
     let ask = AskEvidence {
         instance: None,
+        adopts: BTreeSet::new(),
         operations: BTreeMap::new(),
         locks: BTreeSet::from([id(snapshot)]),
         permissions: BTreeSet::new(),

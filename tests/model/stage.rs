@@ -285,12 +285,13 @@ pub fn evidence(shared: bool) -> EvidenceSnapshotSpec {
     EvidenceSnapshotSpec {
         requested_by: Some("alice".to_owned()),
         source: Source {
-            instance: InstanceSource {
+            instance: Some(InstanceSource {
                 account_ref: "prod".to_owned(),
                 region: region(),
                 instance_id: instance(),
                 exclude_volume_ids: Vec::new(),
-            },
+            }),
+            snapshots: None,
         },
         moment: Moment::AtOnce,
         lock: None,

@@ -9,6 +9,7 @@ mod inventory;
 mod scene;
 
 mod accounts;
+mod adopted;
 mod approvals;
 mod balancers;
 mod case;

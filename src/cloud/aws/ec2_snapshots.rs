@@ -15,6 +15,7 @@ use crate::api::aws_account::LockMode;
 use crate::api::ids::SnapshotId;
 use crate::clock::now;
 use crate::cloud::operation_tag;
+use crate::playbook::adopted::Existing;
 use crate::playbook::record::OperationId;
 use crate::playbook::seen::{Lock, Read, Snapshot, SnapshotState};
 
@@ -66,6 +67,53 @@ async fn found(session: &Session, keys: &[String], filter: Filter) -> Result<Vec
     let all: Vec<_> = session.ask(SNAPSHOTS, request.try_collect()).await?;
     let all: Result<Vec<_>, &str> = all.iter().map(|snapshot| ours(keys, snapshot)).collect();
     all.map_err(|what| session.puzzled(SNAPSHOTS, what).into())
+}
+
+/// Snapshots by id, whoever owns them: those of others as far as they are shared with us. One that is not shown is not in the
+/// answer.
+pub(super) async fn existing(session: &Session, ids: &BTreeSet<SnapshotId>) -> Read<Vec<Existing>> {
+    if ids.is_empty() {
+        return Read::NotRead;
+    }
+    let asked_at = now();
+    let told = async {
+        let mut all = existing_of(session, Some("self"), ids).await?;
+        let hidden: BTreeSet<SnapshotId> =
+            ids.iter().filter(|id| !all.iter().any(|found| found.snapshot.id == **id)).cloned().collect();
+        // Without an owner AWS looks through all that the world has made public: only for what is not ours.
+        if !hidden.is_empty() {
+            all.extend(existing_of(session, None, &hidden).await?);
+        }
+        Ok(all)
+    };
+    read(asked_at, told.await)
+}
+
+async fn existing_of(
+    session: &Session,
+    owner: Option<&str>,
+    ids: &BTreeSet<SnapshotId>,
+) -> Result<Vec<Existing>, Fault> {
+    let ids: Vec<&str> = ids.iter().map(SnapshotId::as_str).collect();
+    // By a filter: an id that is not there is then no error.
+    let request = session.ec2.describe_snapshots().set_owner_ids(owner.map(|owner| vec![owner.to_owned()]));
+    let request = request.filters(filter("snapshot-id", &ids)).into_paginator().items().send();
+    let all: Vec<_> = session.ask(SNAPSHOTS, request.try_collect()).await?;
+    let all: Result<Vec<_>, &str> = all.iter().map(as_found).collect();
+    all.map_err(|what| session.puzzled(SNAPSHOTS, what).into())
+}
+
+fn as_found(found: &aws_sdk_ec2::types::Snapshot) -> Result<Existing, &'static str> {
+    Ok(Existing {
+        snapshot: ours(&[], found)?,
+        owner: id(found.owner_id()).ok_or("a snapshot without an owner")?,
+        started: time(found.start_time()).map(|started| started.to_string()),
+        tags: found
+            .tags()
+            .iter()
+            .filter_map(|tag| Some((some_text(tag.key(), 128)?, text(tag.value(), 256))))
+            .collect(),
+    })
 }
 
 fn ours(keys: &[String], found: &aws_sdk_ec2::types::Snapshot) -> Result<Snapshot, &'static str> {

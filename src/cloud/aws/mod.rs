@@ -171,15 +171,26 @@ impl Cloud for Aws {
             };
             (snapshots, keys)
         };
-        let (instance, (snapshots, keys), locks, permissions, public_sharing, tiers) = tokio::join!(
+        let (instance, adoptable, (snapshots, keys), locks, permissions, public_sharing, tiers) = tokio::join!(
             instance,
+            ec2_snapshots::existing(&session, &ask.adopts),
             snapshots,
             ec2_snapshots::locks(&session, &ask.locks),
             ec2_snapshots::permissions(&session, &ask.permissions),
             ec2_snapshots::public_sharing(&session, ask.public_sharing),
             ec2_tiers::tiers(&session, &ask.tiers),
         );
-        EvidenceSeen { instance, snapshots, locks, permissions, public_sharing, keys, tiers, ..EvidenceSeen::nothing() }
+        EvidenceSeen {
+            instance,
+            adoptable,
+            snapshots,
+            locks,
+            permissions,
+            public_sharing,
+            keys,
+            tiers,
+            ..EvidenceSeen::nothing()
+        }
     }
 
     async fn digest(

@@ -233,6 +233,7 @@ impl World {
             let exhibit = Exhibit {
                 snapshot,
                 bytes,
+                started: None,
                 tags: tags.clone(),
                 call,
                 lock: None,

@@ -90,7 +90,16 @@ impl World {
             key: Some(key.clone()),
             archived: false,
         };
-        let exhibit = Exhibit { snapshot, bytes, tags, call, lock: None, tier: None, permissions: BTreeSet::new() };
+        let exhibit = Exhibit {
+            snapshot,
+            bytes,
+            started: None,
+            tags,
+            call,
+            lock: None,
+            tier: None,
+            permissions: BTreeSet::new(),
+        };
         self.copies.entry(destination.clone()).or_default().insert(id.clone(), exhibit);
         Ok(vec![Created::Copy(Copy { id, destination: destination.clone(), of: of.clone() })])
     }

@@ -113,6 +113,7 @@ impl World {
                 Some(id) => maybe(now, self.instances.get(id).map(|host| host.instance.clone())),
                 None => Read::NotRead,
             },
+            adoptable: if ask.adopts.is_empty() { Read::NotRead } else { found(now, self.existing(&ask.adopts)) },
             snapshots: if ask.operations.is_empty() && ask.locks.is_empty() {
                 Read::NotRead
             } else {

@@ -9,6 +9,7 @@ use crate::api::ids::{
     AccountId, AllocationId, InstanceId, InterfaceId, KeyArn, LoadBalancerName, RoleName, SecurityGroupId, SnapshotId,
     TargetGroupArn, VolumeId, VpcId,
 };
+use crate::playbook::adopted::Existing;
 use crate::playbook::attribute::{Attribute, Value};
 use crate::playbook::auto_scaling::{membership_value, size_value};
 use crate::playbook::balancers;
@@ -104,6 +105,8 @@ pub struct Exhibit {
     pub snapshot: Snapshot,
     /// What its bytes follow from: a copy has those of its source.
     pub bytes: String,
+    /// When it was begun, where that is known.
+    pub started: Option<String>,
     /// The tags it was born with, that of the operation included.
     pub tags: BTreeMap<String, String>,
     /// The CreateSnapshots call that made it, by its number: what is of one call is one set.
@@ -276,6 +279,20 @@ impl World {
                 (tier.archived, tier.tiering, tier.progress) = (true, Tiering::Other, 100);
             }
         }
+    }
+
+    /// Snapshots by id, whoever owns them.
+    pub(super) fn existing(&self, ids: &BTreeSet<SnapshotId>) -> Vec<Existing> {
+        let own = self.snapshots.iter().map(|all| (&self.account, all));
+        let others = self.copies.iter().flat_map(|(at, all)| all.iter().map(move |all| (&at.account, all)));
+        let all = own.chain(others).filter(|(_, (id, _))| ids.contains(*id));
+        all.map(|(owner, (_, exhibit))| Existing {
+            snapshot: exhibit.snapshot.clone(),
+            owner: owner.clone(),
+            started: exhibit.started.clone(),
+            tags: exhibit.tags.clone(),
+        })
+        .collect()
     }
 
     /// How many snapshot sets were made by operations of ours.

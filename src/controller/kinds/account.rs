@@ -167,5 +167,5 @@ fn holds_in(user: &Quarantine, account: &str) -> bool {
 }
 
 fn keeps_of(user: &EvidenceSnapshot, account: &str) -> bool {
-    user.spec.source.instance.account_ref == account && is_marked(user.finalizers())
+    user.spec.source.account_ref() == account && is_marked(user.finalizers())
 }

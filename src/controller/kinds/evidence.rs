@@ -50,11 +50,11 @@ impl Kind for EvidenceSnapshot {
     }
 
     fn site(object: &Self::Object) -> Option<Site> {
-        let source = &object.spec.source.instance;
+        let source = &object.spec.source;
         Some(Site {
-            account_ref: source.account_ref.clone(),
-            region: Some(source.region.clone()),
-            instance: Some(source.instance_id.clone()),
+            account_ref: source.account_ref().to_owned(),
+            region: source.region().cloned(),
+            instance: source.instance_id().cloned(),
         })
     }
 
@@ -70,8 +70,8 @@ impl Kind for EvidenceSnapshot {
         record: &Record,
     ) -> EvidenceSeen {
         let Some(place) = place else { return EvidenceSeen::nothing() };
-        let source = &object.spec.source.instance;
-        let isolated_at = ctx.contained_at(object.namespace().as_deref(), &source.instance_id);
+        let instance = object.spec.source.instance_id();
+        let isolated_at = instance.and_then(|id| ctx.contained_at(object.namespace().as_deref(), id));
         let (spec, uid) = (&object.spec, object.uid().unwrap_or_default());
         let (evidence, bytes) = (AskEvidence::about(spec, account, record), AskDigests::about(spec, record));
         let reading = async {
@@ -128,7 +128,8 @@ impl Kind for EvidenceSnapshot {
         let copies = copies(&told);
         let summary = EvidenceSnapshotSummary {
             copied: counted(&told, &copies),
-            instance: told.instance(),
+            instance: Some(told.instance()).filter(|id| !id.is_empty()).unwrap_or_else(|| "adopted".to_owned()),
+            account_ref: told.spec.source.account_ref().to_owned(),
             account: told.account.id.to_string(),
             volumes: count(completed, "VolumesSnapshotted"),
             locked: count(locked, "Locked"),

@@ -85,12 +85,13 @@ pub fn declared(view: &View<'_, ForensicCase>) -> Vec<(String, ChildKind)> {
                 ChildKind::Evidence(EvidenceSnapshotSpec {
                     requested_by: view.subject.requested_by.clone(),
                     source: Source {
-                        instance: InstanceSource {
+                        instance: Some(InstanceSource {
                             account_ref: target.account_ref.clone(),
                             region: target.region.clone(),
                             instance_id: target.instance_id.clone(),
                             exclude_volume_ids: Vec::new(),
-                        },
+                        }),
+                        snapshots: None,
                     },
                     moment: *moment,
                     lock: evidence.lock.clone(),
@@ -244,7 +245,10 @@ fn about(kind: &ChildKind) -> String {
             format!("{instance_id} in {account_ref}, {region}")
         }
         ChildKind::Evidence(spec) => {
-            let InstanceSource { account_ref, region, instance_id, exclude_volume_ids } = &spec.source.instance;
+            let Some(InstanceSource { account_ref, region, instance_id, exclude_volume_ids }) = &spec.source.instance
+            else {
+                return format!("snapshots that were adopted in {}", spec.source.account_ref());
+            };
             let without = if exclude_volume_ids.is_empty() { "" } else { " without some of its volumes" };
             format!("{instance_id} in {account_ref}, {region}{without}, moment {:?}", spec.moment)
         }

@@ -324,7 +324,7 @@ fn a_child_of_the_right_name_for_another_host_is_no_child() {
     let contained = desk.state("Contained");
     assert_eq!(contained, State::working(Reason::InProgress, "1 of 2 hosts"), "another host counts for none of ours");
     let ChildKind::Evidence(spec) = &mut desk.child("one-i-00000001-at-once").kind else { panic!("evidence") };
-    spec.source.instance.instance_id = other;
+    spec.source.instance.as_mut().unwrap().instance_id = other;
     assert_eq!(desk.state("EvidencePreserved"), State::working(Reason::InProgress, "3 of 4 sets"));
     // The others are seen to all the same.
     desk.seen.children.retain(|child| child.name == "one-i-00000000");

@@ -57,7 +57,8 @@ pub(super) fn given_back(interface: &InterfaceId, value: &Value) -> String {
     match unset {
         None => format!("set the idle timeouts of {interface} back to {value}, if ours still stand"),
         Some(was) => format!(
-            "set the idle timeouts of {interface} to {}, if ours still stand: they were {was}, and AWS has no call that unsets one;              where they were unset, Nitro v6 has TCP 350 s",
+            "set the idle timeouts of {interface} to {}, if ours still stand: they were {was}, and AWS has no call that unsets one; \
+             where they were unset, Nitro v6 has TCP 350 s",
             was.settable()
         ),
     }

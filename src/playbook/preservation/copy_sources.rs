@@ -9,7 +9,7 @@ use crate::api::evidence_snapshot::KeyAccess;
 use crate::api::ids::{KeyArn, SnapshotId};
 use crate::playbook::EvidenceSnapshot;
 use crate::playbook::containment::isolate::{failed, unread};
-use crate::playbook::copies::{CopiesSeen, Destination, standing, transfer_to};
+use crate::playbook::copies::{CopiesSeen, Destination, own, standing, transfer_to};
 use crate::playbook::copy_change::CopyChange;
 use crate::playbook::effect::Effect;
 use crate::playbook::seen::{Key, KeyManager, Read, Snapshot};
@@ -129,7 +129,9 @@ fn transfer_of<'a>(
             format!(
                 "{of} is encrypted under the default aws/ebs key, which other accounts can't use: set \
                  spec.evidence.transferKeyArn of AwsAccount {} to a key of account {} in {} that its role may use",
-                view.spec.source.instance.account_ref, at.account, view.spec.source.instance.region
+                view.spec.source.account_ref(),
+                at.account,
+                own(view.spec, view.account).region
             ),
         )));
     };
@@ -172,18 +174,19 @@ pub(super) fn copy(
     of: &SnapshotId,
     (source, encrypted): (&SnapshotId, bool),
 ) -> Effect {
-    let instance = &view.spec.source.instance;
+    let source_region = own(view.spec, view.account).region;
+    let instance = view.spec.source.instance_id().map(ToString::to_string);
     let prefix = tag_prefix_at(view, at);
     let set = view.record.set.iter().flat_map(|(_, set)| set);
     let volume = set.filter(|(_, id)| *id == of).map(|(volume, _)| volume.to_string()).next().unwrap_or_default();
     let mut tags = BTreeMap::from([
         (format!("{prefix}:source-account"), view.account.id.to_string()),
-        (format!("{prefix}:source-instance"), instance.instance_id.to_string()),
-        (format!("{prefix}:source-region"), instance.region.to_string()),
+        (format!("{prefix}:source-region"), source_region.to_string()),
         (format!("{prefix}:source-snapshot"), of.to_string()),
         (format!("{prefix}:source-volume"), volume),
         (format!("{prefix}:object"), view.subject.uid.clone()),
     ]);
+    tags.extend(instance.clone().map(|instance| (format!("{prefix}:source-instance"), instance)));
     if let Some((set, _)) = &view.record.set {
         tags.insert(format!("{prefix}:set"), set.0.clone());
     }
@@ -192,12 +195,16 @@ pub(super) fn copy(
     }
     Effect::Copying(CopyChange::CopySnapshot {
         destination: at.clone(),
-        source_region: instance.region.clone(),
+        source_region,
         source: source.clone(),
         of: of.clone(),
         key: wish.key.clone(),
         encrypted,
-        description: format!("{} of {}, copied from {source}", view.subject.uid, instance.instance_id),
+        description: format!(
+            "{} of {}, copied from {source}",
+            view.subject.uid,
+            instance.as_deref().unwrap_or("adopted snapshots")
+        ),
         tags,
         tag_prefix: prefix.to_owned(),
     })

@@ -1,5 +1,6 @@
 //! Evidence that stays what it was.
 
+pub mod adopt_snapshots;
 pub mod archive_snapshots;
 pub mod copy_and_reencrypt;
 mod copy_requests;

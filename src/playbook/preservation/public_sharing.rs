@@ -2,6 +2,7 @@
 //! private, and tells how far a mistake, or an intruder, could go.
 
 use crate::playbook::EvidenceSnapshot;
+use crate::playbook::copies::own;
 use crate::playbook::record::Fact;
 use crate::playbook::step::View;
 
@@ -16,7 +17,7 @@ pub(super) fn fact(view: &View<'_, EvidenceSnapshot>) -> Option<Fact> {
 
 /// For people: what it is now, or was when it was read last.
 pub(super) fn told(view: &View<'_, EvidenceSnapshot>) -> String {
-    let region = &view.spec.source.instance.region;
+    let region = own(view.spec, view.account).region;
     let why = view.seen.public_sharing.failure().map(|failure| failure.message.as_str());
     match (view.seen.public_sharing.value(), &view.record.public_sharing) {
         (Some(state), _) => sentence(state, region.as_str()),

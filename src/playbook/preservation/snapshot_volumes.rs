@@ -15,6 +15,7 @@ use crate::playbook::copies::{destinations, lock_over, standing};
 use crate::playbook::effect::{Created, Effect};
 use crate::playbook::ledger::ended;
 use crate::playbook::plan::PlanLine;
+use crate::playbook::preservation::adopt_snapshots::{adopt, lineage};
 use crate::playbook::preservation::lock_snapshots::{ended_on, is_held, wish};
 use crate::playbook::record::{Entry, Fact, Operation, OperationId, OutcomeKind, Record};
 use crate::playbook::seen::{AttachedVolume, Instance, Read, Snapshot, SnapshotState};
@@ -48,6 +49,9 @@ pub const MISSING: &str = "no snapshot of it came with the set";
 fn next(view: &View<'_, EvidenceSnapshot>) -> Turn<EvidenceSnapshot> {
     if view.record.set.is_some() {
         return progress(view);
+    }
+    if let Some(source) = &view.spec.source.snapshots {
+        return adopt(view, source);
     }
     if let Some(found) = late(view) {
         return found;
@@ -90,7 +94,7 @@ fn begin(view: &View<'_, EvidenceSnapshot>) -> Turn<EvidenceSnapshot> {
 
 /// What of the host is in no set, and why.
 fn not_covered(view: &View<'_, EvidenceSnapshot>, instance: &Instance) -> BTreeMap<String, String> {
-    let excluded = view.spec.source.instance.exclude_volume_ids.iter().map(|volume| {
+    let excluded = view.spec.source.instance.iter().flat_map(|source| &source.exclude_volume_ids).map(|volume| {
         let attached = instance.volumes.iter().any(|attached| attached.volume == *volume);
         let why = if attached {
             "left out, as spec.source.instance.excludeVolumeIds asks"
@@ -115,7 +119,7 @@ pub fn missing(record: &Record) -> Vec<&VolumeId> {
 
 fn create(view: &View<'_, EvidenceSnapshot>) -> Option<Effect> {
     let instance = view.seen.instance.value()?;
-    let source = &view.spec.source.instance;
+    let source = view.spec.source.instance.as_ref()?;
     let left_out = |volume: &&AttachedVolume| source.exclude_volume_ids.contains(&volume.volume);
     let ids = |volumes: Vec<&AttachedVolume>| volumes.into_iter().map(|volume| volume.volume.clone()).collect();
     let volumes: BTreeSet<VolumeId> = ids(instance.volumes.iter().filter(|volume| !left_out(volume)).collect());
@@ -224,6 +228,8 @@ fn born_of<'a>(view: &View<'a, EvidenceSnapshot>, id: &OperationId) -> Option<Ve
 pub(super) fn is_gone(view: &View<'_, EvidenceSnapshot>, id: &SnapshotId) -> bool {
     let Read::Found { asked_at, value } = &view.seen.snapshots else { return false };
     let made = view.record.operations.values().filter(|o| !o.effect.is_idempotent()).map(|o| o.at.as_second()).max();
+    // What was adopted was there before.
+    let made = made.or(view.record.opened.map(jiff::Timestamp::as_second));
     !value.iter().any(|snapshot| snapshot.id == *id)
         && made.is_some_and(|made| asked_at.as_second() >= made + view.limits.settle_seconds)
 }
@@ -296,6 +302,9 @@ fn all_ended(view: &View<'_, EvidenceSnapshot>) -> Turn<EvidenceSnapshot> {
     let left_out = (!left_out.is_empty()).then(|| format!("not covered: {}", left_out.join(", ")));
     let lost = lost(view);
     if lost.is_empty() {
+        if let Some(adopted) = &view.record.adopted {
+            return Turn::new(State::done(lineage(adopted)));
+        }
         return Turn::new(State::done(format!("{0} of {0} volumes in one set", set.len()))).remarking(left_out);
     }
     let more = left_out.map(|more| format!("; {more}")).unwrap_or_default();

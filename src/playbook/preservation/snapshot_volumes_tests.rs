@@ -288,7 +288,7 @@ fn what_cannot_begin_says_why() {
         ("no volume left", |b| host(&mut b.world).volumes.clear(), Reason::NotCovered),
         (
             "all excluded",
-            |b| b.spec.source.instance.exclude_volume_ids = vec![volume(0), volume(1)],
+            |b| b.spec.source.instance.as_mut().unwrap().exclude_volume_ids = vec![volume(0), volume(1)],
             Reason::NotCovered,
         ),
         ("not isolated yet", |b| b.spec.moment = Moment::AfterIsolation, Reason::Waiting),

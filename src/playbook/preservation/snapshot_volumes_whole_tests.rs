@@ -90,7 +90,7 @@ fn preserved_is_never_said_to_have_failed_before_the_lock_is_written_down() {
 #[test]
 fn excluded_volumes_are_left_out_and_the_moment_after_isolation_comes_then() {
     let mut bench = bench();
-    bench.spec.source.instance.exclude_volume_ids = vec![volume(1), volume(9)];
+    bench.spec.source.instance.as_mut().unwrap().exclude_volume_ids = vec![volume(1), volume(9)];
     bench.spec.moment = Moment::AfterIsolation;
     bench.lens = |seen| seen.isolated_at = Some(at(0));
     bench.turn();

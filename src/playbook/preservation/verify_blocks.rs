@@ -13,7 +13,7 @@ use crate::api::exhibits::Verify;
 use crate::api::ids::SnapshotId;
 use crate::playbook::EvidenceSnapshot;
 use crate::playbook::containment::isolate::failed;
-use crate::playbook::copies::{Destination, destinations, is_failed, standing};
+use crate::playbook::copies::{Destination, destinations, is_failed, own, standing};
 use crate::playbook::exhibit::{Contradiction, Digesting, Exhibit, Exhibits, PartOfDigest};
 use crate::playbook::image::{BLOCK, Part, blocks};
 use crate::playbook::plan::PlanLine;
@@ -92,7 +92,7 @@ fn next(view: &View<'_, EvidenceSnapshot>) -> Turn<EvidenceSnapshot> {
         return Turn::new(State::skipped(Reason::SnapshotFailed, "no snapshot of the set is left to read"));
     }
     let mut all = Verifying { unlocked, ..Verifying::default() };
-    let own = Destination { account: view.account.id.clone(), region: view.spec.source.instance.region.clone() };
+    let own = own(view.spec, view.account);
     for id in &whole {
         all.look(view, &own, id);
     }

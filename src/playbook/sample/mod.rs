@@ -229,12 +229,13 @@ pub fn evidence_spec() -> EvidenceSnapshotSpec {
     EvidenceSnapshotSpec {
         requested_by: Some("alice".to_owned()),
         source: Source {
-            instance: InstanceSource {
+            instance: Some(InstanceSource {
                 account_ref: "prod".to_owned(),
                 region: region(),
                 instance_id: instance_id(),
                 exclude_volume_ids: Vec::new(),
-            },
+            }),
+            snapshots: None,
         },
         moment: Moment::AtOnce,
         lock: None,
