@@ -68,7 +68,8 @@ pub struct QuarantineSpec {
     #[serde(default)]
     pub auto_scaling: AutoScaling,
 
-    /// How it is cut from the network and from its credentials. Immutable once `spec.level` is `Released`. Default:
+    /// How it is cut from the network and from its credentials. Immutable once `spec.level` is `Released`. Where the account
+    /// asks for an Approval of `Isolate`, what is asked for once the host is closed waits for another one. Default:
     /// `{pulse: Auto, publicAddress: Remove, metadataService: Disable, credentials: {sessions: RevokeInstance, profile: Leave}}`.
     #[serde(default)]
     pub isolation: Isolation,

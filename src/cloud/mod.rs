@@ -79,8 +79,8 @@ pub struct AskQuarantine {
     pub credentials: Option<AskCredentials>,
     /// Elastic addresses to look for: those that are to be given back.
     pub addresses: BTreeSet<AllocationId>,
-    /// What may carry its traffic though it is closed: seconds for which an answer may be used again; none where nothing
-    /// about it is wanted.
+    /// What may carry its traffic though it is closed: seconds after which an answer is asked for anew, beside the look; none
+    /// where nothing about it is wanted.
     pub ways: Option<u32>,
 }
 
@@ -148,6 +148,8 @@ pub struct AskEvidence {
     /// How others get to use the keys of the snapshots that are found: with grants or policy these are described. None where
     /// keys are not asked for.
     pub keys: Option<KeyAccess>,
+    /// Keys to describe whatever is found under them: others were let use them, and are to lose that again.
+    pub owed: BTreeSet<KeyArn>,
 }
 
 /// Snapshots to digest, each with the part of a digest from which it goes on. It takes hours, so that no look waits for it.

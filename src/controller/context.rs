@@ -12,6 +12,7 @@ use super::copies::OnTheirWay;
 use super::digests::Digests;
 use super::lease::Fence;
 use super::nodes::Nodes;
+use super::project::Projected;
 use super::settings::Settings;
 use super::shipped;
 use crate::api::conditions::Reason;
@@ -49,6 +50,8 @@ pub struct Context<C: Cloud> {
     pub digests: Digests,
     /// When each Quarantine closed its host, by its uid: from the chains, not from a status.
     pub contained: Shared<String, Contained>,
+    /// What was last written into statuses.
+    pub projected: Arc<Projected>,
     /// Copies on their way.
     pub copying: OnTheirWay,
     /// Whether STS confirmed an account, by all that the answer depends on.
@@ -129,6 +132,7 @@ impl<C: Cloud> Context<C> {
     /// Forgets an object that is gone.
     pub fn forget(&self, uid: &str) {
         self.contained.put(uid.to_owned(), None);
+        self.projected.forget(uid);
         self.digests.forget(uid);
         self.copying.note(uid, None);
         self.memories.lock().unwrap_or_else(PoisonError::into_inner).remove(uid);

@@ -25,5 +25,6 @@ mod run;
 pub mod settings;
 mod shipped;
 mod turn;
+mod wakes;
 
 pub use run::{Options, RunError, run};

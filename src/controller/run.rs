@@ -3,11 +3,11 @@
 use std::fmt::Debug;
 use std::sync::{Arc, Mutex};
 
-use futures::{Stream, StreamExt, TryStreamExt};
+use futures::StreamExt;
 use kube::runtime::controller::{Action, Config as ControllerConfig};
 use kube::runtime::reflector::ObjectRef;
 use kube::runtime::reflector::store::Store;
-use kube::runtime::{Controller, PredicateConfig, WatchStreamExt, predicates, reflector, watcher};
+use kube::runtime::{Controller, WatchStreamExt, reflector, watcher};
 use kube::{Api, Client, Config, Resource, ResourceExt};
 use serde::de::DeserializeOwned;
 use tokio::sync::watch;
@@ -20,8 +20,10 @@ use super::digests::Digests;
 use super::kind::Kind;
 use super::lease::{self, Fence, LeaseError};
 use super::nodes::Nodes;
+use super::project::Projected;
 use super::reconcile::reconcile;
 use super::settings::{Settings, Unsafe};
+use super::wakes::{controller, marks, pick, watched};
 use crate::api::approval::SubjectKind;
 use crate::api::policies::PolicyConfig;
 use crate::api::quarantine::CaseRef;
@@ -101,7 +103,8 @@ pub async fn run<C: Cloud>(
     };
 
     let (stopping, stopped) = watch::channel(false);
-    let kinds = Kinds::new(&options, &client);
+    let projected = Arc::<Projected>::default();
+    let kinds = Kinds::new(&options, &client, &projected);
     let context = Arc::new(Context {
         cloud: Arc::new(cloud),
         cluster: Cluster::new(strict, settings.request_deadline, options.lease_namespace.clone()),
@@ -119,6 +122,7 @@ pub async fn run<C: Cloud>(
         evidence: kinds.evidence.store(),
         digests: Digests::new(&settings),
         contained: Shared::default(),
+        projected,
         copying: OnTheirWay::default(),
         identities: Shared::default(),
         policies: options.policies.clone(),
@@ -185,45 +189,6 @@ fn accounts(client: &Client, mut stopped: watch::Receiver<bool>) -> Store<AwsAcc
     store
 }
 
-/// An API over the one namespace that is named, or over all: with several, objects elsewhere are passed over.
-fn scope<K: Kind>(options: &Options, client: &Client) -> Api<K::Object> {
-    match options.namespaces.as_slice() {
-        [one] => K::api(client.clone(), Some(one)),
-        _ => K::api(client.clone(), None),
-    }
-}
-
-fn watched<T>(options: &Options, client: &Client) -> Api<T>
-where
-    T: Resource<DynamicType = (), Scope = kube::core::NamespaceResourceScope>,
-{
-    match options.namespaces.as_slice() {
-        [one] => Api::namespaced(client.clone(), one),
-        _ => Api::all(client.clone()),
-    }
-}
-
-/// Objects whenever their finalizers change, from the first one on: all that an account has to know of its users. A turn for
-/// anything else would take from what is being done for them.
-fn marks<T>(api: Api<T>) -> impl Stream<Item = Result<T, watcher::Error>> + Send + 'static
-where
-    T: Resource<DynamicType = ()> + Clone + Debug + DeserializeOwned + Send + Sync + 'static,
-{
-    watcher(api, watcher::Config::default())
-        .default_backoff()
-        .touched_objects()
-        .predicate_filter(predicates::finalizers, PredicateConfig::default())
-        .try_filter(|object| std::future::ready(object.meta().generation > Some(1) || !object.finalizers().is_empty()))
-}
-
-/// Objects of a store that answer to something else that changed.
-fn pick<T>(store: &Store<T>, answers: impl Fn(&T) -> bool) -> Vec<ObjectRef<T>>
-where
-    T: Resource<DynamicType = ()> + Clone + 'static,
-{
-    store.state().iter().filter(|object| answers(object)).map(|object| ObjectRef::from_obj(object.as_ref())).collect()
-}
-
 /// The controllers: which kinds are watched, and whose changes wake whom.
 struct Kinds {
     accounts: Controller<AwsAccount>,
@@ -234,10 +199,10 @@ struct Kinds {
 }
 
 impl Kinds {
-    fn new(options: &Options, client: &Client) -> Self {
+    fn new(options: &Options, client: &Client, projected: &Arc<Projected>) -> Self {
         let any = watcher::Config::default;
-        let quarantines = Controller::new(scope::<playbook::Quarantine>(options, client), any());
-        let evidence = Controller::new(scope::<playbook::EvidenceSnapshot>(options, client), any());
+        let quarantines = controller::<playbook::Quarantine>(options, client, projected);
+        let evidence = controller::<playbook::EvidenceSnapshot>(options, client, projected);
         let (held, kept) = (quarantines.store(), evidence.store());
 
         let quarantines = quarantines
@@ -275,7 +240,7 @@ impl Kinds {
         let case_of = |case: Option<&CaseRef>, namespace: Option<String>| {
             case.map(|case| ObjectRef::new(&case.name).within(&namespace.unwrap_or_default()))
         };
-        let cases = Controller::new(scope::<playbook::ForensicCase>(options, client), any())
+        let cases = controller::<playbook::ForensicCase>(options, client, projected)
             .watches(watched::<Quarantine>(options, client), any(), move |child| {
                 case_of(child.spec.case_ref.as_ref(), child.namespace())
             })
@@ -287,7 +252,7 @@ impl Kinds {
                 (subject.kind == SubjectKind::ForensicCase)
                     .then(|| ObjectRef::new(&subject.name).within(&approval.namespace().unwrap_or_default()))
             });
-        let accounts = Controller::new(scope::<playbook::AwsAccount>(options, client), any())
+        let accounts = controller::<playbook::AwsAccount>(options, client, projected)
             .watches_stream(marks(watched::<Quarantine>(options, client)), |user| {
                 Some(ObjectRef::new(&user.spec.target.account_ref))
             })

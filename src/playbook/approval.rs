@@ -106,6 +106,7 @@ pub fn gate<P: Procedure>(view: &View<'_, P>, action: Action, plan: &PublishedPl
             plan_hash: plan.hash.clone(),
             approvals: by_uid.into_iter().map(|(uid, who)| (who.to_owned(), uid.to_owned())).collect(),
             break_glass,
+            covers: plan.covers.clone(),
         });
     }
     Gate::Closed { publish: false, denied: None }

@@ -15,6 +15,7 @@ fn plan(hash: &[u8]) -> PublishedPlan {
         hash: digest,
         index: 3,
         lines: Vec::new(),
+        covers: BTreeSet::new(),
         leaves: BTreeMap::new(),
     }
 }

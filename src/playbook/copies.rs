@@ -6,6 +6,7 @@ use std::str::FromStr;
 
 use serde::{Deserialize, Serialize};
 
+use super::Time;
 use super::copy_change::{Copy, CopyChange};
 use super::effect::Effect;
 use super::evidence::EvidenceSnapshot;
@@ -207,6 +208,12 @@ pub fn readers(view: &View<'_, EvidenceSnapshot>) -> BTreeSet<AccountId> {
     shared.chain(destinations(view).into_keys().map(|destination| destination.account)).collect()
 }
 
+/// Accounts that are declared to read the snapshots, and that the account of the host does not list (any more).
+pub fn not_allowed<'a>(view: &View<'a, EvidenceSnapshot>) -> Vec<&'a str> {
+    let names = view.spec.share.iter().map(|share| share.account_ref.as_str());
+    names.filter(|name| !view.account.destinations.contains_key(*name)).collect()
+}
+
 /// Where what can't be shared is copied first: in its own account and Region, under the transfer key.
 pub fn transfer_to(view: &View<'_, EvidenceSnapshot>) -> Option<Destination> {
     let own = own(view.spec, view.account);
@@ -244,11 +251,13 @@ pub fn in_flight(record: &Record) -> BTreeMap<Destination, BTreeSet<String>> {
 }
 
 /// What stands, wherever it is: what is safe whatever becomes of the account of the source.
-pub fn safe(record: &Record) -> Option<String> {
+pub fn safe(record: &Record, now: Time) -> Option<String> {
     let set: Vec<&SnapshotId> = record.set.iter().flat_map(|(_, set)| set.values()).collect();
     let told = record.copies.keys().map(|at| {
-        let stand = set.iter().filter(|of| standing(record, at, of).is_some()).count();
-        format!("{stand} of {} in {at}", set.len())
+        let copies: Vec<_> = set.iter().filter_map(|of| standing(record, at, of)).collect();
+        let over = copies.iter().filter(|copy| lock_over(record, copy, now).is_some()).count();
+        let more = if over > 0 { format!(" ({over} whose lock has ended)") } else { String::new() };
+        format!("{} of {} in {at}{more}", copies.len() - over, set.len())
     });
     let told: Vec<String> = told.collect();
     (!told.is_empty()).then(|| format!("copies complete and locked: {}", told.join(", ")))
@@ -259,7 +268,12 @@ pub fn is_failed(record: &Record, snapshot: &SnapshotId) -> bool {
     record.settled.get(snapshot).is_some_and(|state| state.starts_with("error"))
 }
 
-/// The copy of a snapshot at a destination that is complete and locked, as the chain says.
+/// When the lock of a snapshot ended, where its day has come: it protects nothing any more.
+pub fn lock_over(record: &Record, snapshot: &SnapshotId, now: Time) -> Option<Time> {
+    record.locked.get(snapshot).copied().flatten().filter(|ends| *ends <= now)
+}
+
+/// The copy of a snapshot at a destination that is complete and was locked, as the chain says.
 pub fn standing<'a>(record: &'a Record, at: &Destination, of: &SnapshotId) -> Option<&'a SnapshotId> {
     let copy = record.copies.get(at)?.made.get(of)?;
     let whole = record.settled.get(copy).is_some_and(|state| state == "completed") && record.locked.contains_key(copy);

@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 
 use super::approval::{Gate, gate};
 use super::attribute::Attribute;
+use super::covered::Covered;
 use super::plan::{self, PlanLine};
 use super::record::{Decision, Denial, Entry, Fact, PublishedPlan, Record};
 use super::step::{Change, Part, Procedure, Refusal, State, Step, StepResult, Turn, View};
@@ -174,15 +175,22 @@ fn forward<P: Procedure>(
         return Some(Turn::new(State::working(Reason::Waiting, format!("waits for {first}"))));
     }
     let turn = (step.next)(view);
-    Some(match step.needs {
-        Some(action)
-            if !(turn.stages.is_empty() && (!is_a_word(action) || turn.facts.is_empty()))
-                && !is_begun(view.record, step.name, action, &turn) =>
-        {
-            gates.pass(view, action, turn, forward_lines(view, action))
-        }
-        _ => turn,
-    })
+    let Some(action) = step.needs else { return Some(turn) };
+    let begun = is_begun(view.record, step.name, action);
+    let may = |change: &P::Effect| may(view.record, begun, action, change);
+    let more = turn.stages.iter().flatten().any(|change| !may(change));
+    let says = is_a_word(action) && turn.stages.is_empty() && !turn.facts.is_empty() && !begun;
+    let stands = begun && turn.state.is_settled();
+    let state = turn.state.clone();
+    if !more && !says {
+        return Some(turn);
+    }
+    let mut turn = gates.pass(view, action, turn, forward_lines(view, action), may);
+    if stands {
+        // What it has done is not undone by more that waits, and steps after it go on.
+        turn.state = state;
+    }
+    Some(turn)
 }
 
 /// To lift a hold, or to waive a lock, is a word in the chain, and no change in AWS.
@@ -192,16 +200,23 @@ const fn is_a_word(action: Action) -> bool {
 
 /// Whether the first change of a gated step was made: from then on repair needs no approval. What only a later version does
 /// under the same action is no repair of what an earlier one did.
-fn is_begun<P: Procedure>(record: &Record, step: &str, action: Action, turn: &Turn<P>) -> bool {
+fn is_begun(record: &Record, step: &str, action: Action) -> bool {
     match step {
-        // What touches others is told in a plan of its own, whatever was done to the host itself.
-        "CredentialsCut" => {
-            let mut changes = turn.stages.iter().flatten().filter_map(Change::intent);
-            record.applied.keys().any(Attribute::is_credential) && changes.all(|effect| !effect.reaches_others(record))
-        }
+        "CredentialsCut" => record.in_force.contains(&action) || record.applied.keys().any(Attribute::is_credential),
         "Detached" => record.applied.contains_key(&Attribute::AutoScalingGroup),
         "Deregistered" => record.applied.keys().any(Attribute::is_registration),
         _ => record.in_force.contains(&action),
+    }
+}
+
+/// Whether a change of a step goes out without another approval: the closing itself, once it has begun; beside it what was
+/// begun, and what the plan covers that was approved. What touches others is told in a plan of its own.
+fn may<E: Change>(record: &Record, begun: bool, action: Action, change: &E) -> bool {
+    let Some(effect) = change.intent() else { return begun };
+    let approved = |covered| record.decisions.get(&action).is_some_and(|decision| decision.covers.contains(&covered));
+    match Covered::needed_for(effect) {
+        None => begun,
+        Some(covered) => !effect.reaches_others(record) && (begun && approved(covered) || covered.is_begun(record)),
     }
 }
 
@@ -214,16 +229,24 @@ fn undo<P: Procedure>(view: &View<'_, P>, step: &Step<P>, later: &[Option<State>
     if later.iter().flatten().any(|state| !state.is_settled()) {
         return Turn::new(State::working(Reason::Waiting, "waits for the steps after it"));
     }
-    gates.pass(view, Action::Release, turn, || P::TABLE.iter().rev().flat_map(|step| (step.preview)(view)).collect())
+    let lines = || P::TABLE.iter().rev().flat_map(|step| (step.preview)(view)).collect();
+    gates.pass(view, Action::Release, turn, lines, |_| false)
 }
 
 fn forward_lines<P: Procedure>(view: &View<'_, P>, action: Action) -> impl FnOnce() -> Vec<PlanLine> {
     let lines: Vec<PlanLine> = P::TABLE
         .iter()
-        .filter(|step| step.needs == Some(action) && (step.wanted)(view))
+        .filter(|step| step.needs == Some(action) && (step.wanted)(view) && !is_over(view.record, step.name, action))
         .flat_map(|step| (step.preview)(view))
         .collect();
     move || lines
+}
+
+/// Whether what a step does to others was done under an earlier plan: a later one says nothing of it, and does not change when
+/// they do.
+fn is_over(record: &Record, step: &str, action: Action) -> bool {
+    let others = matches!(step, "Detached" | "Deregistered");
+    others && record.in_force.contains(&action) && is_begun(record, step, action)
 }
 
 fn settled<P: Procedure>(states: &[Option<State>], name: &str) -> bool {
@@ -231,6 +254,26 @@ fn settled<P: Procedure>(states: &[Option<State>], name: &str) -> bool {
         .iter()
         .position(|step| step.name == name)
         .is_none_or(|at| states[at].as_ref().is_none_or(State::is_settled))
+}
+
+/// Takes from a turn what waits for a person, and what it would note of what is not held yet. A stage that loses something is
+/// the last: what comes after it needs the whole of it.
+fn withhold<P: Procedure>(record: &Record, turn: &mut Turn<P>, may: impl Fn(&P::Effect) -> bool) {
+    let mut withheld: BTreeSet<Option<Covered>> = BTreeSet::new();
+    let mut whole = true;
+    for stage in &mut turn.stages {
+        let waits = stage.iter().filter(|change| !(whole && may(change)));
+        withheld.extend(waits.map(|change| change.intent().and_then(Covered::needed_for)));
+        stage.retain(|change| whole && may(change));
+        whole &= withheld.is_empty();
+    }
+    turn.stages.retain(|stage| !stage.is_empty());
+    let waits = |attribute: &Attribute| turn.stages.is_empty() || withheld.contains(&Covered::of(attribute));
+    turn.facts.retain(|fact| match fact {
+        Fact::Baseline { attribute, .. } => !waits(attribute),
+        Fact::Verified { attribute } => record.applied.contains_key(attribute) || !waits(attribute),
+        _ => true,
+    });
 }
 
 /// What the gates said in this decision, each asked once.
@@ -242,7 +285,7 @@ struct Gates {
 }
 
 impl Gates {
-    /// Lets a turn through, or takes its changes from it. A closed gate keeps the facts of a step that goes forward, but
+    /// Lets a turn through, or takes from it the changes that nobody approved. A closed gate keeps the facts of a step that goes forward, but
     /// not its baselines: what is given back is what stood when the gate opened, and who flaps a group while a person
     /// thinks must not fill the chain. A release that waits states nothing.
     fn pass<P: Procedure>(
@@ -251,6 +294,7 @@ impl Gates {
         action: Action,
         mut turn: Turn<P>,
         lines: impl FnOnce() -> Vec<PlanLine>,
+        may: impl Fn(&P::Effect) -> bool,
     ) -> Turn<P> {
         if !self.asked.iter().any(|(asked, _)| *asked == action) {
             let published = plan::publish(view, action, lines());
@@ -269,12 +313,11 @@ impl Gates {
             if self.awaiting.is_none() || action == Action::Isolate {
                 self.awaiting = Some(action);
             }
-            turn.stages.clear();
             turn.prepares = false;
+            withhold(view.record, &mut turn, may);
             if action == Action::Release || is_a_word(action) {
                 turn.facts.clear();
             }
-            turn.facts.retain(|fact| !matches!(fact, Fact::Baseline { .. }));
             turn.state = State::Awaiting(action);
         }
         turn

@@ -8,6 +8,7 @@ use super::Time;
 use super::adopted::Adopted;
 use super::attribute::{Attribute, Value};
 use super::copy_change::Copy;
+use super::covered::Covered;
 use super::effect::{Created, Effect};
 use super::exhibit::{Contradiction, Exhibit, PartOfDigest};
 use super::seen::{Instance, Interface, Surroundings};
@@ -261,7 +262,8 @@ pub enum Fact {
         /// Who may.
         accounts: BTreeSet<AccountId>,
     },
-    /// Whether the account of the host lets snapshots be shared with the public, when its own were shared.
+    /// Whether the account of the host lets snapshots be shared with the public: when it was first read, and where that is
+    /// another answer since.
     PublicSharing {
         /// `block-all-sharing`, `block-new-sharing` or `unblocked`.
         state: String,
@@ -272,6 +274,13 @@ pub enum Fact {
         snapshot: SnapshotId,
         /// Account ids; `all` for the public.
         strangers: BTreeSet<String>,
+    },
+    /// A grant that we made is not there any more, and nobody needs it.
+    GrantEnded {
+        /// The key.
+        key: KeyArn,
+        /// The account that it served.
+        grantee: AccountId,
     },
     /// Somebody changed what others have in the policy of a key since we wrote it: theirs stays.
     KeyPolicyChanged {
@@ -351,6 +360,9 @@ pub struct PublishedPlan {
     pub index: u64,
     /// The plan in words.
     pub lines: Vec<String>,
+    /// What it covers beside the closing of a host.
+    #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
+    pub covers: BTreeSet<Covered>,
     /// For a case: the plans of its children, by uid, that the hash covers.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub leaves: BTreeMap<String, Digest>,
@@ -368,4 +380,7 @@ pub struct Decision {
     pub approvals: BTreeMap<String, String>,
     /// One person alone, in an emergency: to be reviewed.
     pub break_glass: bool,
+    /// What the plan covers beside the closing of a host: what a later one asks for needs another Approval.
+    #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
+    pub covers: BTreeSet<Covered>,
 }

@@ -81,7 +81,7 @@ impl Procedure for EvidenceSnapshot {
     fn admit(view: &View<'_, Self>) -> Result<(), Refusal> {
         if let Err(refusal) = &view.account.ready {
             // The account of the source may be closed for good: what was brought out of it in time is told.
-            let safe = super::copies::safe(view.record).map(|safe| format!(". {safe}")).unwrap_or_default();
+            let safe = super::copies::safe(view.record, view.now).map(|safe| format!(". {safe}")).unwrap_or_default();
             let refusal = Refusal::new(refusal.reason, format!("{}{safe}", refusal.message));
             let passes = refusal.reason == Reason::NotObserved || refusal.reason.is_of_the_moment();
             return Err(if passes { refusal } else { alarm(view, &[Of::Set, Of::Copies], refusal) });

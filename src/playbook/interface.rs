@@ -54,23 +54,39 @@ pub struct ElasticAddress {
     pub public_ip: String,
 }
 
-/// Seconds after which AWS forgets a tracked connection on which nothing goes on.
+/// Seconds after which AWS forgets a tracked connection on which nothing goes on; none where the interface has none of its own.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct IdleTimeouts {
     /// Established TCP, 60 to 432,000.
-    pub tcp_established: i32,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub tcp_established: Option<i32>,
     /// UDP with more than one request, 60 to 180.
-    pub udp_stream: i32,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub udp_stream: Option<i32>,
     /// Other UDP, 30 to 60.
-    pub udp: i32,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub udp: Option<i32>,
 }
 
 impl IdleTimeouts {
-    /// Where an interface says nothing (EC2 guide, connection tracking).
-    pub const DEFAULT: Self = Self { tcp_established: 432_000, udp_stream: 180, udp: 30 };
+    /// An interface that has none of its own.
+    pub const UNSET: Self = Self { tcp_established: None, udp_stream: None, udp: None };
+    /// What AWS then does, but for established TCP on Nitro v6, where it is 350 (EC2 reference,
+    /// `ConnectionTrackingSpecificationRequest`).
+    pub const DEFAULT: Self = Self { tcp_established: Some(432_000), udp_stream: Some(180), udp: Some(30) };
     /// The least that AWS takes.
-    pub const SHORTEST: Self = Self { tcp_established: 60, udp_stream: 60, udp: 30 };
+    pub const SHORTEST: Self = Self { tcp_established: Some(60), udp_stream: Some(60), udp: Some(30) };
+
+    /// As near to these as they can be set: AWS has no call that unsets one.
+    #[must_use]
+    pub fn settable(self) -> Self {
+        Self {
+            tcp_established: self.tcp_established.or(Self::DEFAULT.tcp_established),
+            udp_stream: self.udp_stream.or(Self::DEFAULT.udp_stream),
+            udp: self.udp.or(Self::DEFAULT.udp),
+        }
+    }
 
     /// As the value of an attribute.
     pub fn as_value(self) -> Value {
@@ -80,15 +96,21 @@ impl IdleTimeouts {
     /// What a value says.
     pub fn of_value(value: &Value) -> Option<Self> {
         let Value::Text(text) = value else { return None };
-        let mut numbers = text.split(' ').filter_map(|word| word.parse().ok());
-        let (tcp_established, udp_stream, udp) = (numbers.next()?, numbers.next()?, numbers.next()?);
+        let mut each = text.split(", ").map(|of| of.rsplit_once(' ')).map(|of| match of? {
+            (_, "unset") => Some(None),
+            (of, "s") => of.rsplit_once(' ').and_then(|(_, seconds)| seconds.parse().ok()).map(Some),
+            _ => None,
+        });
+        let (tcp_established, udp_stream, udp) = (each.next()??, each.next()??, each.next()??);
         Some(Self { tcp_established, udp_stream, udp })
     }
 }
 
 impl fmt::Display for IdleTimeouts {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "TCP {} s, UDP streams {} s, UDP {} s", self.tcp_established, self.udp_stream, self.udp)
+        let said = |seconds: Option<i32>| seconds.map_or_else(|| "unset".to_owned(), |seconds| format!("{seconds} s"));
+        let (tcp, stream, udp) = (said(self.tcp_established), said(self.udp_stream), said(self.udp));
+        write!(f, "TCP {tcp}, UDP streams {stream}, UDP {udp}")
     }
 }
 
@@ -111,10 +133,12 @@ mod tests {
 
     #[test]
     fn idle_timeouts_are_written_and_read_as_words() {
-        for timeouts in [IdleTimeouts::DEFAULT, IdleTimeouts::SHORTEST] {
+        let mixed = IdleTimeouts { udp: Some(45), ..IdleTimeouts::UNSET };
+        for timeouts in [IdleTimeouts::DEFAULT, IdleTimeouts::SHORTEST, IdleTimeouts::UNSET, mixed] {
             assert_eq!(IdleTimeouts::of_value(&timeouts.as_value()), Some(timeouts));
         }
         assert_eq!(IdleTimeouts::DEFAULT.to_string(), "TCP 432000 s, UDP streams 180 s, UDP 30 s");
+        assert_eq!(mixed.to_string(), "TCP unset, UDP streams unset, UDP 45 s");
         for value in [Value::Text("TCP 60 s".to_owned()), Value::Flag(true)] {
             assert_eq!(IdleTimeouts::of_value(&value), None);
         }

@@ -22,6 +22,12 @@ use crate::api::ids::{AccountId, Digest, KeyArn};
 /// Bytes that a key policy may have (KMS guide, resource quotas). Not adjustable.
 pub const BYTES: usize = 32_768;
 
+/// Digits of an account's id.
+const ACCOUNT: usize = 12;
+
+/// Letters and digits of a uid.
+const UID: usize = 32;
+
 /// What of a changed statement is written down, in bytes.
 const WORDS: usize = 512;
 
@@ -121,6 +127,18 @@ impl Ours<'_> {
         Some((sid.to_owned(), account, found))
     }
 
+    /// The account of a statement that stands, to the word, as other evidence writes it: under a `Sid` that ends in the uid
+    /// of an object and the account.
+    fn of_other_evidence(&self, statement: &Json) -> Option<AccountId> {
+        let sid = statement.get("Sid")?.as_str().filter(|sid| sid.is_ascii())?;
+        let head = sid.get(..sid.len().checked_sub(1 + ACCOUNT)?)?;
+        let uid = head.get(head.len().checked_sub(UID)?..)?;
+        let other = Ours { key: self.key, sid: head };
+        let written = uid.bytes().all(|byte| byte.is_ascii_hexdigit());
+        let (_, account, found) = other.judge(statement).filter(|_| written)?;
+        (found == Found::AsWritten).then_some(account)
+    }
+
     /// The `Sid`s that stand where these accounts may use the key: the value of the attribute.
     pub fn value<'b>(&self, accounts: impl IntoIterator<Item = &'b AccountId>) -> Value {
         let sids = accounts.into_iter().flat_map(|account| self.statements(account)).map(|(sid, _)| sid);
@@ -148,11 +166,21 @@ impl KeyPolicy {
         Some(all)
     }
 
-    /// The digest of what others have in it; none where it is not a policy.
+    /// The digest of what others have in it; none where it is not a policy. What other evidence of ours has in it comes and
+    /// goes as it is needed, and is nobody's change.
     pub fn others(&self, ours: Ours<'_>) -> Option<Digest> {
+        self.others_but(ours, |_| true)
+    }
+
+    /// The same, where statements as of other evidence count as ours for these accounts alone: who writes one of them for
+    /// another account hides nothing by it.
+    pub fn others_but(&self, ours: Ours<'_>, known: impl Fn(&AccountId) -> bool) -> Option<Digest> {
         let mut whole: Json = serde_json::from_str(&self.0).ok()?;
         let all = self.statements()?.into_iter().map(|(_, statement)| statement);
-        let others: Vec<Json> = all.filter(|statement| ours.judge(statement).is_none()).collect();
+        let theirs = |statement: &Json| {
+            ours.judge(statement).is_none() && !ours.of_other_evidence(statement).is_some_and(|account| known(&account))
+        };
+        let others: Vec<Json> = all.filter(theirs).collect();
         whole.as_object_mut()?.insert("Statement".to_owned(), Json::Array(others));
         Some(digest_of(&plain(&whole)))
     }

@@ -143,3 +143,30 @@ fn what_is_no_policy_is_left_alone() {
         assert_eq!(policy(text).others(ours(&key)), None, "{text}");
     }
 }
+
+#[test]
+fn what_other_evidence_of_ours_has_in_it_is_nobody_s_change() {
+    let key = sample::key(0);
+    let uid = sid("vault", "6c84fb90-12c4-11e1-840d-7b25c5ee775a");
+    let base = policy(POLICY).with(ours(&key), &forensics()).unwrap();
+    let others = base.others(ours(&key)).unwrap();
+    assert_eq!(policy(POLICY).others(ours(&key)).as_ref(), Some(&others));
+    let theirs = base.with(Ours { key: &key, sid: &uid }, &forensics()).unwrap();
+    assert_ne!(theirs, base);
+    assert_eq!(theirs.others(ours(&key)).as_ref(), Some(&others));
+    // For an account that is none of ours it is a stranger's, whatever it looks like.
+    assert_eq!(theirs.others_but(ours(&key), |account| *account == forensics_id()).as_ref(), Some(&others));
+    assert_ne!(theirs.others_but(ours(&key), |_| false), Some(others.clone()));
+    // Not to the word, or not of an object: somebody's.
+    let changed = policy(&theirs.0.replace(&format!("{uid}444455556666A\",\"Effect\":\"Allow"), "x"));
+    assert_eq!(changed, theirs, "members are sorted");
+    let denied = policy(&theirs.0.replacen(
+        &format!("\"Effect\":\"Allow\",\"Principal\":{{\"AWS\":\"arn:aws:iam::444455556666:root\"}},\"Resource\":\"*\",\"Sid\":\"{uid}"),
+        &format!("\"Effect\":\"Deny\",\"Principal\":{{\"AWS\":\"arn:aws:iam::444455556666:root\"}},\"Resource\":\"*\",\"Sid\":\"{uid}"),
+        1,
+    ));
+    assert_ne!(denied, theirs);
+    assert_ne!(denied.others(ours(&key)).as_ref(), Some(&others));
+    let short = base.with(Ours { key: &key, sid: "vault7" }, &forensics()).unwrap();
+    assert_ne!(short.others(ours(&key)), Some(others));
+}

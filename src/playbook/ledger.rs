@@ -80,7 +80,9 @@ fn draft_of<P: Procedure>(
     entries.extend(owed);
     entries.extend(plan.outcomes.iter().cloned());
     let mut again = Vec::new();
-    for fact in &plan.facts {
+    // What a decision lets be said is said behind it.
+    let (behind, facts): (Vec<&Fact>, Vec<&Fact>) = plan.facts.iter().partition(|fact| **fact == Fact::HoldLifted);
+    for fact in facts {
         match fact {
             Fact::Drift { attribute, foreign } if is_recent(view, attribute, foreign) => again.push(attribute.clone()),
             Fact::Drift { attribute, .. } => {
@@ -94,6 +96,7 @@ fn draft_of<P: Procedure>(
     }
     entries.extend(refused.iter().filter_map(|id| sent_again(view, id)).map(Entry::Fact));
     entries.extend(plan.decisions.iter().cloned().map(Entry::Decision));
+    entries.extend(behind.into_iter().cloned().map(Entry::Fact));
     let close = stale_intents(view, plan);
     entries.extend(close);
     let mut entries = room::sayable(entries, view.record);
@@ -201,7 +204,10 @@ fn standing<P: Procedure>(
     }
     // What came into being once and is gone comes into being anew: that is another operation.
     // So is each heartbeat.
-    let makes = matches!(effect, Effect::CreateSecurityGroup { .. }) || effect.beats();
+    let gone = |key, grantee| !view.record.grants.get(key).is_some_and(|of: &BTreeMap<_, _>| of.contains_key(grantee));
+    let makes = matches!(effect, Effect::CreateSecurityGroup { .. })
+        || matches!(effect, Effect::CreateGrant { key, grantee, .. } if gone(key, grantee))
+        || effect.beats();
     let same = view
         .record
         .operations

@@ -15,6 +15,7 @@ pub mod containment;
 pub mod contents;
 pub mod copies;
 pub mod copy_change;
+pub mod covered;
 pub mod credential_change;
 pub mod credentials;
 pub mod decide;

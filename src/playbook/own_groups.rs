@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use super::attribute::{Attribute, Value};
 use super::effect::Effect;
-use super::record::{Applied, OperationId, OutcomeKind, Record, group_key};
+use super::record::{Applied, OperationId, OutcomeKind, Record};
 use crate::api::ids::{SecurityGroupId, VpcId};
 
 /// The two groups we make in a VPC.
@@ -17,6 +17,14 @@ pub enum GroupRole {
     Closed,
     /// All traffic both ways: for the pulse alone.
     Open,
+}
+
+/// Key of a group of ours in [`Record::groups`].
+pub fn group_key(vpc: &VpcId, role: GroupRole) -> String {
+    match role {
+        GroupRole::Closed => format!("{vpc}/closed"),
+        GroupRole::Open => format!("{vpc}/open"),
+    }
 }
 
 impl Record {

@@ -58,8 +58,9 @@ impl PlanLine {
 pub fn publish<P: Procedure>(view: &View<'_, P>, action: Action, lines: Vec<PlanLine>) -> PublishedPlan {
     let neighbours: Vec<&String> = lines.iter().filter_map(|line| line.neighbour.as_ref()).collect();
     let declared = P::declared(view.spec);
+    let covers = P::covers(view.spec, action);
     let basis = digest_of(&json!({
-        "action": action, "declared": declared, "neighbours": neighbours, "uid": view.subject.uid,
+        "action": action, "covers": covers, "declared": declared, "neighbours": neighbours, "uid": view.subject.uid,
     }));
     if let Some(standing) = view.record.plans.get(&action)
         && standing.basis == basis
@@ -67,7 +68,7 @@ pub fn publish<P: Procedure>(view: &View<'_, P>, action: Action, lines: Vec<Plan
         return standing.clone();
     }
     let hash = digest_of(&json!({
-        "action": action, "declared": declared, "index": view.next_index, "neighbours": neighbours,
+        "action": action, "covers": covers, "declared": declared, "index": view.next_index, "neighbours": neighbours,
         "uid": view.subject.uid,
     }));
     PublishedPlan {
@@ -76,6 +77,7 @@ pub fn publish<P: Procedure>(view: &View<'_, P>, action: Action, lines: Vec<Plan
         hash,
         index: view.next_index,
         lines: shown(lines.into_iter().map(|line| line.text), "they treat more interfaces and volumes in the same way"),
+        covers,
         leaves: std::collections::BTreeMap::new(),
     }
 }

@@ -119,7 +119,7 @@ fn released(left: &[Attribute]) -> String {
         more => format!(" and {more} more"),
     };
     format!(
-        "nothing is held any more; left as found, since our value did not stand there: {}{more}. The chain says what was found",
+        "nothing is held any more; left as found, since our value did not stand there or AWS can't give it back: {}{more}. The chain says what was found",
         names.join(", ")
     )
 }

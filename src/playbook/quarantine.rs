@@ -1,20 +1,22 @@
 //! The procedure that holds one host.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::{Value as Json, json};
 
 use super::attribute::Attribute;
 use super::auto_scaling::AutoScaling;
 use super::balancers::Balancers;
+use super::covered::Covered;
 use super::credentials::Credentials;
 use super::effect::{Created, Effect};
 use super::ledger::ended;
-use super::own_groups::GroupRole;
-use super::record::{Entry, Fact, OperationId, OutcomeKind, group_key};
+use super::own_groups::{GroupRole, group_key};
+use super::record::{Entry, Fact, OperationId, OutcomeKind};
 use super::seen::{Instance, InstanceState, Interface, NodeRole, Protections, Read, SecurityGroup, Surroundings};
 use super::step::{Holder, Procedure, Refusal, State, Step, StepResult, View};
 use super::ways::Ways;
+use crate::api::approval::Action;
 use crate::api::conditions::Reason;
 use crate::api::ids::{AllocationId, SecurityGroupId, VpcId};
 use crate::api::quarantine::{Level, QuarantineSpec};
@@ -167,6 +169,10 @@ impl Procedure for Quarantine {
         json!({
             "target": spec.target, "level": spec.level, "autoScaling": spec.auto_scaling, "isolation": spec.isolation,
         })
+    }
+
+    fn covers(spec: &QuarantineSpec, action: Action) -> BTreeSet<Covered> {
+        if action == Action::Isolate { Covered::by(spec).collect() } else { BTreeSet::new() }
     }
 
     fn conclude(view: &View<'_, Self>, steps: &[StepResult]) -> Vec<Fact> {

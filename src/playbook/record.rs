@@ -19,9 +19,9 @@ use super::exhibit::Exhibits;
 use super::keeping::Keeping;
 use super::key_policy;
 use super::network_change::given_up;
-use super::own_groups::GroupRole;
+use super::own_groups::group_key;
 use crate::api::approval::Action;
-use crate::api::ids::{AccountId, Digest, InterfaceId, KeyArn, SecurityGroupId, SnapshotId, VolumeId, VpcId};
+use crate::api::ids::{AccountId, Digest, InterfaceId, KeyArn, SecurityGroupId, SnapshotId, VolumeId};
 
 /// An operation without an outcome, or one whose results are kept.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
@@ -104,10 +104,10 @@ pub struct Record {
     pub locked: BTreeMap<SnapshotId, Option<Time>>,
     /// Shared snapshots and with whom.
     pub shared: BTreeMap<SnapshotId, BTreeSet<AccountId>>,
-    /// Whether the account lets snapshots be shared with the public.
-    pub public_sharing: Option<String>,
-    /// Grants made, by key, and for whom.
-    pub grants: BTreeMap<KeyArn, BTreeSet<AccountId>>,
+    /// Whether the account lets snapshots be shared with the public, and when that was read.
+    pub public_sharing: Option<(String, Time)>,
+    /// Grants that may stand, by key and for whom, and when their request had its end, whichever that was.
+    pub grants: BTreeMap<KeyArn, BTreeMap<AccountId, Time>>,
     /// Policies of keys that we wrote.
     pub key_policies: BTreeMap<KeyArn, key_policy::Kept>,
     /// Copies, by where they lie.
@@ -142,14 +142,6 @@ pub struct Record {
     pub made: BTreeSet<String>,
     /// Finished: everything was given back or reported.
     pub released: bool,
-}
-
-/// Key of a group of ours in [`Record::groups`].
-pub fn group_key(vpc: &VpcId, role: GroupRole) -> String {
-    match role {
-        GroupRole::Closed => format!("{vpc}/closed"),
-        GroupRole::Open => format!("{vpc}/open"),
-    }
 }
 
 fn makes(effect: &Effect) -> bool {
@@ -223,14 +215,12 @@ impl Record {
                 Created::SecurityGroup { id, vpc, role } => {
                     self.groups.insert(group_key(vpc, *role), id.clone());
                 }
-                Created::Grant { key, grantee, .. } => {
-                    self.grants.entry(key.clone()).or_default().insert(grantee.clone());
-                }
                 Created::Snapshot { id, volume } => {
                     snapshots.insert(volume.clone(), id.clone());
                 }
                 Created::Copy(copy) => self.take_copy(copy),
                 Created::KeyPolicy(written) => self.wrote_key_policy(written),
+                Created::Grant { .. } => {}
             }
         }
         if matches!(result, OutcomeKind::Done | OutcomeKind::Adopted) && !snapshots.is_empty() && self.set.is_none() {
@@ -238,6 +228,10 @@ impl Record {
         }
         let Some(operation) = self.operations.get_mut(id) else { return };
         operation.outcome = Some(result);
+        // What was asked for may stand, whatever was answered.
+        if let Effect::CreateGrant { key, grantee, .. } = &operation.effect {
+            self.grants.entry(key.clone()).or_default().insert(grantee.clone(), at);
+        }
         if let (Effect::AutoScaling(change), OutcomeKind::Done | OutcomeKind::Adopted) = (&operation.effect, result)
             && let Some(replaced) = change.replaces()
         {
@@ -358,7 +352,13 @@ impl Record {
             Fact::GaveUp { step, part, reason } => {
                 self.given_up.insert(format!("{step}/{part}"), reason.clone());
             }
-            Fact::PublicSharing { state } => self.public_sharing = Some(state.clone()),
+            Fact::GrantEnded { key, grantee } => {
+                if let Some(grantees) = self.grants.get_mut(key) {
+                    grantees.remove(grantee);
+                }
+                self.grants.retain(|_, grantees| !grantees.is_empty());
+            }
+            Fact::PublicSharing { state } => self.public_sharing = Some((state.clone(), at)),
             Fact::KeyPolicyChanged { key, found, .. } => self.note_key_policy(key, found, at),
             Fact::EvidencePreserved => {
                 self.preserved_at.get_or_insert(at);

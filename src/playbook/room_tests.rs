@@ -21,7 +21,8 @@ fn a_host_with_many_volumes_is_isolated_at_once_and_protected_in_more_turns() {
     let at = |name: &str| bench.sent.iter().position(|(effect, _)| effect.operation() == name).unwrap();
     let last = bench.sent.iter().rposition(|(effect, _)| effect.operation() == "ModifyInstanceAttribute").unwrap();
     assert!(at("ModifyNetworkInterfaceAttribute") < last, "isolation waits for no protection");
-    assert_eq!(bench.facts().filter(|fact| matches!(fact, Fact::Baseline { .. })).count(), 4 + 256 + 3);
+    // Groups, and that there is no public address, of each interface.
+    assert_eq!(bench.facts().filter(|fact| matches!(fact, Fact::Baseline { .. })).count(), 4 + 4 + 256 + 3);
 }
 
 #[test]

@@ -1,10 +1,11 @@
 //! The vocabulary: a procedure is a table of steps, a step is a few pure functions.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Debug;
 
 use super::Time;
 use super::approval::Candidate;
+use super::covered::Covered;
 use super::effect::Effect;
 use super::plan::PlanLine;
 use super::record::{Entry, Fact, Record};
@@ -52,6 +53,11 @@ pub trait Procedure: Sized + Send + Sync + 'static {
 
     /// What a plan's hash covers besides object, action and index: the declaration, in canonical form.
     fn declared(spec: &Self::Spec) -> serde_json::Value;
+
+    /// What a plan of an action covers beside what the action is about, by this declaration and in this version.
+    fn covers(_spec: &Self::Spec, _action: Action) -> BTreeSet<Covered> {
+        BTreeSet::new()
+    }
 
     /// Facts about the object as a whole, once the steps have said theirs.
     fn conclude(_view: &View<'_, Self>, _steps: &[StepResult]) -> Vec<Fact> {

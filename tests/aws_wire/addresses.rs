@@ -105,14 +105,14 @@ async fn idle_timeouts_are_seen_and_set() {
     let network = Network::new(&scene.admin).await;
     let instance = launch(&scene, &network).await;
     let before = interface(&scene, &instance).await;
-    assert_eq!(before.idle_timeouts, Some(IdleTimeouts::DEFAULT));
+    assert_eq!(before.idle_timeouts, Some(IdleTimeouts::UNSET));
     for timeouts in [IdleTimeouts::SHORTEST, IdleTimeouts::DEFAULT] {
         scene.proxy.clear();
         let change = NetworkChange::SetIdleTimeouts { interface: before.id.clone(), timeouts };
         perform(&scene, "op", &Effect::Network(change), MODIFY).await;
         assert_eq!(interface(&scene, &instance).await.idle_timeouts, Some(timeouts));
     }
-    let timeouts = IdleTimeouts { tcp_established: 59, ..IdleTimeouts::SHORTEST };
+    let timeouts = IdleTimeouts { tcp_established: Some(59), ..IdleTimeouts::SHORTEST };
     let change = NetworkChange::SetIdleTimeouts { interface: before.id, timeouts };
     let refused = attempt(&scene, "op", &Effect::Network(change)).await.unwrap_err();
     assert_eq!((refused.class, refused.code.as_str()), (ErrorClass::Invalid, "InvalidParameterValue"));

@@ -26,6 +26,7 @@ async fn look(scene: &Scene, ids: &[&str]) -> BTreeMap<SnapshotId, Existing> {
         tiers: BTreeSet::new(),
         public_sharing: false,
         keys: None,
+        owed: BTreeSet::new(),
     };
     let seen = scene.aws.observe_evidence(&scene.place, &ask).await;
     let Read::Found { value, .. } = seen.adoptable else { panic!("{:?}", seen.adoptable) };

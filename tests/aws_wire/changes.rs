@@ -211,6 +211,7 @@ async fn evidence() {
         tiers: BTreeSet::new(),
         public_sharing: true,
         keys: Some(KeyAccess::Grant),
+        owed: BTreeSet::new(),
     };
     let seen = scene.aws.observe_evidence(&scene.place, &ask).await;
     assert_eq!(seen.snapshots.value().map(Vec::len), Some(2));

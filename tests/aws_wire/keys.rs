@@ -54,6 +54,7 @@ async fn look(scene: &Scene, key: &KeyArn) -> Read<Key> {
         tiers: BTreeSet::new(),
         public_sharing: false,
         keys: Some(KeyAccess::KeyPolicy),
+        owed: BTreeSet::new(),
     };
     scene.aws.observe_evidence(&scene.place, &ask).await.keys.remove(key).unwrap()
 }
@@ -105,6 +106,32 @@ async fn our_statements_come_and_go_and_no_other_byte_changes() {
         (late.class, late.code.as_str(), policy(&scene, &key).await),
         (ErrorClass::Unavailable, "LatePolicy", before)
     );
+}
+
+/// What was given for a key is taken back though no snapshot is under it any more.
+#[tokio::test]
+async fn a_key_that_is_owed_is_looked_at_whatever_is_found_under_it() {
+    let scene = Scene::new().await;
+    let key = key(&scene).await;
+    let ask = |keys| AskEvidence {
+        instance: None,
+        adopts: BTreeSet::new(),
+        operations: BTreeMap::new(),
+        locks: BTreeSet::new(),
+        permissions: BTreeSet::new(),
+        tiers: BTreeSet::new(),
+        public_sharing: false,
+        keys: Some(keys),
+        owed: BTreeSet::from([key.clone()]),
+    };
+    let grantee: AccountId = id("444455556666");
+    let grant = Effect::CreateGrant { key: key.clone(), name: "ops-1".to_owned(), grantee };
+    attempt(&scene, "op-1", &grant).await.unwrap();
+    let seen = scene.aws.observe_evidence(&scene.place, &ask(KeyAccess::Grant)).await;
+    let found = seen.keys[&key].value().unwrap();
+    assert_eq!((found.grants.contains_key("ops-1"), &found.policy), (true, &None));
+    let seen = scene.aws.observe_evidence(&scene.place, &ask(KeyAccess::KeyPolicy)).await;
+    assert!(seen.keys[&key].value().unwrap().policy.is_some());
 }
 
 /// A lost update would take the key from a copy that is under way, or leave it to who has one.

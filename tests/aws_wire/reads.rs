@@ -236,6 +236,7 @@ async fn a_moment_with_its_locks_permissions_and_keys() {
         locks,
         public_sharing: true,
         keys: Some(KeyAccess::Grant),
+        owed: BTreeSet::new(),
     };
     let seen = scene.aws.observe_evidence(&scene.place, &ask(BTreeSet::new())).await;
     assert!(seen.instance.value().is_some());
@@ -296,6 +297,7 @@ async fn without_an_operation_there_is_nothing_to_look_for() {
         tiers: BTreeSet::new(),
         public_sharing: false,
         keys: Some(KeyAccess::Grant),
+        owed: BTreeSet::new(),
     };
     let seen = scene.aws.observe_evidence(&scene.place, &ask).await;
     assert_eq!(seen.snapshots.value().map(Vec::len), Some(0));

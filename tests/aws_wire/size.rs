@@ -22,6 +22,7 @@ async fn calls_are_small_futures() {
         tiers: BTreeSet::new(),
         public_sharing: true,
         keys: Some(KeyAccess::Grant),
+        owed: BTreeSet::new(),
     };
     let effect = Effect::SetStopProtection { instance: id("i-0123456789abcdef0"), enabled: true };
     let (operation, witness) = (OperationId("op".to_owned()), witness());

@@ -96,6 +96,7 @@ async fn read(scene: &Scene, place: &Place) {
         tiers: BTreeSet::new(),
         public_sharing: false,
         keys: None,
+        owed: BTreeSet::new(),
     };
     let seen = scene.aws.observe_evidence(place, &ask).await;
     assert!(matches!(seen.instance, Read::Absent { .. }), "{:?}", seen.instance);

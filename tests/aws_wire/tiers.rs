@@ -38,6 +38,7 @@ async fn look(scene: &Scene, snapshot: &str) -> (Snapshot, Tier) {
         tiers: tiers.clone(),
         public_sharing: false,
         keys: None,
+        owed: BTreeSet::new(),
     };
     let seen = scene.aws.observe_evidence(&scene.place, &ask).await;
     assert!(matches!(seen.tiers[&id(none)], Read::Absent { .. }), "{:?}", seen.tiers);

@@ -21,7 +21,9 @@ use serde_json::{Value, json};
 use support::aws::{Aws, REGION};
 use support::bed::Bed;
 use support::identities::Identity;
+use support::proxy::Call;
 use support::stage::{LIMIT, Stage};
+use support::wait::until;
 use support::world::{Host, Network, run_instance};
 
 const LATENCY: Duration = Duration::from_millis(100);
@@ -69,7 +71,7 @@ async fn contain(stage: &Stage, name: &str, host: &Host) -> Run {
     stage.apply_through(&api, Identity::Alice, "Quarantine", name, spec).await.expect("apply");
     let accepted = began.elapsed();
     for interface in &host.interfaces {
-        let swapped = |call: &support::proxy::Call| {
+        let swapped = |call: &Call| {
             call.operation == "ModifyNetworkInterfaceAttribute"
                 && call.started >= began
                 && call.parameter("NetworkInterfaceId") == Some(interface)
@@ -103,7 +105,8 @@ async fn contain(stage: &Stage, name: &str, host: &Host) -> Run {
     Run { took: last - began, serial: path::serial(&calls, last) }
 }
 
-/// Hosts of one VPC one after another: groups are there, and the role is assumed.
+/// Hosts of one VPC one after another: groups are there, and the role is assumed. As each part of the floor is measured
+/// alone, each host is: it comes when the controller has done all that it does for the one before.
 async fn warm(bed: &'static Bed) -> Vec<Run> {
     let stage = Stage::new(bed, "bench-warm", env!("CARGO_BIN_EXE_sequester")).await;
     let network = Network::new(&stage.workload.admin).await;
@@ -120,12 +123,22 @@ async fn warm(bed: &'static Bed) -> Vec<Run> {
         let name = format!("host-{n}");
         let run = contain(&stage, &name, host).await;
         stage.until_true("Quarantine", &name, "Ready").await;
+        until("rest", LIMIT, || async { asked_nothing(&stage) }).await;
         // The first makes the groups.
         if n > 0 {
             runs.push(run);
         }
     }
     runs
+}
+
+/// Between two turns is next to no time: who asked AWS nothing for three round trips rests.
+fn asked_nothing(stage: &Stage) -> Result<(), String> {
+    let rests = |call: &Call| call.ended.is_some_and(|ended| ended.elapsed() > 3 * LATENCY);
+    match stage.proxy.calls().iter().find(|call| !rests(call)) {
+        Some(call) => Err(format!("it asked {} a moment ago", call.operation)),
+        None => Ok(()),
+    }
 }
 
 /// Each in accounts of its own that the controller has never seen, in a VPC without groups of ours.

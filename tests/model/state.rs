@@ -189,6 +189,8 @@ fn times(record: &mut Record, mut each: impl FnMut(&mut Time, i64)) {
     let drifts =
         record.drift.values_mut().chain(record.foreign_rules.values_mut()).chain(record.strangers.values_mut());
     drifts.for_each(|drift| each(&mut drift.at, COALESCE));
+    // One that was asked for is gone only where a look that is late enough does not show it.
+    record.grants.values_mut().flat_map(BTreeMap::values_mut).for_each(|at| each(at, W));
     if let Some(at) = &mut record.stop_begun {
         each(at, PATIENCE);
     }

@@ -170,5 +170,5 @@ async fn a_plan_names_what_is_left_and_a_release_registers_again_what_was_regist
     assert_eq!(behind.registered(&scene).await, before);
     let chain = chain(&scene).await;
     chain.assert_sound();
-    assert_eq!(chain.facts("leftAsFound"), Vec::<&Value>::new());
+    assert_eq!(chain.left(), Vec::<&Value>::new());
 }

@@ -56,6 +56,15 @@ impl Chain {
         self.entries().map(|(_, entry)| entry).filter(|entry| entry["fact"] == fact).collect()
     }
 
+    /// What was left as found, but for idle timeouts that were unset, each as AWS documents it: AWS has no call that unsets one.
+    pub fn left(&self) -> Vec<&Value> {
+        let unset = |fact: &&Value| {
+            fact["attribute"].as_str().is_some_and(|attribute| attribute.starts_with("idleTimeouts/"))
+                && fact["value"] == "TCP 432000 s, UDP streams 180 s, UDP 30 s"
+        };
+        self.facts("leftAsFound").into_iter().filter(|fact| !unset(fact)).collect()
+    }
+
     /// Interfaces on which the pulse was begun, as often as it was.
     pub fn pulses(&self) -> Vec<&str> {
         let opening = |intent: &&Value| intent["effect"]["operation"] == "OpenForPulse";

@@ -127,7 +127,7 @@ async fn two_hosts_of_a_role_are_cut_off_and_given_back() {
     let chains = [shared.chain("web").await, shared.chain("db").await];
     for chain in &chains {
         chain.assert_sound();
-        assert_eq!(chain.facts("leftAsFound"), Vec::<&Value>::new());
+        assert_eq!(chain.left(), Vec::<&Value>::new());
     }
     assert_witnessed(&scene.proxy.calls(), &chains, None);
     let changes: Vec<String> = scene.changes().into_iter().map(|call| call.operation).collect();

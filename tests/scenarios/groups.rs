@@ -124,7 +124,7 @@ async fn standby_waits_for_nobody_and_detaching_for_its_approval() {
     assert_eq!(grouped.place().await, Some(("InService".to_owned(), false)));
     grouped.until_place(Some("InService")).await;
     assert_eq!(grouped.sizes().await.1, 2);
-    assert_eq!(chain.facts("leftAsFound"), Vec::<&Value>::new());
+    assert_eq!(chain.left(), Vec::<&Value>::new());
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -206,7 +206,7 @@ async fn isolation_goes_behind_the_stop_of_the_group() {
     assert!(at("EnterStandby").is_some() && at("EnterStandby") < at("ModifyNetworkInterfaceAttribute"), "{changes:?}");
     assert_eq!(grouped.place().await, None, "at Isolated it is detached, too");
     let chain = grouped.release(json!({})).await;
-    assert_eq!(chain.facts("leftAsFound"), Vec::<&Value>::new());
+    assert_eq!(chain.left(), Vec::<&Value>::new());
     assert_eq!((grouped.place().await, grouped.sizes().await.1), (Some(("InService".to_owned(), false)), 2));
 }
 

@@ -91,7 +91,9 @@ async fn an_approved_release_restores_all_and_is_done_once() {
     let chain = held.chain().await;
     chain.assert_sound();
     assert_eq!(chain.facts("released").len(), 1);
-    assert_eq!(chain.facts("leftAsFound"), Vec::<&Value>::new());
+    assert_eq!(chain.left(), Vec::<&Value>::new());
+    let message = condition_of(&released, "Ready").unwrap()["message"].as_str().unwrap();
+    assert!(message.contains("AWS can't give it back: idleTimeouts/"), "{message}");
 
     // Somebody touches the spec: the release is looked at again, and nothing is left to do.
     let changes = scene.changes().len();
@@ -130,7 +132,7 @@ async fn what_is_not_ours_any_more_is_left_and_reported() {
     assert_eq!(after.groups, [held.before.groups[0].clone(), vec![default.clone()]]);
     assert_eq!(after.protections, held.before.protections);
     let chain = held.chain().await;
-    let left = chain.facts("leftAsFound");
+    let left = chain.left();
     assert_eq!(left.len(), 1, "{left:?}");
     assert_eq!(left[0]["attribute"], format!("groups/{interface}"));
     assert_eq!(left[0]["value"], json!([default]));

@@ -51,14 +51,13 @@ pub(super) fn automatic(found: &NetworkInterface) -> Option<String> {
     nobodys.filter_map(|(_, one)| one.public_ip()).find(|ip| !ip.is_empty()).map(|ip| text(Some(ip), NAME))
 }
 
-/// What AWS keeps of connections; where the interface says nothing, what AWS documents.
+/// What AWS keeps of connections, as far as the interface has idle timeouts of its own.
 pub(super) fn idle_timeouts(found: &NetworkInterface) -> IdleTimeouts {
     let said = found.connection_tracking_configuration();
-    let default = IdleTimeouts::DEFAULT;
     IdleTimeouts {
-        tcp_established: said.and_then(Said::tcp_established_timeout).unwrap_or(default.tcp_established),
-        udp_stream: said.and_then(Said::udp_stream_timeout).unwrap_or(default.udp_stream),
-        udp: said.and_then(Said::udp_timeout).unwrap_or(default.udp),
+        tcp_established: said.and_then(Said::tcp_established_timeout),
+        udp_stream: said.and_then(Said::udp_stream_timeout),
+        udp: said.and_then(Said::udp_timeout),
     }
 }
 
@@ -154,9 +153,9 @@ async fn set_idle_timeouts(
 ) -> Result<Receipt, CloudError> {
     let mark = order.mark();
     let wanted = ConnectionTrackingSpecificationRequest::builder()
-        .tcp_established_timeout(timeouts.tcp_established)
-        .udp_stream_timeout(timeouts.udp_stream)
-        .udp_timeout(timeouts.udp)
+        .set_tcp_established_timeout(timeouts.tcp_established)
+        .set_udp_stream_timeout(timeouts.udp_stream)
+        .set_udp_timeout(timeouts.udp)
         .build();
     let request = order
         .session
@@ -202,11 +201,11 @@ mod tests {
     }
 
     #[test]
-    fn an_interface_that_says_nothing_has_what_aws_documents() {
-        assert_eq!(idle_timeouts(&NetworkInterface::builder().build()), IdleTimeouts::DEFAULT);
+    fn an_interface_that_says_nothing_has_no_idle_timeouts_of_its_own() {
+        assert_eq!(idle_timeouts(&NetworkInterface::builder().build()), IdleTimeouts::UNSET);
         let said = ConnectionTrackingConfiguration::builder().tcp_established_timeout(350).build();
         let found = NetworkInterface::builder().connection_tracking_configuration(said).build();
-        assert_eq!(idle_timeouts(&found), IdleTimeouts { tcp_established: 350, ..IdleTimeouts::DEFAULT });
+        assert_eq!(idle_timeouts(&found), IdleTimeouts { tcp_established: Some(350), ..IdleTimeouts::UNSET });
     }
 
     #[test]

@@ -1,22 +1,22 @@
 //! Ways around the closed groups of a host: routes, endpoints, shared volumes, the serial console. They change seldom, and no
-//! decision waits for them, so that one answer serves for a while.
+//! decision waits for them, so that one answer serves for a while, and what could not be answered is kept with it.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 
 use aws_sdk_ec2::types::builders::FilterBuilder;
 use aws_sdk_ec2::types::{Filter, Route, RouteState, RouteTable, Volume, VpcEndpointType};
+use tokio::task::JoinHandle;
 
 use super::calls::Question;
 use super::errors::Fault;
 use super::sessions::Session;
-use super::surroundings::gravest;
-use super::words::{id, read, text};
+use super::words::{id, text};
 use crate::api::ids::{InstanceId, SubnetId, VolumeId};
 use crate::clock::now;
 use crate::playbook::Time;
-use crate::playbook::seen::{Instance, Interface, Read};
-use crate::playbook::ways::Ways;
+use crate::playbook::seen::{Instance, Interface, Read, ReadFailure};
+use crate::playbook::ways::{Asked, Ways};
 
 const ROUTES: Question = ("DescribeRouteTables", "ec2:DescribeRouteTables");
 const ENDPOINTS: Question = ("DescribeVpcEndpoints", "ec2:DescribeVpcEndpoints");
@@ -26,29 +26,61 @@ const CONSOLE: Question = ("GetSerialConsoleAccessStatus", "ec2:GetSerialConsole
 /// Longest id or name of a service.
 const NAME: usize = 128;
 
-/// Prefixes of what tracks every connection through it (EC2 guide, connection tracking).
-const TRACKING: [&str; 4] = ["nat-", "eigw-", "tgw-", "vpce-"];
+/// Prefixes of what leads out of a network but for internet gateways: NAT, transit, virtual private, egress-only internet, local
+/// and carrier gateways, endpoints, peerings, instances and interfaces, core networks.
+const BEYOND: [&str; 11] = ["nat-", "tgw-", "vgw-", "eigw-", "lgw-", "cagw-", "vpce-", "pcx-", "i-", "eni-", "arn:"];
+
+/// What failed is asked again so many times as often: a permission may be granted, and a throttle ends.
+const SOONER: i64 = 5;
+
+/// Answers that nobody asks for any more are dropped after so many times the time that one serves.
+const DROPPED: i64 = 4;
+
+/// The last answer about a host, and the task that asks anew.
+#[derive(Debug, Default)]
+struct Known {
+    last: Option<(Time, Ways)>,
+    asking: Option<JoinHandle<()>>,
+}
 
 /// The last answers of a session, by host.
 #[derive(Debug, Default)]
-pub(super) struct Kept(Mutex<HashMap<InstanceId, (Time, Ways)>>);
+pub(super) struct Kept(Mutex<HashMap<InstanceId, Known>>);
 
 impl Kept {
-    fn take(&self, instance: &InstanceId, keep_seconds: u32) -> Option<(Time, Ways)> {
-        let oldest = now().as_second() - i64::from(keep_seconds);
+    fn put(&self, instance: &InstanceId, asked_at: Time, ways: Ways) {
         let mut kept = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        kept.retain(|_, (asked_at, _)| asked_at.as_second() > oldest);
-        kept.get(instance).cloned()
+        kept.entry(instance.clone()).or_default().last = Some((asked_at, ways));
     }
 
-    fn put(&self, instance: &InstanceId, asked_at: Time, ways: Ways) {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).insert(instance.clone(), (asked_at, ways));
+    /// The last answer, whatever its age; `renew` makes the task where it is old and none is under way.
+    fn last(
+        &self,
+        instance: &InstanceId,
+        keep_seconds: u32,
+        renew: impl FnOnce() -> JoinHandle<()>,
+    ) -> Option<(Time, Ways)> {
+        let (now, keep) = (now().as_second(), i64::from(keep_seconds));
+        let mut kept = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        kept.retain(|of, known| {
+            let recent = |(asked_at, _): &(Time, Ways)| now - asked_at.as_second() <= keep.saturating_mul(DROPPED);
+            of == instance || known.last.as_ref().is_none_or(recent)
+        });
+        let known = kept.get_mut(instance)?;
+        let (asked_at, ways) = known.last.clone()?;
+        let serves = if ways.failures().next().is_some() { keep / SOONER } else { keep };
+        let idle = known.asking.as_ref().is_none_or(JoinHandle::is_finished);
+        if idle && now - asked_at.as_second() >= serves {
+            known.asking = Some(renew());
+        }
+        Some((asked_at, ways))
     }
 }
 
-/// What there is around a host; not read where it is not asked for, or where the host could not be read.
+/// What there is around a host; not read where it is not asked for, or where the host could not be read. Only the first answer
+/// is waited for: what comes next renews it beside the looks, so that no repair waits for it.
 pub(super) async fn look(
-    session: &Session,
+    session: &Arc<Session>,
     ask: Option<u32>,
     instance: &Read<Instance>,
     interfaces: &Read<Vec<Interface>>,
@@ -56,32 +88,49 @@ pub(super) async fn look(
     let (Some(keep_seconds), Some(instance), Some(interfaces)) = (ask, instance.value(), interfaces.value()) else {
         return Read::NotRead;
     };
-    if let Some((asked_at, value)) = session.ways.take(&instance.id, keep_seconds) {
+    let renew = || {
+        let (session, instance, interfaces) = (Arc::clone(session), instance.clone(), interfaces.clone());
+        tokio::spawn(async move {
+            let asked_at = now();
+            let ways = ways(&session, &instance, &interfaces).await;
+            session.ways.put(&instance.id, asked_at, ways);
+        })
+    };
+    if let Some((asked_at, value)) = session.ways.last(&instance.id, keep_seconds, renew) {
         return Read::Found { asked_at, value };
     }
     let asked_at = now();
-    let found = Box::pin(ways(session, instance, interfaces)).await;
-    if let Ok(ways) = &found {
-        session.ways.put(&instance.id, asked_at, ways.clone());
-    }
-    read(asked_at, found)
+    let value = Box::pin(ways(session, instance, interfaces)).await;
+    session.ways.put(&instance.id, asked_at, value.clone());
+    Read::Found { asked_at, value }
 }
 
-async fn ways(session: &Session, instance: &Instance, interfaces: &[Interface]) -> Result<Ways, Fault> {
+async fn ways(session: &Session, instance: &Instance, interfaces: &[Interface]) -> Ways {
     let vpcs: BTreeSet<&str> = interfaces.iter().map(|interface| interface.vpc.as_str()).collect();
     let subnets: BTreeSet<&str> = interfaces.iter().filter_map(|i| i.subnet.as_ref()).map(SubnetId::as_str).collect();
     let volumes = instance.volumes.iter().map(|attached| &attached.volume);
-    let (tracking, endpoints, shared_volumes, serial_console) = tokio::join!(
-        tracking(session, &vpcs, &subnets),
+    let (routes, endpoints, shared_volumes, serial_console) = tokio::join!(
+        routes(session, &vpcs, &subnets),
         endpoints(session, &vpcs),
         shared(session, &instance.id, volumes.collect()),
         serial_console(session),
     );
-    match (tracking, endpoints, shared_volumes, serial_console) {
-        (Ok(tracking), Ok(endpoints), Ok(shared_volumes), Ok(serial_console)) => {
-            Ok(Ways { tracking, endpoints, shared_volumes, serial_console })
-        }
-        (one, two, three, four) => Err(gravest([one.err(), two.err(), three.err(), four.err()])),
+    // Where it passes traffic of others on itself, that is no way of its own.
+    let own = |id: &String| *id == instance.id.as_str() || interfaces.iter().any(|one| *id == one.id.as_str());
+    Ways {
+        routes: asked(routes).map(|all| all.into_iter().filter(|id| !own(id)).collect()),
+        endpoints: asked(endpoints),
+        shared_volumes: asked(shared_volumes),
+        serial_console: asked(serial_console),
+    }
+}
+
+/// What is not there is none.
+fn asked<T: Default>(answer: Result<T, Fault>) -> Asked<T> {
+    match answer {
+        Ok(value) => Ok(value),
+        Err(Fault::Absent) => Ok(T::default()),
+        Err(Fault::Failed(error)) => Err(ReadFailure { reason: error.reason(), message: error.advice() }),
     }
 }
 
@@ -89,17 +138,13 @@ fn filter<'v>(name: &str, values: impl IntoIterator<Item = &'v str>) -> Filter {
     values.into_iter().fold(Filter::builder().name(name), FilterBuilder::values).build()
 }
 
-async fn tracking(
-    session: &Session,
-    vpcs: &BTreeSet<&str>,
-    subnets: &BTreeSet<&str>,
-) -> Result<BTreeSet<String>, Fault> {
+async fn routes(session: &Session, vpcs: &BTreeSet<&str>, subnets: &BTreeSet<&str>) -> Result<BTreeSet<String>, Fault> {
     let of = filter("vpc-id", vpcs.iter().copied());
     let request = session.ec2.describe_route_tables().filters(of).into_paginator().items().send();
     Ok(targets(&session.ask(ROUTES, request.try_collect()).await?, subnets))
 }
 
-/// What tracks connections among the targets of the routes of these subnets: a subnet without a table of its own has the
+/// What leads out among the targets of the routes of these subnets: a subnet without a table of its own has the
 /// main one of its network (VPC guide, route tables).
 fn targets(tables: &[RouteTable], subnets: &BTreeSet<&str>) -> BTreeSet<String> {
     let named = |table: &RouteTable| -> BTreeSet<String> {
@@ -113,7 +158,7 @@ fn targets(tables: &[RouteTable], subnets: &BTreeSet<&str>) -> BTreeSet<String> 
     };
     let routes = tables.iter().filter(applies).flat_map(RouteTable::routes);
     let stands = routes.filter(|route| route.state() != Some(&RouteState::Blackhole));
-    stands.filter_map(target).filter(|id| TRACKING.iter().any(|prefix| id.starts_with(prefix))).collect()
+    stands.filter_map(target).filter(|id| BEYOND.iter().any(|prefix| id.starts_with(prefix))).collect()
 }
 
 fn target(route: &Route) -> Option<String> {
@@ -121,6 +166,12 @@ fn target(route: &Route) -> Option<String> {
         route.nat_gateway_id(),
         route.egress_only_internet_gateway_id(),
         route.transit_gateway_id(),
+        route.core_network_arn(),
+        route.vpc_peering_connection_id(),
+        route.local_gateway_id(),
+        route.carrier_gateway_id(),
+        route.instance_id(),
+        route.network_interface_id(),
         route.gateway_id(),
     ];
     all.into_iter().flatten().find(|id| !id.is_empty()).map(|id| text(Some(id), NAME))
@@ -191,11 +242,16 @@ mod tests {
                     to(|r| r.gateway_id("vpce-a")),
                     to(|r| r.transit_gateway_id("tgw-a")),
                     to(|r| r.egress_only_internet_gateway_id("eigw-a")),
+                    to(|r| r.instance_id("i-a").network_interface_id("eni-a")),
+                    to(|r| r.gateway_id("vgw-a")),
+                    to(|r| r.core_network_arn("arn:aws:networkmanager::111122223333:core-network/a")),
                 ],
             ),
             table(Some("subnet-b"), vec![to(|r| r.nat_gateway_id("nat-b"))]),
         ];
-        let own: BTreeSet<String> = ["nat-a", "vpce-a", "tgw-a", "eigw-a"].map(ToOwned::to_owned).into();
+        let core = "arn:aws:networkmanager::111122223333:core-network/a";
+        let own: BTreeSet<String> =
+            ["nat-a", "vpce-a", "tgw-a", "eigw-a", "i-a", "vgw-a", core].map(ToOwned::to_owned).into();
         assert_eq!(targets(&tables, &BTreeSet::from(["subnet-a"])), own);
         assert_eq!(targets(&tables, &BTreeSet::from(["subnet-c"])), BTreeSet::from(["nat-main".to_owned()]));
         assert_eq!(targets(&tables, &BTreeSet::from(["subnet-b", "subnet-c"])).len(), 2);

@@ -166,7 +166,7 @@ impl Cloud for Aws {
             let snapshots = ec2_snapshots::snapshots(&session, &ask.operations, &ask.locks).await;
             let (used, access) = (keys_of(&snapshots), ask.keys);
             let keys = match access {
-                Some(access) => kms::keys(&session, used, access).await,
+                Some(access) => kms::keys(&session, &used | &ask.owed, access).await,
                 None => BTreeMap::new(),
             };
             (snapshots, keys)

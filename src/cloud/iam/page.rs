@@ -31,15 +31,16 @@ Below, `{operation}` is the key of the tag that ours are born with, `ops:operati
 account of `evidence.destinations`.
 
 Who may take our tag off a group or a snapshot takes it out of the reach of what is bound to it: it can't be locked, shared or read
-any more, and the condition says so. What only takes reach away is not bound to it.
+any more, and the condition says so, with the line that puts the tag back. AWS knows no other key by which a permission to lock
+could tell evidence from other snapshots, and what is locked by mistake can't be undone: so it stays bound. Deny
+everybody else to tag and to untag snapshots that bear it, by a policy of your organisation: locks are renewed for as long as it is
+there. What only takes reach away is not bound to it.
 
 None of it was observed on AWS yet. The conditions are those that AWS's pages name; the tests judge every call of the controller by
 them.
 ";
 
 const NOTHING: &str = "
-Nothing here deletes, unlocks or shortens anything, and nothing makes anything public: there is no action for it. An
-examiner reads snapshots (`sequester digest`, `sequester changed`) under an identity of their own, which needs
 Nothing here deletes, unlocks or shortens evidence, and nothing makes anything public: there is no action for it. Blocks of snapshots
 are read by an examiner (`sequester digest`, `sequester changed`), under an identity of their own, which needs
 `ebs:ListSnapshotBlocks`, `ebs:GetSnapshotBlock` and `ebs:ListChangedBlocks` on `arn:aws:ec2:*::snapshot/*`, and `kms:Decrypt` on the key

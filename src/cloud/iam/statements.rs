@@ -354,7 +354,9 @@ pub const STATEMENTS: &[Statement] = &[
         actions: &["iam:DeleteRolePolicy", "iam:PutRolePolicy"],
         on: &[ROLES],
         when: &[],
-        why: "denies the sessions of a host, by one inline policy of its role. IAM binds this to neither name nor content of a               policy: who holds this role can give any role named here any permission. Name the roles of your hosts instead,               where they have a path of their own",
+        why: "denies the sessions of a host, by one inline policy of its role. IAM binds this to neither name nor content of a \
+              policy: who holds this role can give any role named here any permission. Name the roles of your hosts instead, \
+              where they have a path of their own",
         page: IAM,
     },
     Statement {

@@ -68,13 +68,19 @@ impl World {
             }
             NetworkChange::SetIdleTimeouts { interface, timeouts } => {
                 let IdleTimeouts { tcp_established, udp_stream, udp } = *timeouts;
-                let fits = (60..=432_000).contains(&tcp_established)
-                    && (60..=180).contains(&udp_stream)
-                    && (30..=60).contains(&udp);
+                let fits = tcp_established.is_none_or(|seconds| (60..=432_000).contains(&seconds))
+                    && udp_stream.is_none_or(|seconds| (60..=180).contains(&seconds))
+                    && udp.is_none_or(|seconds| (30..=60).contains(&seconds));
                 if !fits {
                     return Err(refuse.invalid("InvalidParameterValue", "an idle timeout is out of its range"));
                 }
-                self.port(refuse, interface)?.idle_timeouts = Some(*timeouts);
+                let port = self.port(refuse, interface)?;
+                let former = port.idle_timeouts.unwrap_or(IdleTimeouts::UNSET);
+                port.idle_timeouts = Some(IdleTimeouts {
+                    tcp_established: tcp_established.or(former.tcp_established),
+                    udp_stream: udp_stream.or(former.udp_stream),
+                    udp: udp.or(former.udp),
+                });
             }
         }
         Ok(Vec::new())

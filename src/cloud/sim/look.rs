@@ -90,7 +90,8 @@ impl World {
             Snapshot { operation: ask.operations.iter().find_map(of), ..exhibit.snapshot.clone() }
         };
         let shown: Vec<Snapshot> = self.snapshots.values().map(born).filter(asked).collect();
-        let arns = shown.iter().filter_map(|snapshot| snapshot.key.clone()).filter(|_| ask.keys.is_some());
+        let arns = shown.iter().filter_map(|snapshot| snapshot.key.clone()).chain(ask.owed.iter().cloned());
+        let arns = arns.filter(|_| ask.keys.is_some());
         let asked_of = |key: &Key| match ask.keys {
             Some(KeyAccess::KeyPolicy) => Key { grants: BTreeMap::new(), ..key.clone() },
             _ => Key { policy: None, ..key.clone() },

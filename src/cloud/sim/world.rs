@@ -51,12 +51,11 @@ pub struct World {
     pub classic_load_balancers: BTreeMap<LoadBalancerName, BTreeSet<InstanceId>>,
     /// Auto Scaling groups, by name.
     pub fleets: BTreeMap<String, Fleet>,
-    /// Keys of all accounts, each with its grants.
     /// Roles, by name.
     pub roles: BTreeMap<RoleName, SimRole>,
     /// Instance profiles, by ARN, each with its role.
     pub profiles: BTreeMap<String, RoleName>,
-    /// Keys, each with the names of its grants.
+    /// Keys of all accounts, each with its grants.
     pub keys: BTreeMap<KeyArn, Key>,
     /// Whether the account lets snapshots be shared with the public.
     pub public_sharing: &'static str,
@@ -133,12 +132,7 @@ impl World {
             snapshots: BTreeMap::new(),
             copies: BTreeMap::new(),
             elastic: BTreeMap::new(),
-            ways: Ways {
-                tracking: BTreeSet::new(),
-                endpoints: BTreeMap::new(),
-                shared_volumes: BTreeMap::new(),
-                serial_console: false,
-            },
+            ways: Ways::NONE,
             target_groups: BTreeMap::new(),
             classic_load_balancers: BTreeMap::new(),
             fleets: BTreeMap::new(),

@@ -185,6 +185,12 @@ fn holds(conditions: &[Condition], name: &str) -> bool {
     conditions.iter().any(|condition| condition.type_ == name && condition.status == "True")
 }
 
+/// Whether evidence was preserved for as long as was declared: that its locks are over by now is no shortfall of the case.
+fn has_ended(conditions: &[Condition]) -> bool {
+    let is_over = |condition: &Condition| condition.reason == Reason::DeadlinePassed.as_str();
+    conditions.iter().any(|condition| condition.type_ == "Preserved" && is_over(condition))
+}
+
 /// Whether the bytes of evidence are verified, or what its condition says.
 fn verified(conditions: &[Condition]) -> Result<(), Refusal> {
     let of = |name: &str| conditions.iter().find(|condition| condition.type_ == name);
@@ -249,7 +255,7 @@ fn kept(of: &EvidenceObject) -> Child {
     let current = status.observed_generation == of.metadata.generation;
     let kind = ChildKind::Evidence(of.spec.clone());
     Child {
-        reached: holds(&status.conditions, "Preserved"),
+        reached: holds(&status.conditions, "Preserved") || has_ended(&status.conditions),
         verified: verified(&status.conditions),
         made_by: of.labels().get(CASE_UID_LABEL).cloned(),
         plan: status.plan.map(|plan| (plan.action, plan.hash, plan.lines)),
@@ -289,5 +295,36 @@ fn child_status(child: &Child) -> ChildStatus {
             None => Reason::NotObserved.to_string(),
         },
         message: super::clip(&child.message, 256),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::api::evidence_snapshot::EvidenceSnapshotStatus;
+    use crate::playbook::sample;
+
+    #[test]
+    fn evidence_that_was_kept_as_long_as_was_declared_is_no_shortfall_of_its_case() {
+        let table = [
+            ("True", Reason::Succeeded, true),
+            ("False", Reason::DeadlinePassed, true),
+            ("False", Reason::PartialFailure, false),
+            ("False", Reason::Waiting, false),
+        ];
+        for (status, reason, reached) in table {
+            let preserved = Condition {
+                type_: "Preserved".to_owned(),
+                status: status.to_owned(),
+                reason: reason.as_str().to_owned(),
+                message: String::new(),
+                observed_generation: None,
+                last_transition_time: meta_time(sample::at(0)),
+            };
+            let mut object = EvidenceObject::new("one", sample::evidence_spec());
+            let conditions = vec![preserved];
+            object.status = Some(EvidenceSnapshotStatus { conditions, ..EvidenceSnapshotStatus::default() });
+            assert_eq!(kept(&object).reached, reached, "{reason}");
+        }
     }
 }

@@ -93,6 +93,7 @@ mod tests {
             hash,
             index: 0,
             lines: Vec::new(),
+            covers: std::collections::BTreeSet::new(),
             leaves: std::collections::BTreeMap::new(),
         };
         let line = approve_with(&subject, &plan);

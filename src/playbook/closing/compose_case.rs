@@ -4,6 +4,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use super::raised::raised;
 use crate::api::conditions::Reason;
 use crate::api::evidence_snapshot::{EvidenceSnapshotSpec, InstanceSource, Moment, Source};
 use crate::api::quarantine::{CaseRef, Level, QuarantineSpec, Target};
@@ -126,7 +127,7 @@ fn compose(view: &View<'_, ForensicCase>) -> Turn<ForensicCase> {
     let stage: Vec<CaseEffect> = wanted
         .iter()
         .filter(|(name, wish)| match there.get(&(name.as_str(), is_evidence(wish))) {
-            Some(child) => !is_taken(view, child, wish) && !stands(child, wish),
+            Some(child) => !is_taken(view, child, wish) && !stands(child, &raised(Some(child), wish.clone())),
             // One that was there and is not any more was deleted by a person: that is not undone.
             None => !view.record.made.contains(name),
         })
@@ -193,6 +194,7 @@ fn plans(view: &View<'_, ForensicCase>) -> Vec<PublishedPlan> {
                 hash: hash_of_leaves(&leaves),
                 index: view.next_index,
                 lines: words(&of_children),
+                covers: BTreeSet::new(),
                 leaves,
             })
         })
@@ -209,18 +211,6 @@ fn part(child: &Child) -> Part {
         state: if child.ready { "True" } else { "False" }.to_owned(),
         message: child.message.clone(),
     }
-}
-
-/// What is declared, at the level to which a person has raised the child by itself: levels never fall, so that with a lower
-/// one nothing of it would be taken.
-fn raised(child: Option<&Child>, mut wish: ChildKind) -> ChildKind {
-    if let (Some(ChildKind::Quarantine(has)), ChildKind::Quarantine(wants)) =
-        (child.map(|child| &child.kind), &mut wish)
-        && has.level.asks_for(wants.level)
-    {
-        wants.level = has.level;
-    }
-    wish
 }
 
 /// Which child it is: names are unique within a kind.

@@ -2,6 +2,8 @@
 
 use super::*;
 use crate::api::approval::Action;
+use crate::api::aws_account::LockMode;
+use crate::api::evidence_snapshot::LockSpec;
 use crate::api::forensic_case::{ContainmentSpec, EvidenceSpec, ForensicCaseSpec, Severity};
 use crate::api::ids::InstanceId;
 use crate::playbook::chain::sha256;
@@ -10,6 +12,7 @@ use crate::playbook::record::Record;
 use crate::playbook::sample::{self, at};
 use crate::playbook::step::{Account, Holder, Limits, Subject};
 use crate::playbook::{CaseSeen, CaseSpec};
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time as MetaTime;
 
 pub struct Desk {
     subject: Subject,
@@ -357,4 +360,37 @@ fn what_changes_on_a_case_reaches_a_child_that_a_person_raised() {
     let [(_, ChildKind::Quarantine(wish))] = ensured.as_slice() else { panic!("{ensured:?}") };
     assert_eq!(wish.level, Level::Isolated, "levels never fall");
     assert_eq!(wish.isolation.pulse, crate::api::quarantine::Pulse::Never);
+}
+
+#[test]
+fn a_child_that_is_kept_longer_or_locked_more_firmly_is_left_so() {
+    let lock = |mode, seconds| Some(LockSpec { mode, until: MetaTime(at(seconds)) });
+    let mut desk = Desk::new(1);
+    desk.carry_out();
+    let name = "one-i-00000000-at-once";
+    let raise = |desk: &mut Desk, lock: Option<LockSpec>| {
+        let ChildKind::Evidence(spec) = &mut desk.child(name).kind else { panic!() };
+        (spec.retain_until, spec.lock) = (Some(MetaTime(at(900))), lock);
+    };
+    // Declared by the case, or not: later, firmer, and neither.
+    for declared in [None, Some(100)] {
+        desk.spec.evidence.retain_until = declared.map(|seconds| MetaTime(at(seconds)));
+        desk.spec.evidence.lock = declared.and_then(|seconds| lock(LockMode::Governance, seconds));
+        desk.carry_out();
+        raise(&mut desk, lock(LockMode::Compliance, 900));
+        assert!(desk.ensured().is_empty(), "{declared:?}: {:?}", desk.ensured());
+        // What else the case says is said with what the child has.
+        desk.spec.evidence.archive_after_days = Some(u32::from(declared.is_some()));
+        let ensured = desk.ensured();
+        let (_, ChildKind::Evidence(spec)) = ensured.iter().find(|(of, _)| of == name).unwrap() else { panic!() };
+        assert_eq!(spec.retain_until, Some(MetaTime(at(900))));
+        assert_eq!(spec.lock, lock(LockMode::Compliance, 900));
+        desk.carry_out();
+    }
+    desk.spec.evidence.retain_until = Some(MetaTime(at(1000)));
+    desk.spec.evidence.lock = lock(LockMode::Governance, 1000);
+    let ensured = desk.ensured();
+    let (_, ChildKind::Evidence(spec)) = ensured.iter().find(|(of, _)| of == name).unwrap() else { panic!() };
+    assert_eq!(spec.retain_until, Some(MetaTime(at(1000))), "later than the child's own");
+    assert_eq!(spec.lock, lock(LockMode::Compliance, 1000));
 }

@@ -48,6 +48,8 @@ pub(super) struct Work {
     stage: Vec<Effect>,
     /// What can't be done.
     pub said: Vec<String>,
+    /// What is not done yet, and what it waits for.
+    pub waits: Option<String>,
 }
 
 impl Work {
@@ -70,10 +72,10 @@ fn next(view: &View<'_, Quarantine>) -> Turn<Quarantine> {
         idle_timeouts::shorten(view, interface, &mut work);
     }
     let survivors = survivors::of(view, instance, interfaces);
-    let state = if work.stage.is_empty() {
-        State::unknown(Reason::FlowLogsNotRead, told(view, survivors.len(), &work.said))
-    } else {
-        State::working(Reason::InProgress, work.doing.join("; "))
+    let state = match work.waits {
+        _ if !work.stage.is_empty() => State::working(Reason::InProgress, work.doing.join("; ")),
+        Some(waits) => State::working(Reason::Waiting, waits),
+        None => State::unknown(Reason::FlowLogsNotRead, told(view, survivors.len(), &work.said)),
     };
     let parts = survivors.into_iter().map(|survivor| Part {
         kind: "survivor",
@@ -95,7 +97,10 @@ fn told(view: &View<'_, Quarantine>, survivors: usize, said: &[String]) -> Strin
     )];
     let beside = "routes, endpoints, shared volumes and the serial console";
     match &view.seen.ways {
-        Read::Found { .. } => {}
+        Read::Found { value, .. } => {
+            let failed = value.failures().map(|(what, failure)| format!("{what} not among them: {}", failure.message));
+            all.extend(failed);
+        }
         Read::Failed(failure) => all.push(format!("{beside} are not among them: {}", failure.message)),
         Read::NotRead | Read::Absent { .. } => all.push(format!("{beside} were not read yet")),
     }
@@ -151,6 +156,7 @@ fn undo(view: &View<'_, Quarantine>) -> Turn<Quarantine> {
                 }
                 (Attribute::IdleTimeouts(id), value, _) => stage.extend(
                     IdleTimeouts::of_value(value)
+                        .map(IdleTimeouts::settable)
                         .map(|timeouts| NetworkChange::SetIdleTimeouts { interface: id.clone(), timeouts })
                         .map(Effect::Network),
                 ),
@@ -204,9 +210,7 @@ fn preview(view: &View<'_, Quarantine>) -> Vec<PlanLine> {
             (Attribute::AutomaticAddress(interface), Value::Flag(true)) => {
                 Some(format!("let AWS assign {interface} a public address again: it is another one than before"))
             }
-            (Attribute::IdleTimeouts(interface), value) => {
-                Some(format!("set the idle timeouts of {interface} back to {value}, if ours still stand"))
-            }
+            (Attribute::IdleTimeouts(interface), value) => Some(idle_timeouts::given_back(interface, value)),
             _ => None,
         }
     });

@@ -207,7 +207,7 @@ fn the_pulse_comes_when_the_address_is_gone_and_not_while_another_may_come() {
 fn idle_timeouts_are_shortened_and_set_back() {
     let mut bench = held(with_timeouts(sample::world(2, 1)));
     assert_eq!(port(&bench).idle_timeouts, Some(IdleTimeouts::SHORTEST));
-    let longer = IdleTimeouts { tcp_established: 600, ..IdleTimeouts::SHORTEST };
+    let longer = IdleTimeouts { tcp_established: Some(600), ..IdleTimeouts::SHORTEST };
     bench.world.interfaces.get_mut(&interface(1)).unwrap().interface.idle_timeouts = Some(longer);
     bench.settle();
     assert!(bench.facts().any(|fact| matches!(fact, Fact::Drift { foreign, .. } if *foreign == longer.as_value())));
@@ -216,6 +216,56 @@ fn idle_timeouts_are_shortened_and_set_back() {
     for port in bench.world.interfaces.values() {
         assert_eq!(port.interface.idle_timeouts, Some(IdleTimeouts::DEFAULT));
     }
+}
+
+/// AWS has no call that unsets one.
+#[test]
+fn idle_timeouts_that_were_unset_are_set_to_what_aws_documents_and_told_to_be_left() {
+    let mut world = sample::world(1, 1);
+    let own = IdleTimeouts { udp: Some(45), ..IdleTimeouts::UNSET };
+    world.interfaces.get_mut(&interface(0)).unwrap().interface.idle_timeouts = Some(own);
+    let mut bench = held(world);
+    assert_eq!(port(&bench).idle_timeouts, Some(IdleTimeouts::SHORTEST));
+    bench.spec.level = Level::Released;
+    bench.settle();
+    let lines = bench.record.plans[&Action::Release].lines.join("\n");
+    assert!(lines.contains("they were TCP unset, UDP streams unset, UDP 45 s, and AWS has no call"), "{lines}");
+    release(&mut bench);
+    let back = IdleTimeouts { udp: Some(45), ..IdleTimeouts::DEFAULT };
+    assert_eq!(port(&bench).idle_timeouts, Some(back));
+    let attribute = Attribute::IdleTimeouts(interface(0));
+    assert_eq!(bench.record.given_back[&attribute], Some(back.to_string()));
+    assert!(bench.verdict().message.contains("idleTimeouts/eni-00000000"), "{:?}", bench.verdict());
+}
+
+/// They take the same calls as closing does.
+#[test]
+fn idle_timeouts_wait_until_every_host_of_the_incident_is_closed() {
+    let waiting = || {
+        let mut bench = Bench::quarantine(Level::Isolated, with_elastic(with_timeouts(sample::world(2, 1))));
+        bench.lens = |seen| seen.siblings_open = 3;
+        bench.settle();
+        assert_eq!(port(&bench).idle_timeouts, Some(IdleTimeouts::DEFAULT));
+        assert!(port(&bench).elastic.is_empty(), "addresses wait for nobody");
+        let Some(State::Working(refusal)) = bench.state(NAME) else { panic!("{:?}", bench.state(NAME)) };
+        assert!(refusal.message.contains("3 other hosts of the case"), "{}", refusal.message);
+        bench
+    };
+    let mut bench = waiting();
+    bench.now = sample::later(bench.now, 600);
+    bench.settle();
+    assert_eq!(port(&bench).idle_timeouts, Some(IdleTimeouts::SHORTEST), "who waits for a person is not waited for");
+
+    let mut bench = waiting();
+    bench.lens = |_| {};
+    bench.settle();
+    assert_eq!(port(&bench).idle_timeouts, Some(IdleTimeouts::SHORTEST));
+    assert!(bench.verdict().ready, "{:?}", bench.verdict());
+    // What was shortened is kept so, whoever else is open by then.
+    bench.lens = |seen| seen.siblings_open = 3;
+    bench.world = with_timeouts(bench.world.clone());
+    bench.settle();
+    assert_eq!(port(&bench).idle_timeouts, Some(IdleTimeouts::SHORTEST));
 }
 
 #[test]

@@ -100,6 +100,15 @@ fn connections_that_were_tracked_are_told_where_no_pulse_ended_them() {
     bench.record.given_up.insert(format!("Isolated/{}", eni(0)), "Refused".to_owned());
     assert!(told(&bench).contains_key(&eni(0)));
 
+    // It is begun, and AWS has not answered: nobody knows whether it was opened.
+    bench.record.given_up.clear();
+    assert!(!told(&bench).contains_key(&eni(0)));
+    let opening = bench.record.operations.values().find(|made| made.effect.opens()).unwrap().clone();
+    let id = crate::playbook::record::OperationId("op".to_owned());
+    let opening = crate::playbook::record::Operation { outcome: None, ..opening };
+    bench.record.operations.insert(id, opening);
+    assert!(told(&bench).contains_key(&eni(0)));
+
     // Groups that let everything through both ways track nothing.
     let mut bench = Bench::quarantine(Level::Isolated, sample::world(1, 1));
     bench.spec.isolation.pulse = Pulse::Auto;
@@ -129,20 +138,25 @@ fn the_metadata_service_is_told_while_it_answers() {
 fn what_stands_around_the_host_is_told_as_it_was_seen() {
     let mut bench = closed(Pulse::Auto);
     let ways = &mut bench.world.ways;
-    ways.tracking = ["nat-1", "eigw-1", "tgw-1", "vpce-1"].map(ToOwned::to_owned).into();
-    ways.endpoints = BTreeMap::from([("vpce-2".to_owned(), "com.amazonaws.eu-west-1.ssm".to_owned())]);
-    ways.serial_console = true;
+    let core = "arn:aws:networkmanager::111122223333:core-network/core-network-1";
+    let routes = ["nat-1", "eigw-1", "tgw-1", "vpce-1", "i-00000009", "eni-00000009", "vgw-1", "pcx-1", core];
+    ways.routes = Ok(routes.map(ToOwned::to_owned).into());
+    ways.endpoints = Ok(BTreeMap::from([("vpce-2".to_owned(), "com.amazonaws.eu-west-1.ssm".to_owned())]));
+    ways.serial_console = Ok(true);
     let other = InstanceId::parse("i-00000002").unwrap();
-    ways.shared_volumes = BTreeMap::from([(sample::volume(0), BTreeSet::from([other]))]);
+    ways.shared_volumes = Ok(BTreeMap::from([(sample::volume(0), BTreeSet::from([other]))]));
     let found = told(&bench);
     assert!(found["nat-1"].contains("which neighbours do not feel"), "{found:?}");
-    for gateway in ["eigw-1", "tgw-1", "vpce-1"] {
+    for gateway in routes.into_iter().filter(|id| *id != "nat-1") {
         assert!(found[gateway].starts_with("CreateNetworkAclEntry in the network ACL of its subnet"), "{found:?}");
     }
     assert!(found["interface endpoints"].starts_with("ModifyVpcEndpoint"));
     assert!(found["serial console"].starts_with("DisableSerialConsoleAccess"));
     assert!(found[sample::volume(0).as_str()].starts_with("DetachVolume"));
     let lines: Vec<String> = bench.step(NAME).parts.into_iter().map(|part| part.message).collect();
+    for word in ["a NAT instance", "a virtual private gateway", "a core network", "a VPC peering connection"] {
+        assert!(lines.iter().any(|line| line.contains(word)), "{word}: {lines:?}");
+    }
     assert!(lines.iter().any(|line| line.contains("vpce-2 (com.amazonaws.eu-west-1.ssm)")), "{lines:?}");
     assert!(lines.iter().any(|line| line.contains("attached to i-00000002 too")), "{lines:?}");
     assert!(lines.iter().all(|line| line.len() < 480), "a status has no room for more: {lines:?}");
@@ -164,6 +178,18 @@ fn what_could_not_be_read_is_said_and_hides_nothing_else() {
     assert!(bench_message(&bench).contains("not read yet"));
     bench.lens = |seen: &mut QuarantineSeen| seen.interfaces = Read::NotRead;
     assert!(matches!(bench.step(NAME).state, State::Working(_)));
+}
+
+/// One question that fails takes nothing from the answers to the others.
+#[test]
+fn each_way_that_could_not_be_read_is_said_beside_those_that_could() {
+    let mut bench = closed(Pulse::Auto);
+    bench.world.ways.routes = Ok(BTreeSet::from(["nat-1".to_owned()]));
+    let message = "grant ec2:DescribeVolumes".to_owned();
+    bench.world.ways.shared_volumes = Err(ReadFailure { reason: Reason::PermissionMissing, message });
+    assert!(bench_message(&bench).contains("shared volumes not among them: grant ec2:DescribeVolumes"));
+    assert!(!bench_message(&bench).contains("routes"), "{}", bench_message(&bench));
+    assert_eq!(paths(&bench), ["nat-1", "ICMP", "DNS"]);
 }
 
 fn bench_message(bench: &Bench<Quarantine>) -> String {

@@ -345,11 +345,13 @@ fn preview(view: &View<'_, Quarantine>) -> Vec<PlanLine> {
         });
         return reopened.into_iter().chain(back).map(PlanLine::about).collect();
     }
-    let mut lines = vec![PlanLine::about(format!(
-        "cut {} off the network: every interface gets one closed group, both ways, IPv4 and IPv6",
-        host(view)
-    ))];
-    for interface in view.seen.interfaces.value().into_iter().flatten() {
+    let cut_off = view.record.contained_at.is_some();
+    let mut lines = vec![PlanLine::about(if cut_off {
+        format!("{} is cut off the network already, and stays so: this is what comes beside it", host(view))
+    } else {
+        format!("cut {} off the network: every interface gets one closed group, both ways, IPv4 and IPv6", host(view))
+    })];
+    for interface in view.seen.interfaces.value().into_iter().flatten().filter(|_| !cut_off) {
         let public = if interface.has_public_address() {
             format!(
                 "; reachable from outside by {}",

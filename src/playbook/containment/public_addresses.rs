@@ -3,7 +3,8 @@
 //! An elastic address first, by `DisassociateAddress`: AWS may then assign an automatic one in its place (VPC guide, elastic
 //! IP addresses), which is taken when it is seen, as one is that was there from the start, by
 //! `ModifyNetworkInterfaceAttribute`. An automatic address belongs to AWS: a release gets another one. An elastic one is
-//! associated again only if nobody took it meanwhile.
+//! associated again only if nobody took it meanwhile. What somebody associates once the host is closed and was looked at is a
+//! foreign change like any other: taken, recorded, and not given back.
 
 use std::collections::BTreeSet;
 
@@ -28,12 +29,25 @@ pub(super) fn takes(view: &View<'_, Quarantine>, interface: &Interface) -> bool 
     is_declared(view) && (interface.automatic.is_some() || !interface.elastic.is_empty())
 }
 
-/// Whether AWS may be about to assign an address in place of an elastic one that was taken: to a primary interface that is
-/// the only one, and from which no automatic one was taken yet.
-pub(super) fn may_follow(view: &View<'_, Quarantine>, interface: &Interface, interfaces: &[Interface]) -> bool {
+/// How long AWS takes to assign an address in place of an elastic one, in seconds: "within a few minutes" (VPC guide, elastic
+/// IP addresses). A call is remembered for as long.
+const FOLLOWS: i64 = 300;
+
+/// Seconds for which AWS may be about to assign an address in place of an elastic one that was taken: to a primary interface
+/// that is the only one, and from which no automatic one was taken yet.
+pub(super) fn may_follow(view: &View<'_, Quarantine>, interface: &Interface, interfaces: &[Interface]) -> Option<u32> {
     let alone = interfaces.iter().filter(|other| other.trunk.is_none()).count() == 1;
     let taken = view.record.applied.contains_key(&Attribute::AutomaticAddress(interface.id.clone()));
-    alone && interface.device_index == 0 && !taken && had_elastic(view, interface)
+    if !alone || interface.device_index != 0 || taken {
+        return None;
+    }
+    let took = view.record.operations.values().filter(|operation| {
+        matches!(&operation.effect, Effect::Network(NetworkChange::DisassociateAddress { interface: of, .. })
+            if *of == interface.id)
+    });
+    let last = took.map(|operation| operation.at.as_second()).max()?;
+    let asked = view.seen.interfaces.asked_at().map_or(i64::MIN, jiff::Timestamp::as_second);
+    u32::try_from(last + FOLLOWS - asked).ok().filter(|left| *left > 0)
 }
 
 fn had_elastic(view: &View<'_, Quarantine>, interface: &Interface) -> bool {
@@ -48,16 +62,28 @@ pub(super) fn take(view: &View<'_, Quarantine>, interface: &Interface, work: &mu
         _ => None,
     });
     let seen = interface.elastic.keys().filter(|_| is_declared(view));
+    // The first look at an interface says of all addresses whether they were there.
+    let looked_at = view.record.holds(&Attribute::AutomaticAddress(interface.id.clone()));
     for private_ip in known.chain(seen).collect::<BTreeSet<_>>() {
         let attribute = Attribute::ElasticAddress(interface.id.clone(), private_ip.clone());
         let held = interface.elastic.get(private_ip);
-        let current = elastic_value(held.map(|held| &held.allocation));
-        work.facts.extend(attribute::hold(view.record, &attribute, &elastic_value(None), &current).facts);
+        let (none, current) = (elastic_value(None), elastic_value(held.map(|held| &held.allocation)));
+        let was_there = view.record.baseline.get(&attribute) == Some(&current);
+        let foreign = looked_at && !was_there && !view.record.holds(&attribute);
+        if foreign {
+            let known = view.record.baseline.get(&attribute) == Some(&none);
+            let baseline = Fact::Baseline { attribute: attribute.clone(), value: none };
+            work.facts.extend((!known).then_some(baseline));
+            work.facts.push(Fact::Drift { attribute, foreign: current });
+        } else {
+            work.facts.extend(attribute::hold(view.record, &attribute, &none, &current).facts);
+        }
         if let Some(held) = held {
             let (interface, private_ip) = (interface.id.clone(), private_ip.clone());
             let association = held.association.clone();
+            let whose = if foreign { ", which somebody associated while the host was held" } else { "" };
             work.send(
-                format!("takes the elastic address {} from {interface}", held.public_ip),
+                format!("takes the elastic address {} from {interface}{whose}", held.public_ip),
                 NetworkChange::DisassociateAddress { interface, private_ip, association },
             );
         }
@@ -68,11 +94,11 @@ pub(super) fn take(view: &View<'_, Quarantine>, interface: &Interface, work: &mu
 fn automatic(view: &View<'_, Quarantine>, interface: &Interface, work: &mut Work) {
     let (record, attribute) = (view.record, Attribute::AutomaticAddress(interface.id.clone()));
     let ours = record.applied.contains_key(&attribute);
-    if !(ours || is_declared(view) && interface.automatic.is_some()) {
+    if !(ours || is_declared(view)) {
         return;
     }
-    if had_elastic(view, interface) && !record.holds(&attribute) {
-        // It came in place of the elastic one: before us there was none.
+    if had_elastic(view, interface) && !ours && interface.automatic.is_some() {
+        // It came in place of the elastic one, which is AWS's own doing: before us there was none.
         let none = Value::Flag(false);
         if record.baseline.get(&attribute) != Some(&none) {
             work.facts.push(Fact::Baseline { attribute, value: none });
@@ -157,3 +183,7 @@ pub(super) fn preview(view: &View<'_, Quarantine>) -> Vec<String> {
     }
     lines
 }
+
+#[cfg(test)]
+#[path = "public_addresses_tests.rs"]
+mod tests;

@@ -80,11 +80,16 @@ pub(super) fn after_closing(
         let yet = if public_addresses::takes(view, interface) { " yet" } else { "" };
         format!("no pulse{yet} on {}: it has the public address {addresses}", interface.id)
     }));
+    let follows = |interface: &Interface| public_addresses::may_follow(view, interface, interfaces);
     let (followed, due): (Vec<&Interface>, Vec<&Interface>) =
-        due.into_iter().partition(|interface| public_addresses::may_follow(view, interface, interfaces));
-    said.extend(followed.into_iter().map(|interface| {
-        format!("no pulse on {}: AWS may assign a public address in place of the elastic one", interface.id)
-    }));
+        due.into_iter().partition(|interface| follows(interface).is_some());
+    for interface in followed {
+        turn.again_in = turn.again_in.into_iter().chain(follows(interface)).min();
+        said.push(format!(
+            "no pulse yet on {}: AWS may assign a public address in place of the elastic one",
+            interface.id
+        ));
+    }
     if due.is_empty() {
         return turn.remarking(remark(&said));
     }

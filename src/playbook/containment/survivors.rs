@@ -9,6 +9,7 @@ use crate::api::quarantine::{PublicAddress, Pulse};
 use crate::playbook::Quarantine;
 use crate::playbook::attribute::{Attribute, Value};
 use crate::playbook::balancers::TargetGroup;
+use crate::playbook::effect::Effect;
 use crate::playbook::interface::IdleTimeouts;
 use crate::playbook::seen::{Instance, Interface};
 use crate::playbook::step::View;
@@ -70,7 +71,10 @@ pub(super) fn of(view: &View<'_, Quarantine>, instance: &Instance, interfaces: &
 fn tracked(view: &View<'_, Quarantine>, interface: &Interface) -> Option<Survivor> {
     let record = view.record;
     let given_up = record.given_up.contains_key(&format!("Isolated/{}", interface.id));
-    if record.pulsed.contains(&interface.id) && !given_up {
+    // Begun is not opened: what became of it is known when AWS has answered.
+    let opening = |effect: &Effect| matches!(effect, Effect::OpenForPulse { interface: of, .. } if *of == interface.id);
+    let unanswered = record.operations.values().any(|made| made.outcome.is_none() && opening(&made.effect));
+    if record.pulsed.contains(&interface.id) && !given_up && !unanswered {
         return None;
     }
     // Where the groups let everything through both ways nothing was tracked, and the change of groups cut it.
@@ -83,7 +87,10 @@ fn tracked(view: &View<'_, Quarantine>, interface: &Interface) -> Option<Survivo
         Pulse::Never if !open && !given_up => "spec.isolation.pulse: Auto",
         Pulse::Never | Pulse::Auto => SUBNET_ACL,
     };
-    let idle = interface.idle_timeouts.unwrap_or(IdleTimeouts::DEFAULT);
+    let idle = match interface.idle_timeouts.unwrap_or(IdleTimeouts::UNSET) {
+        IdleTimeouts { tcp_established: None, .. } => "five days for TCP, 350 s on Nitro v6".to_owned(),
+        set => set.to_string(),
+    };
     let why = format!(
         "connections that were tracked when its groups were changed go on until nothing goes on there for as long as AWS keeps \
          them ({idle}): no pulse ended them"
@@ -110,11 +117,12 @@ fn from_outside<'a>(view: &'a View<'_, Quarantine>, interface: &'a Interface) ->
     v4.chain(v6)
 }
 
-/// Through what tracks every connection.
+/// By what lies beyond its network, or tracks every connection.
 fn through(ways: &Ways) -> Vec<Survivor> {
-    let mut all: Vec<Survivor> = ways.tracking.iter().map(routed).collect();
-    if !ways.endpoints.is_empty() {
-        let services = ways.endpoints.iter().map(|(id, service)| format!("{id} ({service})"));
+    let mut all: Vec<Survivor> = ways.routes.iter().flatten().map(routed).collect();
+    let endpoints: Vec<_> = ways.endpoints.iter().flatten().collect();
+    if !endpoints.is_empty() {
+        let services = endpoints.into_iter().map(|(id, service)| format!("{id} ({service})"));
         all.push(survivor(
             "interface endpoints",
             format!(
@@ -137,12 +145,28 @@ fn routed(target: &String) -> Survivor {
         Some("eigw") => ("an egress-only internet gateway", SUBNET_ACL),
         Some("tgw") => ("a transit gateway", SUBNET_ACL),
         Some("vpce") => ("a VPC endpoint", SUBNET_ACL),
-        _ => ("a gateway", SUBNET_ACL),
+        // AWS does not say of these that it tracks every connection, nor that it does not.
+        other => return beyond(target, other.unwrap_or_default()),
     };
     let why = format!(
         "{what} that a route of its subnet names: connections through it are always tracked, whatever was pulsed"
     );
     survivor(target, why, closed_by)
+}
+
+fn beyond(target: &String, kind: &str) -> Survivor {
+    let what = match kind {
+        "i" | "eni" => "an instance that passes traffic on (a NAT instance, or an appliance)",
+        "vgw" => "a virtual private gateway",
+        "pcx" => "a VPC peering connection",
+        kind if kind.starts_with("arn:") => "a core network",
+        _ => "a gateway",
+    };
+    let why = format!(
+        "{what} that a route of its subnet names: connections that were tracked go on by it, and AWS does not say whether all of \
+         them are, whatever was pulsed"
+    );
+    survivor(target, why, SUBNET_ACL)
 }
 
 fn balancers(view: &View<'_, Quarantine>) -> Vec<Survivor> {
@@ -189,14 +213,14 @@ fn metadata_service(view: &View<'_, Quarantine>, instance: &Instance) -> Option<
 /// What reaches the host by other means than its interfaces.
 fn beside_the_network(ways: &Ways) -> Vec<Survivor> {
     let mut all = Vec::new();
-    if ways.serial_console {
+    if ways.serial_console == Ok(true) {
         all.push(survivor(
             "serial console",
             "the account lets people connect to it in this Region, past every group and network ACL",
             "DisableSerialConsoleAccess, which the whole Region of the account feels",
         ));
     }
-    for (volume, others) in &ways.shared_volumes {
+    for (volume, others) in ways.shared_volumes.iter().flatten() {
         let others = some_of(others.iter().map(ToString::to_string).collect());
         let why = format!("it is attached to {others} too (Multi-Attach): what one writes the other reads");
         all.push(survivor(volume.as_str(), why, "DetachVolume from those instances"));

@@ -125,7 +125,7 @@ impl Archiving {
                 self.part(id, "archiving", format!("{progress}%"));
                 self.going.push(progress);
             }
-            Some(Read::Found { value, .. }) if is_fresh_failure(view, value) => {
+            Some(Read::Found { value, .. }) if is_fresh_failure(view, id, value) => {
                 let detail = value.detail.as_deref().unwrap_or("AWS gave no reason");
                 self.part(id, "archival-failed", detail.to_owned());
                 self.failed.push(format!("{id} ({detail})"));
@@ -183,9 +183,17 @@ impl Archiving {
     }
 }
 
-/// AWS could not archive it, less than a day ago.
-fn is_fresh_failure(view: &View<'_, EvidenceSnapshot>, tier: &Tier) -> bool {
-    let began = tier.began.map_or(view.now, |began| began).as_second();
+/// AWS could not archive it, less than a day ago. Where AWS does not say when it began, it was when it was last asked for,
+/// as far as the chain knows.
+fn is_fresh_failure(view: &View<'_, EvidenceSnapshot>, id: &SnapshotId, tier: &Tier) -> bool {
+    let asked = view.record.operations.values().filter(|operation| match &operation.effect {
+        Effect::ArchiveSnapshot { snapshot } | Effect::Copying(CopyChange::ArchiveCopy { snapshot, .. }) => {
+            snapshot == id
+        }
+        _ => false,
+    });
+    let asked = asked.map(|operation| operation.at).max().or(view.record.keeping.archiving);
+    let began = tier.began.or(asked).map_or(0, Time::as_second);
     tier.tiering == Tiering::ArchivalFailed && view.now.as_second() - began < DAY
 }
 

@@ -194,3 +194,26 @@ fn nothing_more_is_archived_once_it_is_not_declared_any_more() {
     assert_eq!(sent(&bench), before);
     assert!(bench.state("Archived").is_none_or(|state| state.is_settled()));
 }
+
+#[test]
+fn a_failure_whose_beginning_aws_does_not_tell_is_tried_again_a_day_after_it_was_asked_for() {
+    let mut bench = declared(0);
+    let fail = |bench: &mut Bench<EvidenceSnapshot>| {
+        let (tiering, detail) = (Tiering::ArchivalFailed, None);
+        for exhibit in bench.world.snapshots.values_mut() {
+            exhibit.tier = Some(Tier { archived: false, tiering, began: None, progress: 0, detail: detail.clone() });
+        }
+    };
+    fail(&mut bench);
+    whole(&mut bench);
+    let before = sent(&bench);
+    assert_eq!(said(&bench).reason, Reason::ArchivalFailed);
+    bench.now = sample::later(bench.now, DAY - 120);
+    bench.settle();
+    assert_eq!(sent(&bench), before);
+    bench.now = sample::later(bench.now, 240);
+    bench.settle();
+    assert_eq!(sent(&bench), before + 2);
+    whole(&mut bench);
+    assert_eq!(archived(&bench), 4);
+}

@@ -10,24 +10,23 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::copy_requests::{Requests, is_gone};
-use super::copy_sources::{Held, Wish, copy, source, target};
-use super::key_statements;
-use super::lock_ends::{Of, alarmed};
-use super::lock_snapshots::{Due, at_least, due, suffices, wish};
-use super::share_snapshots::grant_name;
+use super::copy_sources::{Held, Wish, copy, source, tag_prefix_at, target};
+use super::keys_given_back;
+use super::lock_ends::{Of, alarmed, untagged};
+use super::lock_snapshots::{Due, at_least, due, ended_on, suffices, wish};
 use crate::api::conditions::Reason;
 use crate::api::ids::{SnapshotId, VolumeId};
-use crate::playbook::EvidenceSnapshot;
 use crate::playbook::containment::isolate::failed;
 use crate::playbook::copies::{
-    self, AT_ONCE, CopiesSeen, Destination, destinations, is_failed, needs_key, readers, transfer_to, transfers,
+    self, AT_ONCE, CopiesSeen, Destination, destinations, is_failed, lock_over, transfer_to, transfers,
 };
 use crate::playbook::copy_change::CopyChange;
 use crate::playbook::effect::Effect;
 use crate::playbook::plan::PlanLine;
 use crate::playbook::record::{Entry, Fact};
-use crate::playbook::seen::{Key, KeyManager, Read, ReadFailure, SnapshotState};
+use crate::playbook::seen::{Read, ReadFailure, SnapshotState};
 use crate::playbook::step::{Part, Refusal, State, Step, Turn, View};
+use crate::playbook::{EvidenceSnapshot, Time};
 
 /// The step.
 pub const STEP: Step<EvidenceSnapshot> = Step {
@@ -56,6 +55,10 @@ struct Copying {
     blocked: Vec<Refusal>,
     /// What AWS did not answer.
     unread: Vec<State>,
+    /// Copies that have lost their tags, and what to do about it.
+    untagged: Vec<String>,
+    /// When the last lock ended of those whose day has come.
+    over: Option<Time>,
 }
 
 fn next(view: &View<'_, EvidenceSnapshot>) -> Turn<EvidenceSnapshot> {
@@ -79,7 +82,10 @@ fn next(view: &View<'_, EvidenceSnapshot>) -> Turn<EvidenceSnapshot> {
     for (at, wish) in &places {
         all.look_at(view, set, at, *wish);
     }
-    all.revoke(view, set);
+    // Who has copies of its own of all that is under a key needs the key no more.
+    let (changes, facts) = keys_given_back::ended(view);
+    all.stage.extend(changes);
+    all.facts.extend(facts);
     all.into_turn(view)
 }
 
@@ -124,9 +130,13 @@ impl Copying {
                 (None, None) => {}
             }
         }
-        for copy in view.record.copies.get(at).iter().flat_map(|kept| &kept.surplus) {
+        let kept = view.record.copies.get(at);
+        for copy in kept.iter().flat_map(|kept| &kept.surplus) {
             self.lock(view, at, seen, copy);
         }
+        let known = |id: &SnapshotId| kept.is_some_and(|kept| kept.all().any(|known| known == id));
+        let shown = seen.snapshots.value().into_iter().flatten();
+        self.untagged.extend(untagged(tag_prefix_at(view, at), shown, known));
         self.outcomes.extend(requests_here.outcomes);
         self.facts.extend(requests_here.found);
         self.stage.extend(requests_here.again);
@@ -197,10 +207,14 @@ impl Copying {
                 self.unread.push(failed::<EvidenceSnapshot>(failure).state);
                 return false;
             }
-            _ => return view.record.locked.contains_key(copy),
+            _ => {
+                self.over = self.over.max(lock_over(view.record, copy, view.now));
+                return view.record.locked.contains_key(copy);
+            }
         };
         let shown = seen.snapshots.value().is_some_and(|all| all.iter().any(|snapshot| snapshot.id == *copy));
         if !shown && view.record.locked.contains_key(copy) {
+            self.over = self.over.max(lock_over(view.record, copy, view.now));
             return true;
         }
         let (mode, wish) = wish(view);
@@ -213,7 +227,10 @@ impl Copying {
                 self.blocked.push(Refusal::new(Reason::InvalidRequest, what));
                 false
             }
-            Due::Over(_) => true,
+            Due::Over(ended) => {
+                self.over = self.over.max(Some(ended));
+                true
+            }
             Due::Until(until) => {
                 let Some(lock) = lock.filter(|lock| suffices(lock, mode, until)) else {
                     let (mode, until) = at_least(lock, mode, until);
@@ -264,34 +281,8 @@ impl Copying {
         self.stage.push(copy(view, at, wish, of, source));
     }
 
-    /// Who has copies of its own of all that is under a key needs the key no more.
-    fn revoke(&mut self, view: &View<'_, EvidenceSnapshot>, set: &BTreeMap<VolumeId, SnapshotId>) {
-        let (changes, facts) = key_statements::ended(view);
-        self.stage.extend(changes);
-        self.facts.extend(facts);
-        let Some(shown) = view.seen.snapshots.value() else { return };
-        let kept: Vec<&SnapshotId> = set.values().filter(|id| !is_failed(view.record, id)).collect();
-        for (arn, key) in &view.seen.keys {
-            let Read::Found { value: Key { grants, manager: KeyManager::Customer, enabled: true, .. }, .. } = key
-            else {
-                continue;
-            };
-            let under = |id: &&&SnapshotId| {
-                // What is not shown may be under it.
-                shown.iter().find(|s| s.id == ***id).is_none_or(|s| s.key.as_ref() == Some(arn))
-            };
-            for grantee in readers(view) {
-                let Some(grant) = grants.get(&grant_name(view, &grantee)) else { continue };
-                if !kept.iter().filter(under).any(|id| needs_key(view, &grantee, id)) {
-                    let (key, grant) = (arn.clone(), grant.clone());
-                    self.stage.push(Effect::Copying(CopyChange::RevokeGrant { key, grant, grantee }));
-                }
-            }
-        }
-    }
-
     fn into_turn(mut self, view: &View<'_, EvidenceSnapshot>) -> Turn<EvidenceSnapshot> {
-        let safe = copies::safe(view.record).unwrap_or_else(|| "no copy stands".to_owned());
+        let safe = copies::safe(view.record, view.now).unwrap_or_else(|| "no copy stands".to_owned());
         let state = if !self.blocked.is_empty() {
             let reason = self.blocked[0].reason;
             let mut told: Vec<&str> = self.blocked.iter().map(|refusal| refusal.message.as_str()).collect();
@@ -305,12 +296,15 @@ impl Copying {
             let first = self.waits.iter().min_by_key(|refusal| rank(refusal.reason));
             let first = first.cloned().unwrap_or_else(|| Refusal::new(Reason::InProgress, "writes down what stands"));
             State::working(first.reason, format!("{} of {} copies stand: {}", self.done, self.wanted, first.message))
+        } else if let Some(ended) = self.over {
+            State::skipped(Reason::DeadlinePassed, format!("{safe}: {}", ended_on(ended)))
         } else {
             State::done(safe)
         };
         let state = alarmed(view, Of::Copies, state);
-        let waits = !matches!(state, State::Done(_));
-        let turn = Turn::new(state).then(self.stage).noting(self.facts).with_parts(self.parts);
+        let waits = !state.is_settled();
+        let untagged = (!self.untagged.is_empty()).then(|| self.untagged.join("; "));
+        let turn = Turn::new(state).then(self.stage).noting(self.facts).with_parts(self.parts).remarking(untagged);
         let turn = self.outcomes.into_iter().fold(turn, Turn::adopting);
         if waits { turn.again_in(view.limits.poll_seconds) } else { turn }
     }
@@ -362,3 +356,7 @@ fn rank(reason: Reason) -> u8 {
 #[cfg(test)]
 #[path = "copy_and_reencrypt_tests.rs"]
 pub(super) mod tests;
+
+#[cfg(test)]
+#[path = "copy_locks_tests.rs"]
+mod locks_tests;

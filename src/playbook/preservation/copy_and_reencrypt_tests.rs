@@ -7,7 +7,7 @@ use crate::api::ids::{KeyArn, RegionName};
 use crate::cloud::error::ErrorClass;
 use crate::cloud::sim::{Exhibit, World};
 use crate::playbook::sample::{self, Bench};
-use crate::playbook::seen::SnapshotState;
+use crate::playbook::seen::{Key, KeyManager, SnapshotState};
 
 pub(in crate::playbook::preservation) fn at() -> Destination {
     Destination { account: sample::forensics_id(), region: sample::region() }
@@ -333,21 +333,4 @@ fn what_of_the_source_goes_away_is_said_and_what_stands_is_listed() {
     let told = bench.verdict();
     assert_eq!((told.ready, told.reason), (false, Reason::RoleNotAssumable));
     assert!(told.message.contains("1 of 2 in 444455556666/eu-west-1"), "{}", told.message);
-}
-
-#[test]
-fn a_copy_that_can_not_be_locked_is_none_that_stands() {
-    let mut bench = begun(world(1));
-    let until = k8s_openapi::apimachinery::pkg::apis::meta::v1::Time(bench.now);
-    bench.spec.lock = Some(crate::api::evidence_snapshot::LockSpec { mode: LockMode::Governance, until });
-    for (copy, exhibit) in bench.world.copies.get_mut(&at()).unwrap() {
-        bench.record.locked.remove(copy);
-        exhibit.lock = None;
-    }
-    bench.now = sample::later(bench.now, 60);
-    complete(&mut bench);
-    let refusal = blocked(&bench);
-    assert_eq!(refusal.reason, Reason::InvalidRequest);
-    assert!(refusal.message.contains("spec.lock.until"), "{}", refusal.message);
-    assert!(!bench.verdict().ready);
 }

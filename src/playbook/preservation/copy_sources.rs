@@ -161,6 +161,12 @@ pub(super) fn target(seen: &CopiesSeen, wish: Wish<'_>) -> Result<(), Held> {
     }
 }
 
+/// What is made in an account is called as that account's own AwsAccount says.
+pub(super) fn tag_prefix_at<'a>(view: &View<'a, EvidenceSnapshot>, at: &Destination) -> &'a str {
+    let there = view.account.allowed.values().find(|allowed| allowed.account == at.account);
+    there.map_or(&view.account.tag_prefix, |allowed| &allowed.tag_prefix)
+}
+
 pub(super) fn copy(
     view: &View<'_, EvidenceSnapshot>,
     at: &Destination,
@@ -170,9 +176,7 @@ pub(super) fn copy(
 ) -> Effect {
     let source_region = own(view.spec, view.account).region;
     let instance = view.spec.source.instance_id().map(ToString::to_string);
-    // What is made in an account is called as that account's own AwsAccount says.
-    let there = view.account.allowed.values().find(|allowed| allowed.account == at.account);
-    let prefix = there.map_or(&view.account.tag_prefix, |allowed| &allowed.tag_prefix);
+    let prefix = tag_prefix_at(view, at);
     let set = view.record.set.iter().flat_map(|(_, set)| set);
     let volume = set.filter(|(_, id)| *id == of).map(|(volume, _)| volume.to_string()).next().unwrap_or_default();
     let mut tags = BTreeMap::from([
@@ -202,6 +206,6 @@ pub(super) fn copy(
             instance.as_deref().unwrap_or("adopted snapshots")
         ),
         tags,
-        tag_prefix: prefix.clone(),
+        tag_prefix: prefix.to_owned(),
     })
 }

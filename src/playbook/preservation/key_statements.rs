@@ -14,11 +14,12 @@ use crate::playbook::copies::{is_failed, needs_key, readers};
 use crate::playbook::copy_change::CopyChange;
 use crate::playbook::effect::Effect;
 use crate::playbook::key_policy::{BYTES, Found, KeyPolicy, Ours, sid};
-use crate::playbook::record::Fact;
+use crate::playbook::record::{Fact, Record};
 use crate::playbook::seen::{Key, KeyManager, Read};
 use crate::playbook::step::{Refusal, View};
 
 use super::share_snapshots::tag_prefix;
+use super::snapshot_volumes::is_gone;
 
 /// What one look makes of our statements in the policy of one key.
 pub(super) struct Statements {
@@ -35,7 +36,7 @@ pub(super) struct Statements {
 }
 
 /// Accounts that need a key: readers that have no copy of their own yet of what is under it.
-fn needing(view: &View<'_, EvidenceSnapshot>, key: &KeyArn) -> BTreeSet<AccountId> {
+pub(super) fn needing(view: &View<'_, EvidenceSnapshot>, key: &KeyArn) -> BTreeSet<AccountId> {
     let shown = view.seen.snapshots.value();
     // What is not shown may be under it.
     let under = |id: &&SnapshotId| {
@@ -43,7 +44,8 @@ fn needing(view: &View<'_, EvidenceSnapshot>, key: &KeyArn) -> BTreeSet<AccountI
         found.is_none_or(|snapshot| snapshot.key.as_ref() == Some(key))
     };
     let set = view.record.set.iter().flat_map(|(_, set)| set.values());
-    let kept: Vec<&SnapshotId> = set.filter(|id| !is_failed(view.record, id)).filter(under).collect();
+    let kept: Vec<&SnapshotId> =
+        set.filter(|id| !is_failed(view.record, id) && !is_gone(view, id)).filter(under).collect();
     readers(view).into_iter().filter(|account| kept.iter().any(|id| needs_key(view, account, id))).collect()
 }
 
@@ -63,7 +65,8 @@ pub(super) fn look(view: &View<'_, EvidenceSnapshot>, key: &KeyArn, seen: &Key) 
     let sid = sid(tag_prefix(view), &view.subject.uid);
     let ours = Ours { key, sid: &sid };
     let accounts = needing(view, key);
-    let read = policy.find(ours).zip(policy.with(ours, &accounts)).zip(policy.others(ours));
+    let known = |account: &AccountId| view.account.allowed.values().any(|known| known.account == *account);
+    let read = policy.find(ours).zip(policy.with(ours, &accounts)).zip(policy.others_but(ours, known));
     let Some(((found, wished), others)) = read else {
         return Err(Refusal::new(
             Reason::InvalidRequest,
@@ -99,7 +102,7 @@ pub(super) fn look(view: &View<'_, EvidenceSnapshot>, key: &KeyArn, seen: &Key) 
         }
     }
     let ended = wanted.is_empty();
-    let touched = view.record.applied.contains_key(&attribute) && !view.record.given_back.contains_key(&attribute);
+    let touched = is_owed(view.record, &attribute);
     let mut facts = Vec::new();
     if !ended {
         facts = hold(view.record, &attribute, &Value::Set(wanted), &Value::Set(current)).facts;
@@ -138,15 +141,24 @@ fn fits(key: &KeyArn, policy: &KeyPolicy, wished: &KeyPolicy, accounts: &BTreeSe
     ))
 }
 
+/// Whether we set an attribute and have not given it back.
+fn is_owed(record: &Record, attribute: &Attribute) -> bool {
+    record.applied.contains_key(attribute) && !record.given_back.contains_key(attribute)
+}
+
 /// Whether an account has been given the use of a key.
 pub(super) fn stand(view: &View<'_, EvidenceSnapshot>, key: &KeyArn, seen: &Key, account: &AccountId) -> bool {
     look(view, key, seen).ok().flatten().is_some_and(|found| found.standing.contains(account))
 }
 
-/// What takes statements away that nobody needs any more, of every key.
+/// What takes statements away that nobody needs any more, of every key that is known.
 pub(super) fn ended(view: &View<'_, EvidenceSnapshot>) -> (Vec<Effect>, Vec<Fact>) {
     let (mut changes, mut facts) = (Vec::new(), Vec::new());
     for (arn, key) in view.seen.keys.iter().filter(|_| view.spec.key_access == KeyAccess::KeyPolicy) {
+        let attribute = Attribute::KeyPolicy(arn.clone());
+        if matches!(key, Read::Absent { .. }) && is_owed(view.record, &attribute) {
+            facts.push(Fact::LeftAsFound { attribute, value: None });
+        }
         let Read::Found { value: key @ Key { manager: KeyManager::Customer, .. }, .. } = key else { continue };
         // What is still to be given comes with the sharing, and takes away what is not needed in the same call.
         if let Ok(Some(found)) = look(view, arn, key)

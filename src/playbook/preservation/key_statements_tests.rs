@@ -266,3 +266,31 @@ fn a_copy_is_asked_for_while_the_statements_stand() {
     bench.settle();
     assert_eq!(copying::asked(&bench), 1);
 }
+
+/// Two moments of one host are under the same key, and each has its statements in the policy.
+#[test]
+fn other_evidence_of_ours_changes_nothing_of_what_others_have() {
+    let mut bench = bench(keyed(1));
+    bench.settle();
+    let sid = sid("ops", "6c84fb90-12c4-11e1-840d-7b25c5ee775a");
+    let stranger = AccountId::parse("999999999999").unwrap();
+    let write = |bench: &mut Bench<EvidenceSnapshot>, account: &AccountId| {
+        let arn = key(1);
+        let ours = Ours { key: &arn, sid: &sid };
+        let with = KeyPolicy(policy(bench)).with(ours, &BTreeSet::from([account.clone()])).unwrap();
+        set_policy(bench, &with.0);
+        bench.settle();
+    };
+    write(&mut bench, &sample::forensics_id());
+    assert_eq!((told(&bench), statements(&bench)), (vec!["baseline", "verified"], 5));
+    // Nor where we write while they stand.
+    edit(&mut bench, |all| drop(all.remove(1)));
+    bench.settle();
+    assert_eq!((told(&bench), statements(&bench)), (vec!["baseline", "verified", "drift"], 5));
+    // The same words for another account are a stranger's.
+    write(&mut bench, &stranger);
+    assert_eq!(told(&bench).last(), Some(&"others"));
+    let entries = bench.entries.len();
+    bench.settle();
+    assert_eq!(bench.entries.len(), entries, "said once");
+}

@@ -2,6 +2,7 @@
 
 use super::*;
 use crate::api::approval::Decision;
+use crate::playbook::record::Entry;
 use crate::playbook::sample::{self, Bench, at, yes};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time as MetaTime;
 
@@ -37,7 +38,7 @@ fn a_hold_stands_until_a_second_person_lifts_it() {
     assert!(bench.verdict().ready && !bench.turn(), "{:?}", bench.verdict());
     assert!(bench.entries.iter().any(|entry| matches!(
         entry,
-        crate::playbook::record::Entry::Decision(decision) if decision.approvals.contains_key("bob")
+        Entry::Decision(decision) if decision.approvals.contains_key("bob")
     )));
 }
 
@@ -103,4 +104,15 @@ fn a_set_that_was_never_held_asks_nobody() {
     bench.world.complete_snapshots();
     bench.settle();
     assert!(bench.state("HoldLifted").is_none() && bench.verdict().ready);
+}
+
+#[test]
+fn the_decision_stands_in_the_chain_before_what_it_lets_happen() {
+    let mut bench = wished();
+    bench.approvals = vec![yes(&bench.record, Action::LiftHold)];
+    bench.settle();
+    let lifted = bench.entries.iter().position(|entry| *entry == Entry::Fact(Fact::HoldLifted)).unwrap();
+    let decided = bench.entries.iter().position(|entry| matches!(entry, Entry::Decision(_))).unwrap();
+    assert!(decided < lifted, "{decided} {lifted}");
+    assert!(bench.record.decisions.is_empty(), "and is used up by it");
 }

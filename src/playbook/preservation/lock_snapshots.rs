@@ -12,9 +12,11 @@ use crate::api::aws_account::LockMode;
 use crate::api::conditions::Reason;
 use crate::api::ids::SnapshotId;
 use crate::playbook::containment::isolate::unread;
+use crate::playbook::copies::lock_over;
 use crate::playbook::effect::Effect;
 use crate::playbook::plan::PlanLine;
-use crate::playbook::preservation::lock_ends::{Of, alarmed};
+use crate::playbook::preservation::lock_ends::{Of, alarmed, untagged};
+use crate::playbook::preservation::share_snapshots::tag_prefix;
 use crate::playbook::preservation::snapshot_volumes::is_gone;
 use crate::playbook::preservation::waive_lock;
 use crate::playbook::record::Fact;
@@ -64,32 +66,45 @@ pub(super) enum Due {
 /// The date that is due for one snapshot, given what AWS shows.
 pub(super) fn due(view: &View<'_, EvidenceSnapshot>, id: &SnapshotId, lock: Option<&Lock>, wish: Time) -> Due {
     let (now, period) = (view.now.as_second(), i64::from(view.account.lock_days) * DAY);
-    let was_locked = view.record.locked.contains_key(id);
     let stands = lock.map(|lock| lock.until.unwrap_or(wish));
     let ends = stands.map_or(wish, |stands| stands.max(wish));
     // Whole days: a date that moves with the clock would be another change at each try.
     let renewed = || Time::from_second((now + period).div_euclid(DAY) * DAY + DAY).unwrap_or(wish);
-    if wish.as_second() <= now && !was_locked && stands.is_none() {
-        return if view.spec.lock.is_some() { Due::Past } else { Due::Until(renewed()) };
-    }
-    if is_ending(view, wish, ends) {
+    // A hold asks for a lock whatever date is declared.
+    if is_ending(view, ends) {
         return Due::Until(renewed());
     }
-    if ends.as_second() <= now { Due::Over(wish) } else { Due::Until(wish) }
+    if ends > view.now {
+        return Due::Until(wish);
+    }
+    match view.record.locked.get(id) {
+        // It was renewed while something held it, and somebody took it off since.
+        Some(Some(promised)) if *promised > view.now => Due::Until(*promised),
+        None if stands.is_none() && view.spec.lock.is_some() => Due::Past,
+        None if stands.is_none() => Due::Until(renewed()),
+        _ => Due::Over(lock_over(view.record, id, view.now).map_or(ends, |ended| ended.max(ends))),
+    }
+}
+
+/// Whether something asks for a lock whenever the last one ends: a hold, or a retention.
+pub(super) fn is_held(view: &View<'_, EvidenceSnapshot>) -> bool {
+    let retained = view.spec.retain_until.as_ref().is_some_and(|until| until.0 > view.now);
+    view.spec.legal_hold || view.record.keeping.legal_hold.is_some() || retained
 }
 
 /// Whether a lock that ends then has to be renewed now: something holds the set, and little is left of the lock.
-pub(super) fn is_ending(view: &View<'_, EvidenceSnapshot>, wish: Time, ends: Time) -> bool {
-    let retained = view.spec.retain_until.as_ref().is_some_and(|until| until.0 > view.now);
-    let held = view.spec.legal_hold || view.record.keeping.legal_hold.is_some() || retained;
-    let length = (wish.as_second() - view.subject.created.as_second()).max(0);
-    held && ends.as_second() - view.now.as_second() < RENEWED.min(length / 10)
+pub(super) fn is_ending(view: &View<'_, EvidenceSnapshot>, ends: Time) -> bool {
+    let length = ends.as_second() - view.subject.created.as_second();
+    let left = ends.as_second() - view.now.as_second();
+    is_held(view) && (left <= 0 || left < RENEWED.min(length / 10))
 }
 
 /// A retention that was over on the day that it was declared asks for nothing, and whoever declared it meant something.
+/// One that a chain does not know, and that lay ahead when the object was made, has run out.
 fn past_retention(view: &View<'_, EvidenceSnapshot>) -> Option<Time> {
     let until = view.spec.retain_until.as_ref()?.0;
-    (until <= view.now && view.record.keeping.retained < Some(until)).then_some(until)
+    let late = view.record.keeping.retained.map_or(until <= view.subject.created, |known| known < until);
+    (late && until <= view.now).then_some(until)
 }
 
 fn next(view: &View<'_, EvidenceSnapshot>) -> Turn<EvidenceSnapshot> {
@@ -110,7 +125,7 @@ fn next(view: &View<'_, EvidenceSnapshot>) -> Turn<EvidenceSnapshot> {
         }
     };
     let (mut facts, mut stage, mut parts) = (Vec::new(), Vec::new(), Vec::new());
-    let (mut gone, mut past, mut over) = (Vec::new(), false, false);
+    let (mut gone, mut past, mut over) = (Vec::new(), false, None);
     let mut until = wish;
     for id in kept {
         if is_gone(view, id) {
@@ -127,7 +142,7 @@ fn next(view: &View<'_, EvidenceSnapshot>) -> Turn<EvidenceSnapshot> {
                 ("Open", wish)
             }
             Due::Over(ended) => {
-                over = true;
+                over = over.max(Some(ended));
                 ("Ended", ended)
             }
             Due::Until(due) => {
@@ -152,6 +167,8 @@ fn next(view: &View<'_, EvidenceSnapshot>) -> Turn<EvidenceSnapshot> {
             message: format!("{} until {ends}", mode.as_str()),
         });
     }
+    let shown = view.seen.snapshots.value().into_iter().flatten();
+    let untagged = untagged(tag_prefix(view), shown, |id| set.values().any(|known| known == id));
     let open = stage.len();
     let denied = waive_lock::denied(view, &mut stage);
     let state = if !gone.is_empty() {
@@ -173,7 +190,8 @@ fn next(view: &View<'_, EvidenceSnapshot>) -> Turn<EvidenceSnapshot> {
     } else if let Some(state) = denied.filter(|_| !past) {
         state
     } else if open > 0 {
-        State::working(Reason::InProgress, format!("{open} snapshots still to lock"))
+        let more = untagged.as_ref().map(|untagged| format!("; {untagged}")).unwrap_or_default();
+        State::working(Reason::InProgress, format!("{open} snapshots still to lock{more}"))
     } else if let Some(until) = past_retention(view) {
         State::blocked(
             Reason::InvalidRequest,
@@ -182,15 +200,28 @@ fn next(view: &View<'_, EvidenceSnapshot>) -> Turn<EvidenceSnapshot> {
                  later date. The snapshots are locked until {wish} all the same"
             ),
         )
-    } else if over {
-        State::skipped(
-            Reason::DeadlinePassed,
-            format!("the lock ended on {wish}; no legal hold and no retention asks for a longer one"),
-        )
+    } else if let Some(ended) = over {
+        State::skipped(Reason::DeadlinePassed, ended_on(ended))
     } else {
         State::done(format!("{} until {until}", mode.as_str()))
     };
-    Turn::new(alarmed(view, Of::Set, state)).then(stage).noting(facts).with_parts(parts)
+    let born_past = view.spec.lock.as_ref().filter(|lock| lock.until.0 <= view.subject.created && is_held(view));
+    let remark = born_past.map(|lock| {
+        format!(
+            "spec.lock.until is {}, which was in the past when it was declared; the hold asks for a lock",
+            lock.until.0
+        )
+    });
+    let remark = match (untagged, remark) {
+        (Some(one), Some(other)) => Some(format!("{one}; {other}")),
+        (one, other) => one.or(other),
+    };
+    Turn::new(alarmed(view, Of::Set, state)).then(stage).noting(facts).with_parts(parts).remarking(remark)
+}
+
+/// What is said of a lock whose date has come.
+pub(super) fn ended_on(ended: Time) -> String {
+    format!("the lock ended on {ended}; no legal hold and no retention asks for a longer one")
 }
 
 /// A compliance lock is at least as strong as a governance one; a later date as an earlier one. A pending

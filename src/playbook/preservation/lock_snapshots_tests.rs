@@ -198,6 +198,7 @@ fn a_renewed_lock_rests_and_is_written_down() {
 #[test]
 fn a_declared_date_that_is_over_is_said_and_never_sent() {
     let mut bench = taken();
+    bench.spec.legal_hold = false;
     bench.spec.lock = Some(LockSpec { mode: LockMode::Governance, until: MetaTime(at(-DAY)) });
     bench.world.complete_snapshots();
     bench.settle();
@@ -276,4 +277,82 @@ fn a_firmer_mode_ends_no_earlier_than_what_stands() {
     let sent: Vec<&Effect> = turn.stages.iter().flatten().collect();
     let [Effect::LockSnapshot { mode: LockMode::Compliance, until, .. }] = sent[..] else { panic!("{sent:?}") };
     assert!(*until >= at(58 * DAY), "never a date in the past, nor an earlier one: {until}");
+}
+
+#[test]
+fn a_hold_locks_what_was_never_locked_whatever_date_is_declared_and_renews_it_in_time() {
+    let mut bench = taken();
+    bench.spec.lock = Some(LockSpec { mode: LockMode::Governance, until: MetaTime(at(-DAY)) });
+    bench.world.complete_snapshots();
+    bench.settle();
+    let ends =
+        |bench: &Bench<EvidenceSnapshot>| bench.world.snapshots.values().next().unwrap().lock.clone().unwrap().until;
+    let first = ends(&bench).unwrap();
+    assert!(first >= at(365 * DAY) && bench.record.locked.values().all(|until| *until == Some(first)));
+    let verdict = bench.verdict();
+    assert!(verdict.ready && verdict.message.contains(&format!("spec.lock.until is {}", at(-DAY))), "{verdict:?}");
+    bench.now = sample::later(first, -8 * DAY);
+    bench.settle();
+    assert_eq!(ends(&bench), Some(first), "not yet");
+    bench.now = sample::later(first, -6 * DAY);
+    bench.settle();
+    assert!(ends(&bench) > Some(sample::later(first, 300 * DAY)));
+}
+
+#[test]
+fn what_was_promised_while_something_held_it_is_put_back_after_that() {
+    let mut bench = locked_for_a_month();
+    bench.now = at(28 * DAY);
+    bench.settle();
+    (bench.spec.legal_hold, bench.record.keeping.legal_hold) = (false, None);
+    bench.now = at(40 * DAY);
+    let id = bench.world.snapshots.keys().next().unwrap().clone();
+    let promised = bench.world.snapshots.get_mut(&id).unwrap().lock.take().unwrap().until;
+    bench.settle();
+    assert_eq!(bench.world.snapshots[&id].lock.as_ref().map(|lock| lock.until), Some(promised));
+    // On its day it ends.
+    bench.now = sample::later(promised.unwrap(), 1);
+    bench.world.snapshots.get_mut(&id).unwrap().lock = None;
+    assert!(!bench.turn());
+    let Some(State::Skipped(refusal)) = bench.state("Locked") else { panic!("{:?}", bench.state("Locked")) };
+    assert_eq!(refusal.reason, Reason::DeadlinePassed);
+    assert!(refusal.message.contains(&promised.unwrap().to_string()), "{}", refusal.message);
+    let Some(State::Skipped(refusal)) = bench.state("Preserved") else { panic!("{:?}", bench.state("Preserved")) };
+    assert_eq!(refusal.reason, Reason::DeadlinePassed, "nothing protects it any more: {}", refusal.message);
+}
+
+#[test]
+fn a_retention_that_has_run_out_blocks_nothing_where_the_chain_does_not_know_it() {
+    let mut bench = taken();
+    bench.world.complete_snapshots();
+    bench.settle();
+    bench.spec.retain_until = Some(MetaTime(at(DAY)));
+    bench.now = at(2 * DAY);
+    bench.settle();
+    assert_eq!(bench.record.keeping.retained, None);
+    assert!(bench.verdict().ready, "{:?}", bench.verdict());
+}
+
+/// The role may lock only what bears the tag.
+#[test]
+fn a_tag_that_somebody_took_off_is_told_with_what_puts_it_back() {
+    let mut bench = locked_for_a_month();
+    let id = bench.world.snapshots.keys().next().unwrap().clone();
+    bench.world.snapshots.get_mut(&id).unwrap().tags.clear();
+    bench.settle();
+    let words = format!("create-tags --resources {id} --tags Key=ops:operation");
+    let verdict = bench.verdict();
+    assert!(verdict.ready && verdict.message.contains(&words), "{verdict:?}");
+    bench.now = at(28 * DAY);
+    bench.refusals.insert("LockSnapshot", crate::cloud::error::ErrorClass::Denied);
+    for _ in 0..3 {
+        bench.turn();
+    }
+    let verdict = bench.verdict();
+    assert_eq!((verdict.stalled, verdict.reason), (true, Reason::LockEnding));
+    assert!(verdict.message.contains(&words), "{verdict:?}");
+    // What the chain says is ours is ours, whatever its tags.
+    bench.refusals.clear();
+    bench.settle();
+    assert!(bench.world.snapshots[&id].lock.as_ref().unwrap().until >= Some(at(58 * DAY)));
 }

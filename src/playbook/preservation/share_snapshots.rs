@@ -8,6 +8,8 @@
 use std::collections::BTreeSet;
 
 use super::key_statements::{self, Statements};
+use super::keys_given_back;
+use super::public_sharing;
 use super::snapshot_volumes::is_gone;
 use crate::api::conditions::Reason;
 use crate::api::evidence_snapshot::KeyAccess;
@@ -15,7 +17,7 @@ use crate::api::ids::{AccountId, KeyArn, SnapshotId};
 use crate::playbook::EvidenceSnapshot;
 use crate::playbook::attribute::Value;
 use crate::playbook::containment::isolate::{failed, unread};
-use crate::playbook::copies::{needs_key, own, readers, standing, transfer_to};
+use crate::playbook::copies::{needs_key, not_allowed, readers, standing, transfer_to};
 use crate::playbook::effect::Effect;
 use crate::playbook::plan::PlanLine;
 use crate::playbook::record::Fact;
@@ -77,10 +79,7 @@ fn next(view: &View<'_, EvidenceSnapshot>) -> Turn<EvidenceSnapshot> {
         return Turn::new(State::working(Reason::Waiting, "waits for the set"));
     };
     let Some(seen) = view.seen.snapshots.value() else { return unread(&view.seen.snapshots) };
-    let destinations = &view.account.destinations;
-    let wish = readers(view);
-    let refused: Vec<&str> = view.spec.share.iter().map(|share| share.account_ref.as_str()).collect();
-    let refused: Vec<&str> = refused.into_iter().filter(|name| !destinations.contains_key(*name)).collect();
+    let (wish, refused) = (readers(view), not_allowed(view));
 
     let mut all = Sharing::default();
     let failed = |id: &SnapshotId| view.record.settled.get(id).is_some_and(|state| state.starts_with("error"));
@@ -101,17 +100,16 @@ fn next(view: &View<'_, EvidenceSnapshot>) -> Turn<EvidenceSnapshot> {
         }
     }
     // What copies need ends with them.
-    if refused.is_empty() && !(super::copy_and_reencrypt::STEP.wanted)(view) {
-        let (changes, facts) = key_statements::ended(view);
+    if !(super::copy_and_reencrypt::STEP.wanted)(view) {
+        let (changes, facts) = keys_given_back::ended(view);
         all.shares.extend(changes);
         all.facts.extend(facts);
     }
-    let public = view.seen.public_sharing.value().filter(|_| view.record.public_sharing.is_none());
-    all.facts.extend(public.map(|state| Fact::PublicSharing { state: state.clone() }));
+    all.facts.extend(public_sharing::fact(view));
     let state = match all.state(&wish, &refused) {
-        State::Done(message) => State::done(format!("{message}. {}", public_sharing(view))),
+        State::Done(message) => State::done(format!("{message}. {}", public_sharing::told(view))),
         State::Skipped(refusal) => {
-            State::skipped(refusal.reason, format!("{}. {}", refusal.message, public_sharing(view)))
+            State::skipped(refusal.reason, format!("{}. {}", refusal.message, public_sharing::told(view)))
         }
         state => state,
     };
@@ -298,30 +296,6 @@ impl Sharing {
             );
         }
         State::done(if wish.is_empty() { "shared with nobody".to_owned() } else { format!("with {}", list(wish)) })
-    }
-}
-
-/// What the account says of sharing with the public. It keeps nothing of ours from being private, and tells how far a
-/// mistake, or an intruder, could go.
-fn public_sharing(view: &View<'_, EvidenceSnapshot>) -> String {
-    let region = own(view.spec, view.account).region;
-    match view.record.public_sharing.as_ref().or(view.seen.public_sharing.value()).map(String::as_str) {
-        Some("block-all-sharing") => format!("The account blocks all public sharing of snapshots in {region}"),
-        Some("block-new-sharing") => {
-            format!(
-                "The account blocks new public sharing of snapshots in {region}; what was public before is so still"
-            )
-        }
-        Some("unblocked") => format!(
-            "The account does not block public sharing of snapshots in {region}: turn on block public access for snapshots there"
-        ),
-        Some(other) => format!("The account calls public sharing of snapshots in {region} {other}"),
-        None => match view.seen.public_sharing.failure() {
-            Some(failure) => {
-                format!("Whether the account blocks public sharing of snapshots could not be read: {}", failure.message)
-            }
-            None => "Whether the account blocks public sharing of snapshots was not asked yet".to_owned(),
-        },
     }
 }
 

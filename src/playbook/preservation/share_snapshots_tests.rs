@@ -338,7 +338,13 @@ fn what_is_wrong_with_a_key_is_said_of_that_key() {
     assert!(refusal.message.contains(&default) && refusal.message.contains(&disabled), "{}", refusal.message);
 }
 
-/// Whatever the account says of the public, ours are private: it is told once, and asked no more.
+fn unread_public(seen: &mut crate::playbook::EvidenceSeen) {
+    let message = "GetSnapshotBlockPublicAccessState is denied".to_owned();
+    let failure = crate::playbook::seen::ReadFailure { reason: Reason::PermissionMissing, message };
+    seen.public_sharing = Read::Failed(failure);
+}
+
+/// Whatever the account says of the public, ours are private: it is told as it is, and written down now and then.
 #[test]
 fn how_far_an_account_lets_the_public_is_told_and_keeps_nothing_waiting() {
     for (state, says) in [
@@ -357,17 +363,24 @@ fn how_far_an_account_lets_the_public_is_told_and_keeps_nothing_waiting() {
             bench.facts().filter(|fact| matches!(fact, Fact::PublicSharing { state: said } if said == state)).count()
         };
         assert_eq!(told(&bench), 1);
+        let known = bench.entries.len();
         bench.world.public_sharing = "other";
         bench.settle();
-        assert_eq!(bench.seen().public_sharing, Read::NotRead);
-        assert!(bench.verdict().ready && told(&bench) == 1);
+        let Some(State::Done(said)) = bench.state("Shared") else { panic!("{state}") };
+        assert!(said.contains("eu-west-1 other") && bench.verdict().ready, "{said}");
+        assert_eq!(bench.entries.len(), known, "who flips it does not fill the chain");
+        bench.now = sample::later(bench.now, 3600);
+        bench.settle();
+        assert_eq!((told(&bench), bench.entries.len()), (1, known + 1));
+        // What can't be read again is told as what it was.
+        bench.lens = unread_public;
+        let Some(State::Done(said)) = bench.state("Shared") else { panic!("{state}") };
+        let since = bench.record.public_sharing.clone().unwrap().1;
+        assert!(said.contains(&format!("(so it was on {since}; now: ")) && said.contains("is denied"), "{said}");
+        assert!(!bench.turn());
     }
     let mut bench = shared(sample::world(1, 1));
-    bench.lens = |seen| {
-        let message = "GetSnapshotBlockPublicAccessState is denied".to_owned();
-        let failure = crate::playbook::seen::ReadFailure { reason: Reason::PermissionMissing, message };
-        seen.public_sharing = Read::Failed(failure);
-    };
+    bench.lens = unread_public;
     finish(&mut bench);
     let Some(State::Done(said)) = bench.state("Shared") else { panic!("it blocks nothing") };
     assert!(said.contains("could not be read: GetSnapshotBlockPublicAccessState is denied"), "{said}");

@@ -11,10 +11,12 @@ use crate::api::evidence_snapshot::Moment;
 use crate::api::ids::{SnapshotId, VolumeId};
 use crate::playbook::EvidenceSnapshot;
 use crate::playbook::containment::isolate::unread;
+use crate::playbook::copies::{destinations, lock_over, standing};
 use crate::playbook::effect::{Created, Effect};
 use crate::playbook::ledger::ended;
 use crate::playbook::plan::PlanLine;
 use crate::playbook::preservation::adopt_snapshots::{adopt, lineage};
+use crate::playbook::preservation::lock_snapshots::{ended_on, is_held, wish};
 use crate::playbook::record::{Entry, Fact, Operation, OperationId, OutcomeKind, Record};
 use crate::playbook::seen::{AttachedVolume, Instance, Read, Snapshot, SnapshotState};
 use crate::playbook::step::{Part, State, Step, Turn, View};
@@ -355,6 +357,21 @@ fn preserved(view: &View<'_, EvidenceSnapshot>) -> Turn<EvidenceSnapshot> {
     if good + waived < complete.len() {
         // Seen locked in this very look, and not written down yet.
         return Turn::new(State::working(Reason::InProgress, "writes down that the set is locked")).again_in(0);
+    }
+    let copies = || destinations(view).into_keys().flat_map(|at| complete.iter().map(move |of| (at.clone(), *of)));
+    let stand: Vec<_> = copies().filter_map(|(at, of)| standing(view.record, &at, of)).collect();
+    if stand.len() < copies().count() {
+        return Turn::new(State::working(Reason::InProgress, "writes down that every copy is complete and locked"))
+            .again_in(0);
+    }
+    let over = complete.iter().copied().chain(stand).filter_map(|id| lock_over(view.record, id, view.now)).max();
+    if let Some(ended) = over {
+        return if is_held(view) || wish(view).1 > view.now {
+            Turn::new(State::working(Reason::InProgress, "writes down how long the locks are")).again_in(0)
+        } else {
+            let told = format!("{good} snapshots are complete; {}", ended_on(ended));
+            Turn::new(State::skipped(Reason::DeadlinePassed, told))
+        };
     }
     let all = set.len() + missing(view.record).len();
     Turn::new(if waived > 0 {

@@ -25,7 +25,8 @@ use crate::playbook::step::{State, Step, Turn, View};
 /// The step. What contradicts the evidence is said for good, whatever is declared later.
 pub const STEP: Step<EvidenceSnapshot> = Step {
     name: "Verified",
-    after: &["VolumesSnapshotted", "Locked"],
+    // Each snapshot waits for its own lock alone: one that is lost leaves the others to be read.
+    after: &["VolumesSnapshotted"],
     wanted: |view| view.spec.verify == Verify::Digest || !view.record.exhibits.contradicted.is_empty(),
     needs: None,
     next,
@@ -39,10 +40,15 @@ const PARTS: u64 = 16;
 /// Blocks read between two parts, at least: 8 GiB.
 const LEAST: u64 = 16 * 1024;
 
-/// Snapshots whose bytes are to be digested: those of the set that are complete, once all have ended and are locked.
-pub fn whole(record: &Record) -> Vec<&SnapshotId> {
+/// Snapshots of the set that are complete.
+fn complete(record: &Record) -> impl Iterator<Item = &SnapshotId> {
     let set = record.set.iter().flat_map(|(_, set)| set.values());
-    set.filter(|id| record.settled.get(*id).is_some_and(|state| state == "completed")).collect()
+    set.filter(|id| record.settled.get(*id).is_some_and(|state| state == "completed"))
+}
+
+/// Snapshots whose bytes are to be digested: those of the set that are complete and locked, once all have ended.
+pub fn whole(record: &Record) -> Vec<&SnapshotId> {
+    complete(record).filter(|id| record.may_leave(id)).collect()
 }
 
 /// Copies that are complete and locked: where each lies, what it is a copy of, and the copy.
@@ -73,16 +79,19 @@ struct Verifying<'a> {
     unasked: usize,
     /// Declared copies that do not stand yet, and may.
     to_come: usize,
+    /// Complete, and not locked: not read yet.
+    unlocked: usize,
     parts: Vec<(&'a SnapshotId, &'a Part)>,
     due: bool,
 }
 
 fn next(view: &View<'_, EvidenceSnapshot>) -> Turn<EvidenceSnapshot> {
     let whole = whole(view.record);
-    if whole.is_empty() {
+    let unlocked = complete(view.record).count() - whole.len();
+    if whole.is_empty() && unlocked == 0 {
         return Turn::new(State::skipped(Reason::SnapshotFailed, "no snapshot of the set is left to read"));
     }
-    let mut all = Verifying::default();
+    let mut all = Verifying { unlocked, ..Verifying::default() };
     let own = own(view.spec, view.account);
     for id in &whole {
         all.look(view, &own, id);
@@ -176,6 +185,9 @@ impl<'a> Verifying<'a> {
         }
         if self.digested < all {
             return State::working(Reason::InProgress, so_far);
+        }
+        if self.unlocked > 0 {
+            return State::working(Reason::Waiting, format!("{so_far}; {} wait for their lock", self.unlocked));
         }
         if self.to_come > 0 {
             return State::working(Reason::Waiting, format!("{so_far}; {} copies are still to come", self.to_come));

@@ -255,3 +255,29 @@ fn a_status_tells_of_every_twentieth() {
         assert_eq!(percent(&part(IMAGE, next)), expected, "{next}");
     }
 }
+
+#[test]
+fn one_lock_that_is_lost_keeps_nobody_from_reading_the_others() {
+    let mut bench = Bench::evidence(sample::world(1, 2));
+    bench.turn();
+    bench.world.complete_snapshots();
+    bench.lens = |seen| {
+        let lost = seen.snapshots.value().and_then(|all| Some(all.first()?.id.clone()));
+        if let (Some(lost), Found { value, .. }) = (lost, &mut seen.locks) {
+            value.remove(&lost);
+        }
+    };
+    for _ in 0..12 {
+        bench.turn();
+        bench.now = later(bench.now, 1);
+    }
+    let digested: Vec<&SnapshotId> = bench.record.exhibits.digested.keys().collect();
+    assert_eq!(digested, [whole(&bench.record)[0]], "of the one that is locked");
+    let (_, reason, message) = refusal(bench.state("Verified").unwrap());
+    assert_eq!(reason, Reason::Waiting);
+    assert!(message.contains("1 of 1 snapshots are read") && message.contains("1 wait for their lock"), "{message}");
+    bench.lens = |_| {};
+    bench.settle();
+    assert_eq!(bench.record.exhibits.digested.len(), 2);
+    assert!(bench.verdict().ready, "{:?}", bench.verdict());
+}
