@@ -344,6 +344,14 @@ impl Record {
         self.key_policies.insert(key.clone(), Kept { others: others.clone(), changed });
     }
 
+    /// A grant is not there any more.
+    pub(super) fn end_grant(&mut self, key: &KeyArn, grantee: &AccountId) {
+        if let Some(grantees) = self.grants.get_mut(key) {
+            grantees.remove(grantee);
+        }
+        self.grants.retain(|_, grantees| !grantees.is_empty());
+    }
+
     /// Somebody changed what others have in it.
     pub(super) fn note_key_policy(&mut self, key: &KeyArn, found: &Digest, at: Time) {
         if let Some(kept) = self.key_policies.get_mut(key) {

@@ -352,12 +352,7 @@ impl Record {
             Fact::GaveUp { step, part, reason } => {
                 self.given_up.insert(format!("{step}/{part}"), reason.clone());
             }
-            Fact::GrantEnded { key, grantee } => {
-                if let Some(grantees) = self.grants.get_mut(key) {
-                    grantees.remove(grantee);
-                }
-                self.grants.retain(|_, grantees| !grantees.is_empty());
-            }
+            Fact::GrantEnded { key, grantee } => self.end_grant(key, grantee),
             Fact::PublicSharing { state } => self.public_sharing = Some((state.clone(), at)),
             Fact::KeyPolicyChanged { key, found, .. } => self.note_key_policy(key, found, at),
             Fact::EvidencePreserved => {

@@ -205,18 +205,17 @@ fn next(view: &View<'_, EvidenceSnapshot>) -> Turn<EvidenceSnapshot> {
     } else {
         State::done(format!("{} until {until}", mode.as_str()))
     };
-    let born_past = view.spec.lock.as_ref().filter(|lock| lock.until.0 <= view.subject.created && is_held(view));
-    let remark = born_past.map(|lock| {
-        format!(
-            "spec.lock.until is {}, which was in the past when it was declared; the hold asks for a lock",
-            lock.until.0
-        )
-    });
-    let remark = match (untagged, remark) {
-        (Some(one), Some(other)) => Some(format!("{one}; {other}")),
-        (one, other) => one.or(other),
-    };
+    let remark =
+        [untagged, over_when_declared(view)].into_iter().flatten().reduce(|one, other| format!("{one}; {other}"));
     Turn::new(alarmed(view, Of::Set, state)).then(stage).noting(facts).with_parts(parts).remarking(remark)
+}
+
+/// What is said of a lock that a hold asks for, and whose own date asks for none.
+fn over_when_declared(view: &View<'_, EvidenceSnapshot>) -> Option<String> {
+    let until = view.spec.lock.as_ref()?.until.0;
+    (until <= view.subject.created && is_held(view)).then(|| {
+        format!("spec.lock.until is {until}, which was in the past when it was declared; the hold asks for a lock")
+    })
 }
 
 /// What is said of a lock whose date has come.
