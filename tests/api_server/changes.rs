@@ -184,18 +184,12 @@ async fn cases() {
         vec![
             (json!({"targets": [world.target(), host(1)]}), Ok(())),
             (json!({"targets": [host(1), world.target()]}), Ok(())),
-            (
-                json!({"targets": [host(1)]}),
-                Err(&["spec.targets can be added, never removed", "lacks i-0123456789abcdef0 in eu-west-1"]),
-            ),
-            (
-                json!({"targets": [world.target(), host(2)]}),
-                Err(&["spec.targets can be added, never removed", "lacks i-00000001 in eu-west-1"]),
-            ),
+            (json!({"targets": [host(1)]}), Err(&["spec.targets can be added, never removed"])),
+            (json!({"targets": [world.target(), host(2)]}), Err(&["spec.targets can be added, never removed"])),
             (json!({"title": "Two miners", "severity": "Critical"}), Ok(())),
             (
                 json!({"evidence": {"moments": ["AfterIsolation"]}}),
-                Err(&["spec.evidence.moments can be added, never removed", "lacks AtOnce"]),
+                Err(&["spec.evidence.moments can be added, never removed"]),
             ),
             (json!({"evidence": {"retainUntil": "2030-01-01T00:00:00Z"}}), Ok(())),
             (
