@@ -340,7 +340,7 @@ async fn what_is_left_out_has_the_documented_default() {
     );
     assert_eq!(
         case["spec"]["evidence"],
-        json!({"moments": ["AtOnce", "AfterIsolation"], "keyAccess": "Grant", "legalHold": true, "verify": "Digest"})
+        json!({"moments": ["AtOnce", "AfterIsolation"], "keyAccess": "Grant", "lockDenied": "Block", "legalHold": true, "verify": "Digest"})
     );
     let empty =
         with(with(world.case("empty"), "/spec/containment", Some(json!({}))), "/spec/evidence", Some(json!({})));
