@@ -31,7 +31,14 @@ pub enum Covered {
     MetadataService,
     /// Its instance profile is taken from it.
     InstanceProfile,
+    /// It leaves its Auto Scaling group: the one that the plan names, where it was in one.
+    AutoScalingGroup,
+    /// It leaves its load balancers.
+    LoadBalancers,
 }
+
+/// How a plan names an Auto Scaling group among what it touches beside the host.
+pub const GROUP: &str = "autoScalingGroup/";
 
 impl Covered {
     /// What a plan to isolate a host covers.
@@ -46,7 +53,13 @@ impl Covered {
             (Self::InstanceProfile, isolation.credentials.profile == InstanceProfile::Remove),
         ];
         let isolates = spec.level == Level::Isolated;
-        all.into_iter().filter(move |(_, declared)| isolates && *declared).map(|(covered, _)| covered)
+        let leaves = spec.level.asks_for(Level::Detached).then_some(Self::LoadBalancers);
+        all.into_iter().filter(move |(_, declared)| isolates && *declared).map(|(covered, _)| covered).chain(leaves)
+    }
+
+    /// What a plan covers since it names it.
+    pub fn named(neighbour: &str) -> Option<Self> {
+        neighbour.starts_with(GROUP).then_some(Self::AutoScalingGroup)
     }
 
     /// What must be covered for a change to be made; none for what the closing itself takes.

@@ -203,20 +203,33 @@ const fn is_a_word(action: Action) -> bool {
 fn is_begun(record: &Record, step: &str, action: Action) -> bool {
     match step {
         "CredentialsCut" => record.in_force.contains(&action) || record.applied.keys().any(Attribute::is_credential),
-        "Detached" => record.applied.contains_key(&Attribute::AutoScalingGroup),
-        "Deregistered" => record.applied.keys().any(Attribute::is_registration),
+        // It may come after the host is closed, when the plan has other words by then.
+        "Detached" => {
+            record.applied.contains_key(&Attribute::AutoScalingGroup)
+                || covers(record, action, Covered::AutoScalingGroup)
+        }
+        "Deregistered" => {
+            record.applied.keys().any(Attribute::is_registration) || covers(record, action, Covered::LoadBalancers)
+        }
         _ => record.in_force.contains(&action),
     }
+}
+
+/// Whether the plan that was approved, and is being carried out, says so.
+fn covers(record: &Record, action: Action, covered: Covered) -> bool {
+    let approved = record.decisions.get(&action).is_some_and(|decision| decision.covers.contains(&covered));
+    approved && record.in_force.contains(&action)
 }
 
 /// Whether a change of a step goes out without another approval: the closing itself, once it has begun; beside it what was
 /// begun, and what the plan covers that was approved. What touches others is told in a plan of its own.
 fn may<E: Change>(record: &Record, begun: bool, action: Action, change: &E) -> bool {
     let Some(effect) = change.intent() else { return begun };
-    let approved = |covered| record.decisions.get(&action).is_some_and(|decision| decision.covers.contains(&covered));
     match Covered::needed_for(effect) {
         None => begun,
-        Some(covered) => !effect.reaches_others(record) && (begun && approved(covered) || covered.is_begun(record)),
+        Some(covered) => {
+            !effect.reaches_others(record) && (covers(record, action, covered) || covered.is_begun(record))
+        }
     }
 }
 

@@ -3,6 +3,7 @@
 use serde_json::json;
 
 use super::chain::digest_of;
+use super::covered::Covered;
 use super::record::PublishedPlan;
 use super::step::{Procedure, View};
 use crate::api::approval::Action;
@@ -58,7 +59,10 @@ impl PlanLine {
 pub fn publish<P: Procedure>(view: &View<'_, P>, action: Action, lines: Vec<PlanLine>) -> PublishedPlan {
     let neighbours: Vec<&String> = lines.iter().filter_map(|line| line.neighbour.as_ref()).collect();
     let declared = P::declared(view.spec);
-    let covers = P::covers(view.spec, action);
+    let mut covers = P::covers(view.spec, action);
+    if action == Action::Isolate {
+        covers.extend(neighbours.iter().filter_map(|neighbour| Covered::named(neighbour)));
+    }
     let basis = digest_of(&json!({
         "action": action, "covers": covers, "declared": declared, "neighbours": neighbours, "uid": view.subject.uid,
     }));

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::tests::{DRIFT, bench, count, group, registered, release, sent, set, with};
 use super::*;
-use crate::playbook::sample;
+use crate::playbook::{QuarantineSeen, sample};
 
 #[test]
 fn an_address_is_registered_again_when_it_has_drained() {
@@ -120,4 +120,21 @@ fn an_approval_to_leave_the_balancers_opens_no_gate_to_isolate() {
     assert_eq!(bench.record.contained_at, None);
     bench.account.namespace_allowed = false;
     assert!(matches!(bench.state("Isolated"), Some(State::Blocked(_))), "{:?}", bench.state("Isolated"));
+}
+
+/// In a hurry balancers are read after the host is closed, when the plan says less: it was all approved.
+#[test]
+fn what_was_approved_with_the_closing_needs_no_other_approval_after_it() {
+    let mut bench = bench();
+    let world = std::mem::replace(&mut bench.world, sample::world(0, 0));
+    bench.world = world.with_fleet("web", &sample::instance_id(), (1, 3, 4));
+    bench.account.required = BTreeMap::from([(Action::Isolate, 1)]);
+    bench.settle();
+    bench.lens = |seen: &mut QuarantineSeen| seen.balancers = Read::NotRead;
+    bench.approvals = vec![sample::yes(&bench.record, Action::Isolate)];
+    bench.settle();
+    assert!(bench.record.contained_at.is_some() && sent(&bench).is_empty());
+    bench.lens = |_| {};
+    bench.settle();
+    assert!(bench.verdict().ready && registered(&bench, "by-id").len() == 1, "{:?}", bench.verdict());
 }

@@ -14,6 +14,7 @@ use crate::api::quarantine::Level;
 use crate::playbook::Quarantine;
 use crate::playbook::attribute::{self, Attribute, Release, Value};
 use crate::playbook::auto_scaling::{self as scaling, Phase, baselines, former_group, may_send, membership_value};
+use crate::playbook::covered::GROUP;
 use crate::playbook::effect::Effect;
 use crate::playbook::group_change::GroupChange;
 use crate::playbook::plan::PlanLine;
@@ -190,7 +191,7 @@ fn preview(view: &View<'_, Quarantine>) -> Vec<PlanLine> {
     else {
         return Vec::new();
     };
-    let about = |text: String| PlanLine { text, neighbour: Some(format!("autoScalingGroup/{group}")) };
+    let about = |text: String| PlanLine { text, neighbour: Some(format!("{GROUP}{group}")) };
     if view.spec.level == Level::Released {
         let back = view.record.applied.contains_key(&Attribute::AutoScalingGroup);
         let told = format!("put it back into Auto Scaling group {group}, whose desired capacity rises by one");

@@ -11,6 +11,7 @@ use crate::api::quarantine::Level;
 use crate::playbook::Quarantine;
 use crate::playbook::attribute::{self, Attribute, Release, Value};
 use crate::playbook::auto_scaling::{self as scaling, AutoScalingGroup, Phase, baselines, size_value};
+use crate::playbook::covered::GROUP;
 use crate::playbook::effect::Effect;
 use crate::playbook::group_change::GroupChange;
 use crate::playbook::plan::PlanLine;
@@ -135,7 +136,7 @@ fn preview(view: &View<'_, Quarantine>) -> Vec<PlanLine> {
              instance in its place; given back at release",
             view.spec.target.instance_id
         ),
-        neighbour: Some(format!("autoScalingGroup/{group}")),
+        neighbour: Some(format!("{GROUP}{group}")),
     }]
 }
 
